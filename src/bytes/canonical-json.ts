@@ -1,0 +1,43 @@
+/**
+ * The JSON Canonicalization Scheme (RFC 8785): one byte string for one value, to be hashed, signed and used as
+ * associated data. Members are sorted by UTF-16 code units, numbers and strings are written as ECMAScript writes them.
+ *
+ * Refuses (RangeError) what has no single form: numbers that are not finite, lone surrogates, undefined members,
+ * and everything that is not plain data.
+ */
+import { encodeUtf8, type Bytes } from './encoding.ts';
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
+
+export const canonicalBytes = (value: Json): Bytes => encodeUtf8(canonicalJson(value));
+
+export function canonicalJson(value: Json): string {
+  switch (typeof value) {
+    case 'boolean':
+      return value ? 'true' : 'false';
+    case 'number':
+      if (!Number.isFinite(value)) throw new RangeError(`no canonical form for ${value}`);
+      return JSON.stringify(value);
+    case 'string':
+      if (!value.isWellFormed()) throw new RangeError('no canonical form for a lone surrogate');
+      return JSON.stringify(value);
+    case 'object':
+      if (value === null) return 'null';
+      // `Array.from` meets holes as undefined, which `map` would pass over.
+      return isArray(value) ? `[${Array.from(value, canonicalJson).join(',')}]` : canonicalObject(value);
+    default:
+      throw new RangeError(`no canonical form for ${typeof value}`);
+  }
+}
+
+function canonicalObject(value: { readonly [name: string]: Json }): string {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null)
+    throw new RangeError('no canonical form for a class instance');
+  const members = Object.keys(value)
+    .sort()
+    .map((name) => `${canonicalJson(name)}:${canonicalJson(value[name] as Json)}`);
+  return `{${members.join(',')}}`;
+}
+
+const isArray = (value: Json): value is readonly Json[] => Array.isArray(value);

@@ -1,0 +1,142 @@
+/**
+ * The configuration: JSON at `DATA/config.json`, each setting also as `STRONGROOM_…` (camelCase becomes UPPER_SNAKE),
+ * which wins. What is not known, or not of its form, refuses to start: a misspelt setting that protects something
+ * must not pass for one that is set.
+ */
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { StrongroomError, type Fault } from './errors.ts';
+
+const port = z.coerce.number().int().min(0).max(65535);
+const list = z.union([
+  z.array(z.string().min(1)),
+  z.string().transform((text) => text.split(',').filter((part) => part !== '')),
+]);
+const toggle = z.enum(['on', 'off']);
+
+const schema = z.strictObject({
+  /** Address to listen on. */
+  host: z.string().min(1).default('127.0.0.1'),
+  port: port.default(8443),
+  /** `off` serves plain HTTP, on a loopback address only. */
+  tls: toggle.default('on'),
+  /** The lowest TLS version taken; `1.2` is the named exception for old clients. */
+  tlsMinimum: z.enum(['1.2', '1.3']).default('1.3'),
+  /** PEM files of an own certificate chain and key; without them a local CA makes one. */
+  tlsCertificate: z.string().optional(),
+  tlsKey: z.string().optional(),
+  /** Host names and addresses the local certificate is for, beside localhost. */
+  names: list.default([]),
+  /** `sqlite`, or the URL of a PostgreSQL database. */
+  database: z
+    .string()
+    .regex(/^(sqlite|postgres(ql)?:\/\/.+)$/, 'sqlite, or a postgres:// URL')
+    .default('sqlite'),
+  /** URL of the role that owns the tables, where the schema has to be made; PostgreSQL only. */
+  databaseOwner: z
+    .string()
+    .regex(/^postgres(ql)?:\/\/.+$/, 'a postgres:// URL')
+    .optional(),
+  /** Folders of the keystore's replicas; by default two under the data directory. */
+  keystores: list.default([]),
+  /** `off` on a loopback address only, for benchmarks. */
+  rateLimit: toggle.default('on'),
+  /** Search worker threads. */
+  searchWorkers: z.coerce.number().int().min(1).max(64).default(1),
+  /** Whether every request must carry a purpose. */
+  requirePurpose: toggle.default('off'),
+  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+});
+
+export type Settings = z.output<typeof schema>;
+export type SettingsInput = z.input<typeof schema>;
+
+/** Names the client and the command line read from the same environment. */
+const CLIENT_VARIABLES = new Set([
+  'STRONGROOM_URL',
+  'STRONGROOM_API_KEY',
+  'STRONGROOM_CA',
+  'STRONGROOM_DATA',
+]);
+const PREFIX = 'STRONGROOM_';
+
+/**
+ * Reads the settings from the text of the file (null: no file) and the environment's variables.
+ * Throws `config.invalid` that names every setting at fault.
+ */
+export function parseSettings(
+  file: string | null,
+  variables: Readonly<Record<string, string | undefined>>,
+): Settings {
+  const input = { ...settingsFromFile(file), ...settingsFromVariables(variables) };
+  const parsed = schema.safeParse(input);
+  if (!parsed.success) throw invalid(parsed.error.issues.map(faultOf));
+  const settings = parsed.data;
+  const faults = contradictions(settings);
+  if (faults.length > 0) throw invalid(faults);
+  return settings;
+}
+
+/** Where the replicas of the keystore lie for a data directory. */
+export const keystoreDirectories = (settings: Settings, dataDirectory: string): readonly string[] =>
+  settings.keystores.length > 0
+    ? settings.keystores.map((path) => resolve(dataDirectory, path))
+    : ['a', 'b'].map((name) => resolve(dataDirectory, 'keystore', name));
+
+export function isLoopback(host: string): boolean {
+  if (host === 'localhost' || host === '::1') return true;
+  return isIP(host) === 4 && host.startsWith('127.');
+}
+
+function settingsFromFile(file: string | null): Record<string, unknown> {
+  if (file === null) return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(file);
+  } catch (cause) {
+    throw new StrongroomError('config.invalid', { detail: 'config.json is not well-formed JSON', cause });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new StrongroomError('config.invalid', 'config.json must hold one JSON object');
+  return { ...value };
+}
+
+function settingsFromVariables(
+  variables: Readonly<Record<string, string | undefined>>,
+): Record<string, unknown> {
+  const settings: Record<string, unknown> = {};
+  for (const [variable, value] of Object.entries(variables)) {
+    if (!variable.startsWith(PREFIX) || value === undefined || CLIENT_VARIABLES.has(variable)) continue;
+    const name = variable
+      .slice(PREFIX.length)
+      .toLowerCase()
+      .replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+    if (!Object.hasOwn(schema.shape, name)) throw invalid([{ path: variable, message: 'unknown setting' }]);
+    settings[name] = value;
+  }
+  return settings;
+}
+
+function contradictions(settings: Settings): Fault[] {
+  const faults: Fault[] = [];
+  if ((settings.tlsCertificate === undefined) !== (settings.tlsKey === undefined))
+    faults.push({ path: 'tlsCertificate', message: 'tlsCertificate and tlsKey belong together' });
+  if (settings.rateLimit === 'off' && !isLoopback(settings.host))
+    faults.push({ path: 'rateLimit', message: '`off` is allowed on a loopback address only' });
+  if (settings.keystores.length === 1)
+    faults.push({ path: 'keystores', message: 'at least two replicas, or none for the default' });
+  if (new Set(settings.keystores).size !== settings.keystores.length)
+    faults.push({ path: 'keystores', message: 'two replicas in one folder are one replica' });
+  return faults;
+}
+
+function faultOf(issue: z.core.$ZodIssue): Fault {
+  if (issue.code === 'unrecognized_keys') return { path: issue.keys.join(', '), message: 'unknown setting' };
+  return { path: issue.path.join('.'), message: issue.message };
+}
+
+function invalid(faults: readonly Fault[]): StrongroomError {
+  const detail = faults.map(({ path, message }) => `${path}: ${message}`).join('; ');
+  return new StrongroomError('config.invalid', { detail, faults });
+}

@@ -1,0 +1,37 @@
+/**
+ * What comes in from outside, so that tests drive it: time, randomness and the points at which a crash may strike.
+ * Nothing below the composition root reads a clock, a random source or an environment variable by itself.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Bytes } from './bytes/encoding.ts';
+
+export interface Clock {
+  /** Milliseconds since 1970-01-01T00:00:00Z. */
+  now(): number;
+}
+
+/** `length` bytes from a cryptographically secure source. */
+export type Random = (length: number) => Bytes;
+
+/**
+ * Called at each named step of a state machine (commit, epoch, erasure, rotation, restore) before the step is taken.
+ * A test makes it throw `Crash` to stop there for ever; the real one does nothing.
+ */
+export type FaultPoint = (name: string) => void;
+
+/** Thrown by a test's fault point: nothing may catch it and go on. */
+export class Crash extends Error {
+  override readonly name = 'Crash';
+}
+
+export interface Environment {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly fault: FaultPoint;
+}
+
+export const realEnvironment: Environment = {
+  clock: { now: () => Date.now() },
+  random: (length) => new Uint8Array(randomBytes(length)),
+  fault: () => undefined,
+};
