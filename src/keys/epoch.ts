@@ -1,0 +1,132 @@
+/**
+ * The epoch's protocol on the disk: steps 2 to 6 of KEYRING.md, "Operations".
+ *
+ *     barrier 1   database transaction ‖ file and new root on every replica, synced; then all read back and opened
+ *     barrier 2   every other cell overwritten in place, synced, read back as zeros
+ *     reopening   each replica read cold: one root, each punctured slot dead, all others of those leaves alive
+ *     collection  files to which no page refers any more
+ *
+ * I4: no older cell is wiped before barrier 1 holds on all replicas that take part. From the first write on, an error
+ * ends the process: what is on the disks is then for the next opening to decide.
+ */
+import { isEqual } from '../bytes/equal.ts';
+import type { FaultPoint } from '../environment.ts';
+import { StrongroomError } from '../errors.ts';
+import { topKeyOf } from './epoch-file.ts';
+import type { KeyJournal, PunctureRequest } from './key-journal.ts';
+import { allDone, forget, type Target } from './keystore.ts';
+import { coveringLabel } from './leaf.ts';
+import { openPage, TOP_HEIGHT } from './page.ts';
+import { soundPlanSteps, type EpochPlan, type PlanSteps } from './plan.ts';
+import type { Replica } from './replica.ts';
+import type { Slot } from './slot.ts';
+import { FileCopies, findLeaf, readLeaf, readTree, type Tree } from './tree.ts';
+
+/** The steps of an epoch that a test may break to show that the attack finds it. */
+export interface EpochSteps extends PlanSteps {
+  readonly wipe: (replica: Replica, keep: number) => Promise<void>;
+  readonly reopen: (replica: Replica, plan: EpochPlan) => Promise<void>;
+}
+
+export const soundSteps: EpochSteps = {
+  ...soundPlanSteps,
+  wipe: (replica, keep) => replica.wipeOtherCells(keep),
+  reopen: reopenCold,
+};
+
+export interface EpochWrite {
+  readonly plan: EpochPlan;
+  readonly targets: readonly Target[];
+  readonly requests: readonly PunctureRequest[];
+  /** Slots of derived state that die along. */
+  readonly along: readonly Slot[];
+}
+
+/** Barrier 1: returns once the new epoch is durable everywhere and has been read back. */
+export async function writeEpoch(write: EpochWrite, journal: KeyJournal, fault: FaultPoint): Promise<void> {
+  const { plan, targets } = write;
+  const { epoch } = plan.order;
+  await allDone([
+    atFault(fault, 'epoch.journal', () => journal.prepare({ epoch, fileId: plan.fileId }, write.requests, write.along)),
+    ...targets.flatMap(({ replica, cell }) => [
+      atFault(fault, 'epoch.file', () => replica.writePages(plan.fileName, plan.file)),
+      atFault(fault, 'epoch.root', () => replica.writeCell(cell, plan.tree.deployment, epoch, plan.root)),
+    ]),
+  ]);
+  fault('epoch.read_back');
+  await allDone(targets.map(({ replica, cell }) => readBack(replica, cell, plan)));
+}
+
+async function atFault(fault: FaultPoint, name: string, work: () => Promise<void>): Promise<void> {
+  fault(name);
+  await work();
+}
+
+/** The file as it was meant, each new box opening, and the new root in its cell. */
+async function readBack(replica: Replica, cell: number, plan: EpochPlan): Promise<void> {
+  const file = await replica.readPages(plan.fileName);
+  if (file === null || !isEqual(file, plan.file)) throw unlike(replica, `pages/${plan.fileName}`);
+  for (const { ref, place } of plan.boxes) {
+    openPage(ref.key, place, file.slice(ref.offset, ref.offset + ref.length)).fill(0);
+  }
+  const root = await replica.readRoot();
+  const written = root.cells.find((found) => found.cell === cell);
+  const isWritten = written !== undefined && isEqual(written.root, plan.root) && written.epoch === plan.order.epoch;
+  forget(root);
+  if (!isWritten) throw unlike(replica, `cell ${cell} of root`);
+  const { deployment } = plan.tree;
+  const topKey = topKeyOf(plan.root, deployment);
+  const place = { deployment, height: TOP_HEIGHT, index: 0 };
+  const copies = new FileCopies(async () => new Map([[replica.name, file]]));
+  const { page } = await copies.top(plan.fileName, plan.order.epoch, (box) => openPage(topKey, place, box));
+  topKey.fill(0);
+  page.fill(0);
+}
+
+/** Barrier 2: no replica holds an older root any more. */
+export async function wipeOlderRoots(write: EpochWrite, steps: EpochSteps, fault: FaultPoint): Promise<void> {
+  await allDone(
+    write.targets.map(({ replica, cell }) => atFault(fault, 'epoch.wipe', () => steps.wipe(replica, cell))),
+  );
+}
+
+const LEAVES_READ_ALONE_MAX = 64;
+
+/** Step 4 for one replica: what it holds, read anew from its disk, is the new tree and nothing older. */
+export async function reopenCold(replica: Replica, plan: EpochPlan): Promise<void> {
+  const root = await replica.readRoot();
+  const [cell, ...more] = root.cells;
+  if (cell === undefined || more.length > 0 || root.damage.length > 0 || !isEqual(cell.root, plan.root)) {
+    forget(root);
+    throw unlike(replica, 'root');
+  }
+  const source = new FileCopies(async (file) => {
+    const bytes = await replica.readPages(file);
+    return new Map(bytes === null ? [] : [[replica.name, bytes]]);
+  });
+  const { order } = plan;
+  const whole = order.full || order.puncture.size > LEAVES_READ_ALONE_MAX ? await readTree(cell, source) : null;
+  for (const [leaf, dead] of order.puncture) {
+    const found = whole === null ? await readLeaf(cell, source, leaf) : findLeaf(whole, leaf);
+    const planned = findLeaf(plan.tree, leaf);
+    const isPlanned = typeof found === 'string' ? found === planned : typeof planned !== 'string' && isEqual(found, planned);
+    if (!isPlanned) throw unlike(replica, `leaf ${leaf}`);
+    if (typeof found !== 'string' && dead.indexes.some((index) => coveringLabel(found, index) !== null)) {
+      throw unlike(replica, `a punctured slot of leaf ${leaf}`);
+    }
+  }
+  forget(root);
+}
+
+/** Step 6: removes the files to which the tree does not refer. Only once every configured replica holds it. */
+export async function collectFiles(tree: Tree, targets: readonly Target[]): Promise<void> {
+  await allDone(
+    targets.map(async ({ replica }) => {
+      const { files } = await replica.listPages();
+      await replica.removePages(files.filter((file) => !tree.liveBytes.has(file)));
+    }),
+  );
+}
+
+const unlike = (replica: Replica, what: string): StrongroomError =>
+  new StrongroomError('keyring.damaged', `replica ${replica.name}: ${what} does not read back as it was written`);

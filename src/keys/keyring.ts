@@ -1,0 +1,250 @@
+/**
+ * The keyring: derives the key of every slot, and can destroy any one of them alone (KEYRING.md).
+ *
+ * Invariants: derivation is pure memory; the only write is an epoch, and epochs run one after the other; what derives a
+ * punctured slot is zeroed once no replica holds the older root. `erased` is only said on the word of an authenticated
+ * page, or of a puncture that has been ordered; anything else that is wrong is `keyring.damaged`. After an error in
+ * writing the keyring refuses everything and tells `onFatal`, which ends the process.
+ */
+import type { Json } from '../bytes/canonical-json.ts';
+import type { Bytes } from '../bytes/encoding.ts';
+import { StrongroomError } from '../errors.ts';
+import { Epochs, type DerivedHolder, type KeyringParts, type PunctureOutcome } from './epochs.ts';
+import { droppedOf, puncturesOf, restoresOf, withIntents, withoutIntents, type DroppedReplica } from './intents.ts';
+import type { PunctureRequest } from './key-journal.ts';
+import type { Finding } from './keystore.ts';
+import { OWN_LEAF } from './sealed-side.ts';
+import { leafOf, type Slot, type SlotKey } from './slot.ts';
+
+export type { DerivedHolder, KeyringOptions, PunctureOutcome } from './epochs.ts';
+
+const FULL_EPOCH_MS = 24 * 60 * 60 * 1000;
+
+interface Waiting {
+  readonly request: PunctureRequest;
+  readonly resolve: (outcome: PunctureOutcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class Keyring {
+  readonly deployment: Bytes;
+  readonly #epochs: Epochs;
+  #waiting: Waiting[] = [];
+  #isKicked = false;
+  /** What runs now or has run last: epochs never overlap. */
+  #tail: Promise<unknown> = Promise.resolve();
+
+  /** For `open.ts`; everybody else gets a keyring from `openKeyring`. */
+  constructor(parts: KeyringParts) {
+    this.deployment = parts.keystore.deployment;
+    this.#epochs = new Epochs(parts);
+  }
+
+  get epoch(): number {
+    return this.#epochs.current.epoch;
+  }
+
+  /** Read-only until `commitRestore`. */
+  get isRestoring(): boolean {
+    return this.#epochs.isRestoring;
+  }
+
+  get spareLeaves(): number {
+    return this.#epochs.spare.count;
+  }
+
+  /** What was found wrong with replicas and did not stop the keyring. */
+  get findings(): readonly Finding[] {
+    return this.#epochs.keystore.findings;
+  }
+
+  /** Replicas that were wiped or declared lost: certificates say so. */
+  get dropped(): readonly DroppedReplica[] {
+    return droppedOf(this.#epochs.keystore.intents);
+  }
+
+  /** Thirty-two bytes, the caller's to zero. Throws `erased` or `keyring.damaged`. */
+  derive(slot: Slot): SlotKey {
+    const { dying, keys } = this.#running();
+    const key = dying.size > 0 && dying.has(slot) ? null : keys.key(slot);
+    if (key === null) throw new StrongroomError('erased');
+    return key;
+  }
+
+  /** Whether `derive` answers `erased`. Throws `keyring.damaged` on a slot that was never allotted. */
+  isErased(slot: Slot): boolean {
+    const { dying, keys } = this.#running();
+    return dying.has(slot) || keys.isDead(slot);
+  }
+
+  /** The next leaf that nobody has had. Throws `busy` where the next allotment has to be waited for. */
+  takeLeaf(): number {
+    const { spare } = this.#writable();
+    try {
+      return spare.take();
+    } finally {
+      if (spare.isLow) this.#kick();
+    }
+  }
+
+  /** Destroys the slots of the request. Callers within a moment share one epoch. */
+  async puncture(request: PunctureRequest): Promise<PunctureOutcome> {
+    const { keys } = this.#writable();
+    for (const slot of request.slots) {
+      if (leafOf(slot) === OWN_LEAF || !keys.isAllotted(slot)) {
+        throw new StrongroomError('keyring.damaged', `slot ${slot} was never allotted`);
+      }
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ request, resolve, reject });
+      this.#kick();
+    });
+  }
+
+  /** Asked in each epoch before it is prepared; the answer's slots die along. Returns what ends it. */
+  holdDerived(holder: DerivedHolder): () => void {
+    this.#epochs.holders.add(holder);
+    return () => this.#epochs.holders.delete(holder);
+  }
+
+  /** `clear` is called whenever keys that somebody may have cached must be forgotten. Returns what ends it. */
+  holdCache(clear: () => void): () => void {
+    this.#epochs.caches.add(clear);
+    return () => this.#epochs.caches.delete(clear);
+  }
+
+  /** Keeps something (a hold, for one) beside the root, where no restore undoes it; null takes it away again. */
+  async keepNote(id: string, body: Json | null): Promise<void> {
+    await this.#exclusive(this.#writable(), async (epochs) => {
+      const { intents } = epochs.keystore;
+      const changed =
+        body === null
+          ? withoutIntents(intents, (record) => record.kind === 'note' && record.id === id)
+          : withIntents(intents, [{ kind: 'note', id, body }]);
+      await epochs.writeIntents(changed, await epochs.reachAny());
+    });
+  }
+
+  /** What `keepNote` kept. */
+  get notes(): ReadonlyMap<string, Json> {
+    const { records } = this.#epochs.keystore.intents;
+    return new Map(records.flatMap((record) => (record.kind === 'note' ? [[record.id, record.body]] : [])));
+  }
+
+  /** Once a minute: the witness; and where a replica came back, a request waits or a day has passed, a full epoch. */
+  async tend(): Promise<void> {
+    await this.#exclusive(this.#writable(), async (epochs) => {
+      const reach = await epochs.reach();
+      const isDue = epochs.environment.clock.now() - epochs.fullAtMs >= FULL_EPOCH_MS;
+      const isBack = reach.targets.some((target) => !target.isCurrent);
+      const isUndone = epochs.hasPending && reach.missing.length === 0;
+      const isWanted = isDue || isBack || isUndone || epochs.undone().length > 0;
+      if (isWanted && epochs.isEnough(reach)) await epochs.run({ requests: epochs.undone(), isFull: true });
+      else await epochs.writeWitness(reach);
+    });
+  }
+
+  /** The newest backup's manifest, for the witness. */
+  async witnessBackup(manifest: string): Promise<void> {
+    await this.#exclusive(this.#writable(), async (epochs) => {
+      await epochs.writeWitness(await epochs.reachAny(), { backup: manifest });
+    });
+  }
+
+  /**
+   * The first epoch after opening, before anybody is served: repairs lagging replicas, does again what is pending,
+   * leaves one root in each replica. `restored` ends a restore that was interrupted after its epoch.
+   */
+  async begin(restored: number | null): Promise<void> {
+    await this.#exclusive(this.#epochs, async (epochs) => {
+      const outcome = await epochs.run({ requests: epochs.undone(), isFull: true, restored });
+      if (outcome.epoch === null) throw new StrongroomError('keystore.missing', 'too few replicas of the keystore');
+    });
+  }
+
+  /**
+   * Ends a restore by one epoch: everything that the restored database cannot know dies, accepted erasures are done,
+   * the ledger starts a new generation. From then on the keyring can be written.
+   */
+  async commitRestore(): Promise<PunctureOutcome> {
+    const running = this.#running();
+    if (!running.isRestoring) throw new StrongroomError('conflict', 'no restore is under way');
+    return this.#exclusive(running, async (epochs) => {
+      const head = await epochs.journal.ledgerHead();
+      const begun = restoresOf(epochs.keystore.intents).map((restore) => restore.generation);
+      const generation = Math.max(epochs.keystore.witness.generation, head?.generation ?? 0, ...begun) + 1;
+      const leaves = await epochs.journal.leaves();
+      epochs.addPending([...(await epochs.journal.pending()), ...puncturesOf(epochs.keystore.intents)]);
+      return epochs.run({ requests: epochs.undone(), isFull: true, restore: { generation, leaves } });
+    });
+  }
+
+  /** Runs `work` while no epoch runs: for adding and dropping replicas. */
+  withEpochs<T>(work: (epochs: Epochs) => Promise<T>): Promise<T> {
+    return this.#exclusive(this.#writable(), work);
+  }
+
+  /** Waits for the epoch that runs, then forgets every key. */
+  async close(): Promise<void> {
+    await this.#tail;
+    this.#epochs.stop(new StrongroomError('store.unavailable', 'the keyring is closed'));
+    this.#refuseWaiting(new StrongroomError('store.unavailable', 'the keyring is closed'));
+  }
+
+  #running(): Epochs {
+    this.#epochs.check();
+    return this.#epochs;
+  }
+
+  #writable(): Epochs {
+    if (this.#epochs.isRestoring) throw new StrongroomError('conflict', 'a restore is under way: commit it first');
+    return this.#running();
+  }
+
+  async #exclusive<T>(epochs: Epochs, work: (epochs: Epochs) => Promise<T>): Promise<T> {
+    const turn = this.#tail.then(() => {
+      epochs.check();
+      return work(epochs);
+    });
+    this.#tail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** One epoch for whoever is waiting when its turn comes. */
+  #kick(): void {
+    if (this.#isKicked) return;
+    this.#isKicked = true;
+    const turn = this.#tail.then(() => this.#share());
+    this.#tail = turn.catch(() => undefined);
+  }
+
+  async #share(): Promise<void> {
+    this.#isKicked = false;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    if (waiting.length === 0 && !this.#epochs.spare.isLow) return;
+    const settle = (outcome: PunctureOutcome): void => waiting.forEach(({ resolve }) => resolve(outcome));
+    try {
+      const requests = mergeRequests(waiting.map(({ request }) => request));
+      settle(await this.#epochs.run({ requests, onDone: settle }));
+    } catch (error) {
+      // What had its outcome already keeps it.
+      for (const { reject } of waiting) reject(error);
+    }
+  }
+
+  #refuseWaiting(error: StrongroomError): void {
+    for (const { reject } of this.#waiting) reject(error);
+    this.#waiting = [];
+  }
+}
+
+/** One request for each id. */
+function mergeRequests(requests: readonly PunctureRequest[]): PunctureRequest[] {
+  const merged = new Map<string, PunctureRequest>();
+  for (const request of requests) {
+    const slots = [...(merged.get(request.id)?.slots ?? []), ...request.slots];
+    merged.set(request.id, { ...request, slots: [...new Set(slots)] });
+  }
+  return [...merged.values()];
+}

@@ -1,0 +1,241 @@
+/**
+ * A leaf: the keys of 2^depth slots from one random seed, so that any of them can be destroyed alone.
+ *
+ * The tree is that of Goldreich, Goldwasser and Micali (1986) in heap order: label 1 is the leaf, label 2^depth + i is
+ * the key of slot i, and `G(s) = SHA-512("srggm/1" ‖ 00 ‖ s)` gives the seeds of children 2l (bytes 0–31) and
+ * 2l + 1 (32–63). A punctured leaf is the set of seeds that still derive every other slot (KEYRING.md, section 1).
+ *
+ *     leaf page    (label u16 ‖ seed 32)*     ascending labels; no covering entry: that slot is dead
+ *
+ * Invariants: no entry lies under another, no two entries are the children of one node (the node itself would stand
+ * there), and a page is never empty. Everything here is pure; the depth is a parameter so that small trees can be
+ * tested exhaustively.
+ */
+import { hash } from 'node:crypto';
+import { view, type Bytes } from '../bytes/encoding.ts';
+import { StrongroomError } from '../errors.ts';
+import { LEAF_DEPTH } from './slot.ts';
+
+/** The plaintext of a leaf page; a whole leaf is the one entry with label 1. */
+export type LeafPage = Bytes & { readonly brand?: 'LeafPage' };
+
+/** Indexes of a leaf that are to die: a list, and all from one index up. */
+export interface DeadIndexes {
+  readonly indexes: readonly number[];
+  readonly from?: number;
+}
+
+export const SEED_BYTES = 32;
+export const ENTRY_BYTES = 2 + SEED_BYTES;
+
+const PREFIX = Buffer.from('srggm/1\0', 'latin1');
+
+export function wholeLeaf(seed: Uint8Array): LeafPage {
+  const page = new Uint8Array(ENTRY_BYTES);
+  page[1] = 1;
+  page.set(seed, 2);
+  return page;
+}
+
+export const isWhole = (page: LeafPage): boolean => page.length === ENTRY_BYTES && labelAt(page, 0) === 1;
+
+/** Throws `keyring.damaged` unless the page is one that puncturing could have made. */
+export function checkLeaf(page: Uint8Array, depth = LEAF_DEPTH): LeafPage {
+  if (page.length === 0 || page.length % ENTRY_BYTES !== 0) throw damaged('a leaf page of a wrong length');
+  const labels = new Set<number>();
+  let last = 0;
+  for (let at = 0; at < page.length / ENTRY_BYTES; at++) {
+    const label = labelAt(page, at);
+    if (label <= last || label >= 2 << depth) throw damaged('labels of a leaf page out of order');
+    labels.add(label);
+    last = label;
+  }
+  for (const label of labels) {
+    if (label > 1 && labels.has(label ^ 1)) throw damaged('a leaf page that holds both children of a node');
+    for (let above = label >> 1; above > 0; above >>= 1) {
+      if (labels.has(above)) throw damaged('a leaf page with one entry under another');
+    }
+  }
+  return page as LeafPage;
+}
+
+/** The label of the entry from which slot `index` derives, or null: the slot is dead. */
+export function coveringLabel(page: LeafPage, index: number, depth = LEAF_DEPTH): number | null {
+  for (let label = (1 << depth) + index; label > 0; label >>= 1) {
+    if (findEntry(page, label) >= 0) return label;
+  }
+  return null;
+}
+
+/** The key of slot `index`, or null: the slot is dead. */
+export function leafKey(page: LeafPage, index: number, depth = LEAF_DEPTH): Bytes | null {
+  return seedOf(page, (1 << depth) + index);
+}
+
+/** The seed of any node that the page still derives, or null. */
+export function seedOf(page: LeafPage, label: number): Bytes | null {
+  let steps = 0;
+  let entry = findEntry(page, label);
+  for (let above = label >> 1; entry < 0 && above > 0; above >>= 1) {
+    steps++;
+    entry = findEntry(page, above);
+  }
+  if (entry < 0) return null;
+  let seed = seedAt(page, entry).slice();
+  for (; steps > 0; steps--) {
+    const children = expand(seed);
+    seed.fill(0);
+    const half = (label >> (steps - 1)) & 1;
+    seed = children.slice(half * SEED_BYTES, (half + 1) * SEED_BYTES);
+    children.fill(0);
+  }
+  return seed;
+}
+
+/** One flag per slot: 1 where the page derives its key. */
+export function livingSlots(page: LeafPage, depth = LEAF_DEPTH): Uint8Array {
+  const living = new Uint8Array(1 << depth);
+  for (let at = 0; at < page.length / ENTRY_BYTES; at++) {
+    const { first, end } = slotsUnder(labelAt(page, at), depth);
+    living.fill(1, first, end);
+  }
+  return living;
+}
+
+/** The page without the dead; an empty one if nothing is left. Slots that are dead already stay so. */
+export function punctureLeaf(page: LeafPage, dead: DeadIndexes, depth = LEAF_DEPTH): LeafPage {
+  const before = deadBefore(dead, depth);
+  const kept: { label: number; seed: Bytes }[] = [];
+  const walk = (label: number, seed: Bytes): void => {
+    const { first, end } = slotsUnder(label, depth);
+    const count = (before[end] as number) - (before[first] as number);
+    if (count === 0) kept.push({ label, seed: seed.slice() });
+    else if (count < end - first) {
+      const children = expand(seed);
+      walk(2 * label, children.subarray(0, SEED_BYTES));
+      walk(2 * label + 1, children.subarray(SEED_BYTES));
+      children.fill(0);
+    }
+  };
+  for (let at = 0; at < page.length / ENTRY_BYTES; at++) walk(labelAt(page, at), seedAt(page, at));
+  return encodeLeaf(kept);
+}
+
+function encodeLeaf(entries: { label: number; seed: Bytes }[]): LeafPage {
+  entries.sort((left, right) => left.label - right.label);
+  const page = new Uint8Array(entries.length * ENTRY_BYTES);
+  const out = view(page);
+  entries.forEach(({ label, seed }, at) => {
+    out.writeUInt16BE(label, at * ENTRY_BYTES);
+    page.set(seed, at * ENTRY_BYTES + 2);
+    seed.fill(0);
+  });
+  return page;
+}
+
+/** Prefix sums: how many slots below each index are to die. */
+function deadBefore(dead: DeadIndexes, depth: number): Uint16Array {
+  const slots = 1 << depth;
+  const before = new Uint16Array(slots + 1);
+  for (const index of dead.indexes) before[index + 1] = 1;
+  if (dead.from !== undefined) before.fill(1, dead.from + 1);
+  for (let at = 1; at <= slots; at++) before[at] = (before[at] as number) + (before[at - 1] as number);
+  return before;
+}
+
+function slotsUnder(label: number, depth: number): { first: number; end: number } {
+  const below = depth - (31 - Math.clz32(label));
+  const first = (label << below) - (1 << depth);
+  return { first, end: first + (1 << below) };
+}
+
+/** Both children's seeds, 64 bytes. */
+export function expand(seed: Uint8Array): Bytes {
+  const input = Buffer.alloc(PREFIX.length + SEED_BYTES);
+  PREFIX.copy(input);
+  input.set(seed, PREFIX.length);
+  const children = new Uint8Array(hash('sha512', input, 'buffer'));
+  input.fill(0);
+  return children;
+}
+
+export const entryCount = (page: LeafPage): number => page.length / ENTRY_BYTES;
+
+export const labelAt = (page: Uint8Array, at: number): number =>
+  ((page[at * ENTRY_BYTES] as number) << 8) | (page[at * ENTRY_BYTES + 1] as number);
+
+export const seedAt = (page: LeafPage, at: number): Bytes =>
+  page.subarray(at * ENTRY_BYTES + 2, (at + 1) * ENTRY_BYTES);
+
+/** Binary search; -1 where the page has no such entry. */
+function findEntry(page: LeafPage, label: number): number {
+  let low = 0;
+  let high = page.length / ENTRY_BYTES - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const found = labelAt(page, middle);
+    if (found === label) return middle;
+    if (found < label) low = middle + 1;
+    else high = middle - 1;
+  }
+  return -1;
+}
+
+/**
+ * Derives keys of one leaf after another's, remembering the path it took last: slots in sequence then cost one or two
+ * hashes each instead of twelve. What it remembers derives keys, so it is cleared at every puncture.
+ */
+export class LeafPath {
+  #page: LeafPage | null = null;
+  readonly #labels = new Uint16Array(LEAF_DEPTH);
+  /** At each depth, the two children of the node on the path. */
+  readonly #children = new Uint8Array(LEAF_DEPTH * 2 * SEED_BYTES);
+  readonly #input = Buffer.alloc(PREFIX.length + SEED_BYTES);
+
+  constructor() {
+    PREFIX.copy(this.#input);
+  }
+
+  /** The key of slot `index`, or null: the slot is dead. */
+  key(page: LeafPage, index: number): Bytes | null {
+    if (page !== this.#page) this.#start(page);
+    const slot = (1 << LEAF_DEPTH) + index;
+    const covering = isWhole(page) ? 1 : coveringLabel(page, index);
+    if (covering === null) return null;
+    const from = 31 - Math.clz32(covering);
+    if (from === LEAF_DEPTH) return seedAt(page, findEntry(page, covering)).slice();
+    for (let depth = from; depth < LEAF_DEPTH; depth++) {
+      const label = slot >> (LEAF_DEPTH - depth);
+      if (this.#labels[depth] === label) continue;
+      this.#expand(depth, depth === from ? seedAt(page, findEntry(page, covering)) : this.#child(depth - 1, label & 1));
+      this.#labels[depth] = label;
+    }
+    return this.#child(LEAF_DEPTH - 1, slot & 1).slice();
+  }
+
+  clear(): void {
+    this.#page = null;
+    this.#labels.fill(0);
+    this.#children.fill(0);
+    this.#input.fill(0, PREFIX.length);
+  }
+
+  #start(page: LeafPage): void {
+    this.clear();
+    this.#page = page;
+  }
+
+  #expand(depth: number, seed: Uint8Array): void {
+    this.#input.set(seed, PREFIX.length);
+    const children = hash('sha512', this.#input, 'buffer');
+    this.#children.set(children, depth * 2 * SEED_BYTES);
+    children.fill(0);
+  }
+
+  #child(depth: number, half: number): Bytes {
+    const start = (depth * 2 + half) * SEED_BYTES;
+    return this.#children.subarray(start, start + SEED_BYTES);
+  }
+}
+
+const damaged = (detail: string): StrongroomError => new StrongroomError('keyring.damaged', detail);
