@@ -1,0 +1,66 @@
+/**
+ * The port between the store and its two engines. Everything that differs between SQLite and PostgreSQL is behind it.
+ *
+ * Failures come out alike: a unique key that exists already is `conflict`; an engine that cannot be reached or is full is
+ * `store.unavailable`; damage or failed I/O is a `FatalStoreError`, after which nothing may be written any more.
+ */
+import type { SQLInputValue } from 'node:sqlite';
+import type { Head, StoreScope } from './transaction.ts';
+
+export type SqlValue = Exclude<SQLInputValue, bigint>;
+export type Row = Record<string, unknown>;
+
+export interface SqlResult {
+  readonly rows: readonly Row[];
+  /** Rows changed, for statements that return none. */
+  readonly affected: number;
+}
+
+type Awaitable<T> = T | Promise<T>;
+
+export interface Connection {
+  execute(sql: string, parameters: readonly SqlValue[]): Awaitable<SqlResult>;
+  /** Writes rows of equal columns with prepared statements; no rows come back. */
+  insert(table: string, columns: readonly string[], rows: readonly (readonly SqlValue[])[]): Awaitable<void>;
+}
+
+/** The one connection that writes, in the hands of one group at a time. */
+export interface Writer {
+  readonly connection: Connection;
+  /** Begins a transaction that excludes every other writer of this store, in other processes too; answers the change head. */
+  begin(): Awaitable<number>;
+  /** Opens a savepoint in that scope; answers the keyring's epoch. */
+  enter(scope: StoreScope): Awaitable<number>;
+  /** Keeps what the savepoint did. */
+  release(): Awaitable<void>;
+  /** Takes back what the savepoint did. */
+  undo(): Awaitable<void>;
+  /** Sets the scope outside a savepoint. */
+  scope(scope: StoreScope): Awaitable<void>;
+  /** Moves the change head and commits durably. */
+  commit(change: number): Awaitable<void>;
+  rollback(): Awaitable<void>;
+  /** House-keeping between two groups, after the answers of the first have left. */
+  settle(): Awaitable<void>;
+  /** Drops the connection as a crash would: nothing more reaches the store. */
+  abandon(): void;
+  close(): Awaitable<void>;
+}
+
+/** Read-only connections. */
+export interface Readers {
+  /** Runs `work` on one snapshot. */
+  read<T>(scope: StoreScope, work: (connection: Connection, head: Head) => Promise<T>): Promise<T>;
+  close(): Awaitable<void>;
+}
+
+export interface Engine {
+  readonly name: 'sqlite' | 'postgres';
+  readonly writer: Writer;
+  readonly readers: Readers;
+}
+
+/** What is on disk is not known any more: the process has to end, and opening decides. */
+export class FatalStoreError extends Error {
+  override readonly name = 'FatalStoreError';
+}

@@ -1,0 +1,35 @@
+/**
+ * One process per data directory: a lock that dies with its process, however it dies.
+ *
+ * It is SQLite's own exclusive lock on a small file of its own, held by an open transaction. The system drops it when
+ * the process ends, so there is never a stale one to break; the file stays and means nothing.
+ */
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { StrongroomError } from '../errors.ts';
+
+export interface DirectoryLock {
+  release(): void;
+}
+
+const LOCK_FILE = 'lock';
+
+/** Locks an existing directory; `data.in_use` if another process, or this one, has it. */
+export function lockDirectory(directory: string): DirectoryLock {
+  const path = join(directory, LOCK_FILE);
+  closeSync(openSync(path, 'a', 0o600));
+  const database = new DatabaseSync(path, { timeout: 0 });
+  try {
+    // Without a journal file beside it: nothing is ever written here.
+    database.exec('pragma journal_mode = memory; begin exclusive');
+  } catch (cause) {
+    database.close();
+    throw new StrongroomError('data.in_use', { detail: `${directory} is in use by another process`, cause });
+  }
+  return {
+    release: () => {
+      if (database.isOpen) database.close();
+    },
+  };
+}

@@ -1,0 +1,257 @@
+/**
+ * The write path: jobs that arrive within the same moment share one durable commit (natural batching).
+ *
+ *     begin → for each job: savepoint, work, release (or undo) → flush deferrals → change head, commit → hooks, answers
+ *
+ * A group takes what has been submitted when it begins; what arrives meanwhile waits for the next. Jobs run one after
+ * the other, each in its own savepoint and scope. A failed job takes back its savepoint, its deferrals and its change
+ * number, which the next job gets: a reader who catches up by number meets no hole. A failed flush or commit fails
+ * every job of the group. After a commit of which nobody knows whether it happened, nothing is written any more and the
+ * process is ended through `onFatal`; so it is after a `Crash`, but silently.
+ *
+ * Fault points: `store.begin`, `store.job`, `store.release`, `store.flush`, `store.commit`, `store.committed`.
+ */
+import type { Kysely } from 'kysely';
+import { Crash, type FaultPoint } from '../environment.ts';
+import { StrongroomError } from '../errors.ts';
+import { FatalStoreError, type Engine } from './connection.ts';
+import { openHandle } from './handle.ts';
+import type { Database } from './schema.ts';
+import { SYSTEM, type Deferred, type Flusher, type StoreScope, type Tx } from './transaction.ts';
+
+/** Jobs in one commit at most, so that the first of a flood does not wait for the last. */
+const GROUP_JOBS_MAX = 1000;
+/** Jobs waiting at most; beyond that a caller is told to come back. */
+const WAITING_JOBS_MAX = 10_000;
+
+/** Ends the process: called at most once, when it is not known what is on disk. */
+export type OnFatal = (error: unknown) => void;
+
+export interface GroupsParts {
+  readonly engine: Engine;
+  readonly fault: FaultPoint;
+  readonly onFatal: OnFatal;
+}
+
+interface Job {
+  readonly scope: StoreScope;
+  readonly work: (tx: Tx) => Promise<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Done {
+  readonly job: Job;
+  readonly value: unknown;
+}
+
+type AnyFlusher = Flusher<unknown>;
+type Deferrals = Map<AnyFlusher, Deferred<unknown>[]>;
+
+export class CommitGroups {
+  readonly #parts: GroupsParts;
+  #waiting: Job[] = [];
+  #running: Promise<void> | null = null;
+  /** Why nothing is accepted any more. */
+  #ended: unknown = null;
+  /** The writer is gone: not even what was accepted can be done. */
+  #broken = false;
+
+  constructor(parts: GroupsParts) {
+    this.#parts = parts;
+  }
+
+  submit<T>(scope: StoreScope, work: (tx: Tx) => Promise<T>): Promise<T> {
+    if (this.#ended !== null) return Promise.reject(unavailable(this.#ended));
+    if (this.#waiting.length >= WAITING_JOBS_MAX) return Promise.reject(new StrongroomError('busy'));
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.push({ scope, work, resolve: resolve as (value: unknown) => void, reject });
+      this.#running ??= this.#drain();
+    });
+  }
+
+  /** Lets what was submitted come to its end; accepts nothing more. */
+  async close(): Promise<void> {
+    this.#ended ??= new StrongroomError('store.unavailable', 'the store is closed');
+    await this.#running;
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      // Whatever else this turn of the event loop brings in joins the group.
+      await turn();
+      await this.#commit(this.#waiting.splice(0, GROUP_JOBS_MAX));
+      await this.#settle();
+    }
+    this.#running = null;
+  }
+
+  async #settle(): Promise<void> {
+    if (this.#broken) return;
+    await turn();
+    try {
+      await this.#parts.engine.writer.settle();
+    } catch (error) {
+      this.#end([], error);
+    }
+  }
+
+  async #commit(jobs: readonly Job[]): Promise<void> {
+    const group = new Group(this.#parts);
+    try {
+      await group.run(jobs);
+    } catch (error) {
+      await this.#failed(group, jobs, error);
+      return;
+    }
+    try {
+      group.committed();
+    } catch (error) {
+      this.#end(jobs, new FatalStoreError('a hook failed after the commit', { cause: error }));
+      return;
+    }
+    for (const { job, value } of group.done) job.resolve(value);
+  }
+
+  async #failed(group: Group, jobs: readonly Job[], error: unknown): Promise<void> {
+    if (isEnd(error)) return this.#end(jobs, error);
+    try {
+      await this.#parts.engine.writer.rollback();
+      group.failed();
+    } catch (cause) {
+      return this.#end(jobs, new FatalStoreError('the group could not be taken back', { cause }));
+    }
+    // A job that failed by itself has been told already; telling it again changes nothing.
+    for (const job of jobs) job.reject(error);
+  }
+
+  /** Nothing more is written: what is on disk now is for the next opening to find. */
+  #end(jobs: readonly Job[], error: unknown): void {
+    this.#ended = error;
+    this.#broken = true;
+    this.#parts.engine.writer.abandon();
+    for (const job of [...jobs, ...this.#waiting.splice(0)]) job.reject(error instanceof Crash ? error : unavailable(error));
+    if (!(error instanceof Crash)) this.#parts.onFatal(error);
+  }
+}
+
+/** One transaction with the jobs that share it. */
+class Group {
+  readonly #parts: GroupsParts;
+  readonly done: Done[] = [];
+  readonly #deferrals: Deferrals = new Map();
+
+  constructor(parts: GroupsParts) {
+    this.#parts = parts;
+  }
+
+  async run(jobs: readonly Job[]): Promise<void> {
+    const { engine, fault } = this.#parts;
+    fault('store.begin');
+    let change = await engine.writer.begin();
+    for (const job of jobs) {
+      if (await this.#attempt(job, change + 1)) change++;
+    }
+    if (this.done.length === 0) {
+      await engine.writer.rollback();
+      return;
+    }
+    await this.#flush(change);
+    fault('store.commit');
+    await engine.writer.commit(change);
+    fault('store.committed');
+  }
+
+  committed(): void {
+    for (const [flusher, items] of this.#deferrals) flusher.committed?.(items);
+  }
+
+  failed(): void {
+    dropDeferrals(this.#deferrals);
+  }
+
+  /** Runs a job in its savepoint; false if it failed and left nothing. */
+  async #attempt(job: Job, change: number): Promise<boolean> {
+    const { engine, fault } = this.#parts;
+    fault('store.job');
+    const epoch = await engine.writer.enter(job.scope);
+    const deferrals: Deferrals = new Map();
+    try {
+      const value = await this.#work(job, { change, epoch, deferrals });
+      fault('store.release');
+      await engine.writer.release();
+      this.done.push({ job, value });
+    } catch (error) {
+      if (isEnd(error)) throw error;
+      await engine.writer.undo();
+      dropDeferrals(deferrals);
+      job.reject(error);
+      return false;
+    }
+    for (const [flusher, items] of deferrals) gather(this.#deferrals, flusher).push(...items);
+    return true;
+  }
+
+  async #work(job: Job, at: { change: number; epoch: number; deferrals: Deferrals }): Promise<unknown> {
+    const { engine } = this.#parts;
+    const { scope } = job;
+    const { change, epoch, deferrals } = at;
+    const handle = openHandle({ engine: engine.name, connection: engine.writer.connection, scope, mode: { change } });
+    let open = true;
+    const tx: Tx = {
+      sql: handle.sql,
+      change,
+      epoch,
+      organization: scope,
+      defer: (flusher, item) => {
+        if (!open) throw new StrongroomError('internal', 'a deferral after the end of its job');
+        gather(deferrals, flusher).push({ scope, change, item });
+      },
+    };
+    try {
+      const value = await job.work(tx);
+      // A statement that failed has left the transaction unusable, whatever the job made of it.
+      if (handle.failure !== undefined) throw handle.failure;
+      return value;
+    } catch (error) {
+      // Nor does a fault of the disk become less of one by being caught.
+      throw handle.failure instanceof FatalStoreError ? handle.failure : error;
+    } finally {
+      open = false;
+      handle.close();
+    }
+  }
+
+  async #flush(change: number): Promise<void> {
+    if (this.#deferrals.size === 0) return;
+    const { engine, fault } = this.#parts;
+    await engine.writer.scope(SYSTEM);
+    for (const [flusher, items] of this.#deferrals) {
+      fault('store.flush');
+      const handle = openHandle({ engine: engine.name, connection: engine.writer.connection, scope: SYSTEM, mode: 'flush' });
+      try {
+        await flusher.flush(handle.sql satisfies Kysely<Database>, items, change);
+        if (handle.failure !== undefined) throw handle.failure;
+      } finally {
+        handle.close();
+      }
+    }
+  }
+}
+
+function gather(deferrals: Deferrals, flusher: AnyFlusher): Deferred<unknown>[] {
+  const items = deferrals.get(flusher) ?? [];
+  deferrals.set(flusher, items);
+  return items;
+}
+
+function dropDeferrals(deferrals: Deferrals): void {
+  for (const [flusher, items] of deferrals) flusher.failed?.(items);
+}
+
+const isEnd = (error: unknown): boolean => error instanceof FatalStoreError || error instanceof Crash;
+
+const unavailable = (cause: unknown): StrongroomError =>
+  cause instanceof StrongroomError ? cause : new StrongroomError('store.unavailable', { cause });
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

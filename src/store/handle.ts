@@ -1,0 +1,213 @@
+/**
+ * Kysely over a connection of ours, for the length of one job or one read.
+ *
+ * A handle executes only what its own plugin has seen: a statement compiled elsewhere, by a handle without plugins or by
+ * hand is refused, and so is anything after the handle is closed. After a failed statement a handle is done for: the
+ * job can only fail, as a transaction of PostgreSQL would.
+ */
+import {
+  DefaultQueryExecutor,
+  Kysely,
+  PostgresAdapter,
+  PostgresQueryCompiler,
+  SqliteAdapter,
+  SqliteQueryCompiler,
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type KyselyPlugin,
+  type OperationNode,
+  type QueryResult,
+  type RootOperationNode,
+} from 'kysely';
+import { StrongroomError } from '../errors.ts';
+import type { Connection, Engine, SqlValue } from './connection.ts';
+import { rowMatrix } from './insert-rows.ts';
+import { tableOf } from './migrations.ts';
+import type { Database, TableName } from './schema.ts';
+import { isTenantTable, TENANT_COLUMN } from './table.ts';
+import { confine } from './tenancy.ts';
+import { SYSTEM, type StoreScope } from './transaction.ts';
+
+export interface HandleOptions {
+  readonly engine: Engine['name'];
+  readonly connection: Connection;
+  readonly scope: StoreScope;
+  /** `read`: selects only. A number: a job's change number, which every row written must carry. `flush`: any. */
+  readonly mode: 'read' | 'flush' | { readonly change: number };
+}
+
+export interface Handle {
+  readonly sql: Kysely<Database>;
+  /** What the first failed statement threw. */
+  readonly failure: unknown;
+  close(): void;
+}
+
+/** What `insertRows` finds behind a Kysely object. */
+const handles = new WeakMap<Kysely<Database>, HandleConnection>();
+
+export function openHandle(options: HandleOptions): Handle {
+  const connection = new HandleConnection(options);
+  const { compiler, adapter } = PARTS[options.engine];
+  const provider = { provideConnection: <T>(work: (c: DatabaseConnection) => Promise<T>) => work(connection) };
+  const executor = new DefaultQueryExecutor(compiler, adapter, provider, [connection]);
+  const sql = new Kysely<Database>({ config: { dialect: NO_DIALECT }, driver: NO_DRIVER, executor, dialect: NO_DIALECT });
+  handles.set(sql, connection);
+  return {
+    sql,
+    get failure() {
+      return connection.failure;
+    },
+    close: () => connection.close(),
+  };
+}
+
+/**
+ * Writes many rows with one prepared statement, under the same rules as `insertInto`: for whatever is written often or
+ * in bulk. Columns that a row leaves out are null. A key that exists is `conflict`.
+ */
+export async function insertRows<T extends TableName>(
+  sql: Kysely<Database>,
+  table: T,
+  rows: readonly InsertRow<Database[T]>[],
+): Promise<void> {
+  const connection = handles.get(sql);
+  if (connection === undefined) throw new StrongroomError('internal', 'insertRows needs the handle of a job');
+  if (rows.length > 0) await connection.insert(table, rows);
+}
+
+/** A row whose nullable columns may be left out. */
+export type InsertRow<R> = { readonly [K in keyof R as null extends R[K] ? never : K]: R[K] } & {
+  readonly [K in keyof R as null extends R[K] ? K : never]?: R[K];
+};
+
+class HandleConnection implements DatabaseConnection, KyselyPlugin {
+  readonly #options: HandleOptions;
+  /** Statements this handle has seen and confined, by the node they are compiled from. */
+  readonly #seen = new WeakSet<OperationNode>();
+  #open = true;
+  failure: unknown;
+
+  constructor(options: HandleOptions) {
+    this.#options = options;
+  }
+
+  transformQuery({ node }: { readonly node: RootOperationNode }): RootOperationNode {
+    const { scope, mode } = this.#options;
+    if (mode === 'read' && node.kind !== 'SelectQueryNode') throw misuse('a read that writes');
+    if (!PERMITTED.has(node.kind)) throw misuse(`${node.kind} through a handle of the store`);
+    if (typeof mode === 'object') requireChange(node, mode.change);
+    const confined = scope === SYSTEM ? { ...node } : confine(node, scope);
+    this.#seen.add(confined);
+    return confined;
+  }
+
+  transformResult({ result }: { readonly result: QueryResult<Record<string, unknown>> }) {
+    return Promise.resolve(result);
+  }
+
+  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    if (!this.#seen.has(query.query)) throw misuse('a statement that was not compiled by this handle');
+    const { rows, affected } = await this.#attempt((connection) =>
+      connection.execute(query.sql, query.parameters as readonly SqlValue[]),
+    );
+    return { rows: rows as R[], numAffectedRows: BigInt(affected) };
+  }
+
+  // oxlint-disable-next-line require-yield -- Kysely asks for a generator; nothing is streamed from inside a job.
+  async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+    throw misuse('streaming');
+  }
+
+  insert(table: TableName, rows: readonly Readonly<Record<string, SqlValue>>[]): Promise<void> {
+    const { scope, mode } = this.#options;
+    const definition = tableOf(table);
+    if (mode === 'read') throw misuse('a read that writes');
+    for (const row of rows) {
+      if (typeof mode === 'object' && row['change'] !== mode.change) throw misuse(`a row of ${table} without its change`);
+      if (scope !== SYSTEM && isTenantTable(definition) && row[TENANT_COLUMN] !== scope) {
+        throw misuse(`an insert into ${table} for another organization`);
+      }
+    }
+    const columns = Object.keys(definition.columns);
+    const matrix = rowMatrix(table, definition, rows);
+    return this.#attempt((connection) => connection.insert(table, columns, matrix));
+  }
+
+  close(): void {
+    this.#open = false;
+  }
+
+  async #attempt<T>(work: (connection: Connection) => T | Promise<T>): Promise<T> {
+    if (!this.#open) throw misuse('a statement after the end of its job');
+    if (this.failure !== undefined) {
+      throw new StrongroomError('internal', { detail: 'a statement of this job has failed already', cause: this.failure });
+    }
+    try {
+      return await work(this.#options.connection);
+    } catch (error) {
+      this.failure = error;
+      throw error;
+    }
+  }
+}
+
+const PERMITTED: ReadonlySet<string> = new Set([
+  'SelectQueryNode',
+  'InsertQueryNode',
+  'UpdateQueryNode',
+  'DeleteQueryNode',
+  'RawNode',
+]);
+
+/** A job's inserts and updates carry its change number, or a backup, an index or a second server would miss them. */
+function requireChange(node: RootOperationNode, change: number): void {
+  if (node.kind === 'UpdateQueryNode') {
+    const update = (node.updates ?? []).find(({ column }) => 'column' in column && columnName(column) === 'change');
+    const value = update?.value as { readonly value?: unknown } | undefined;
+    if (value?.value !== change) throw misuse('an update without its change');
+  }
+  if (node.kind === 'InsertQueryNode') {
+    const at = (node.columns ?? []).findIndex(({ column }) => column.name === 'change');
+    const rows = (node.values as { readonly values?: readonly OperationNode[] } | undefined)?.values ?? [];
+    const carried = rows.every((row) => {
+      const value = (row as { readonly values?: readonly unknown[] }).values?.[at];
+      return value === change || (value as { readonly value?: unknown } | undefined)?.value === change;
+    });
+    if (at < 0 || !carried) throw misuse('an insert without its change');
+  }
+}
+
+const columnName = (node: OperationNode): string =>
+  (node as { readonly column?: { readonly name?: string } }).column?.name ?? '';
+
+const misuse = (what: string): StrongroomError => new StrongroomError('internal', `refused by the store: ${what}`);
+
+const never = (): never => {
+  throw misuse('a transaction, a schema change or an introspection through a handle');
+};
+
+/** Jobs are begun and committed by the store alone. */
+const NO_DIALECT: Dialect = {
+  createDriver: never,
+  createQueryCompiler: never,
+  createAdapter: never,
+  createIntrospector: never,
+};
+const NO_DRIVER: Driver = {
+  init: never,
+  acquireConnection: never,
+  beginTransaction: never,
+  commitTransaction: never,
+  rollbackTransaction: never,
+  releaseConnection: never,
+  destroy: never,
+};
+
+// Compilers keep no state between two statements, and a statement is compiled in one go: one of each serves every handle.
+const PARTS = {
+  sqlite: { compiler: new SqliteQueryCompiler(), adapter: new SqliteAdapter() },
+  postgres: { compiler: new PostgresQueryCompiler(), adapter: new PostgresAdapter() },
+} as const;

@@ -1,0 +1,152 @@
+/**
+ * The keyring's journal in the database (KEYRING.md, section 1): epochs, the head, leaves, and what is asked to die.
+ *
+ * Each method that writes is one job of the store, so one durable transaction. All of it is content-free: numbers of
+ * keys, our own ids and reasons. `keyring_head` moves under the same lock as every write, so a job that saw epoch e has
+ * committed before e + 1 is prepared or sees e + 1 (`tx.epoch`).
+ */
+import type { Clock } from '../environment.ts';
+import type {
+  EpochOutcome,
+  EpochRow,
+  KeyJournal,
+  LeafRow,
+  LedgerHead,
+  PunctureRequest,
+} from '../keys/key-journal.ts';
+import { decodeSlots, encodeSlots, LEAF_SLOTS, type Slot } from '../keys/slot.ts';
+import type { KeyRequestRow } from './schema.ts';
+import { SYSTEM, type Store, type Tx } from './store.ts';
+
+/** What the journal asks of the ledger, which lies above it. */
+export interface LedgerWitness {
+  ledgerHead(): Promise<LedgerHead | null>;
+  ledgerConsistent(head: LedgerHead): Promise<boolean>;
+}
+
+/** A request that waits for its epoch. */
+const NO_EPOCH = 0;
+/** Values in one statement. */
+const LIST_MAX = 500;
+
+export class SqlKeyJournal implements KeyJournal {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #witness: LedgerWitness;
+
+  constructor(store: Store, clock: Clock, witness: LedgerWitness) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#witness = witness;
+  }
+
+  async epochs(): Promise<readonly EpochRow[]> {
+    const rows = await this.#store.read(SYSTEM, (db) =>
+      db.selectFrom('epochs').select(['epoch', 'file_id', 'state']).orderBy('epoch').execute(),
+    );
+    return rows.map(({ epoch, file_id, state }) => ({ epoch, fileId: new Uint8Array(file_id), state }));
+  }
+
+  leaves(): Promise<readonly LeafRow[]> {
+    return this.#store.read(SYSTEM, (db) => db.selectFrom('leaves').select(['leaf', 'next']).execute());
+  }
+
+  async pending(): Promise<readonly PunctureRequest[]> {
+    const rows = await this.#store.read(SYSTEM, (db) =>
+      db.selectFrom('key_requests').select(REQUEST).where('state', '=', 'hidden').orderBy('id').execute(),
+    );
+    return rows.map(requestOf);
+  }
+
+  async requestsAfter(epoch: number): Promise<readonly PunctureRequest[]> {
+    const rows = await this.#store.read(SYSTEM, (db) =>
+      db.selectFrom('key_requests').select(REQUEST).where('epoch', '>', epoch).orderBy('id').execute(),
+    );
+    return rows.map(requestOf);
+  }
+
+  /** Asks, in the caller's transaction, for slots to die: hidden from its commit on, dead with the next epoch. */
+  request(tx: Tx, request: PunctureRequest): Promise<void> {
+    return this.#hide(tx, request, NO_EPOCH);
+  }
+
+  accept(requests: readonly PunctureRequest[]): Promise<void> {
+    return this.#store.write(SYSTEM, async (tx) => {
+      for (const request of requests) await this.#hide(tx, request, NO_EPOCH);
+    });
+  }
+
+  prepare(
+    row: Pick<EpochRow, 'epoch' | 'fileId'>,
+    requests: readonly PunctureRequest[],
+    alsoPunctured: readonly Slot[],
+  ): Promise<void> {
+    const { epoch, fileId: file_id } = row;
+    return this.#store.write(SYSTEM, async (tx) => {
+      const { change } = tx;
+      await tx.sql
+        .insertInto('epochs')
+        .values({ epoch, file_id, state: 'prepared', at: this.#clock.now(), change })
+        .execute();
+      await tx.sql
+        .insertInto('keyring_head')
+        .values({ id: 1, epoch, file_id, change })
+        .onConflict((conflict) => conflict.column('id').doUpdateSet({ epoch, file_id, change }))
+        .execute();
+      for (const request of requests) await this.#hide(tx, request, epoch);
+      for (const slots of chunks(alsoPunctured)) {
+        await tx.sql.updateTable('segments').set({ state: 'erased', change }).where('slot', 'in', slots).execute();
+      }
+    });
+  }
+
+  complete(epoch: number, outcome: EpochOutcome): Promise<void> {
+    const { destroyed, restored } = outcome;
+    return this.#store.write(SYSTEM, async (tx) => {
+      const { sql, change } = tx;
+      await sql.updateTable('epochs').set({ state: 'complete', change }).where('epoch', '=', epoch).execute();
+      const set = {
+        state: 'destroyed' as const,
+        destroyed_at: this.#clock.now(),
+        confirmed: JSON.stringify(outcome.confirmed),
+        missing: JSON.stringify(outcome.missing),
+        change,
+      };
+      for (const ids of chunks(destroyed)) await sql.updateTable('key_requests').set(set).where('id', 'in', ids).execute();
+      if (restored === null) return;
+      await sql.updateTable('ledger_heads').set({ generation: restored, change }).execute();
+      // Every slot that the restored rows had not handed out has been punctured: their leaves are used up.
+      await sql.updateTable('leaves').set({ next: LEAF_SLOTS, change }).execute();
+    });
+  }
+
+  ledgerHead(): Promise<LedgerHead | null> {
+    return this.#witness.ledgerHead();
+  }
+
+  ledgerConsistent(head: LedgerHead): Promise<boolean> {
+    return this.#witness.ledgerConsistent(head);
+  }
+
+  async #hide(tx: Tx, { id, slots, reason }: PunctureRequest, epoch: number): Promise<void> {
+    const { change } = tx;
+    const again = { slots: encodeSlots(slots), reason, state: 'hidden' as const, epoch, destroyed_at: null, change };
+    await tx.sql
+      .insertInto('key_requests')
+      .values({ id, ...again, requested_at: this.#clock.now(), confirmed: '[]', missing: '[]' })
+      .onConflict((conflict) => conflict.column('id').doUpdateSet(again))
+      .execute();
+  }
+}
+
+const REQUEST = ['id', 'slots', 'reason'] as const;
+
+const requestOf = ({ id, slots, reason }: Pick<KeyRequestRow, (typeof REQUEST)[number]>): PunctureRequest => ({
+  id,
+  slots: decodeSlots(slots),
+  reason,
+});
+
+function* chunks<T>(values: readonly T[]): Generator<readonly T[]> {
+  for (let at = 0; at < values.length; at += LIST_MAX) yield values.slice(at, at + LIST_MAX);
+}

@@ -1,0 +1,21 @@
+/** The steps of the schema in order. The schema's version is the number of steps taken. */
+import { foundation } from './migrations/0001-foundation.ts';
+import type { TableName } from './schema.ts';
+import { isTenantTable, type Migration, type Table, type Tables } from './table.ts';
+
+export const MIGRATIONS: readonly Migration[] = [foundation];
+
+/** Every table as it stands after all steps. */
+export const TABLES: Tables = Object.assign({}, ...MIGRATIONS.map(({ creates }) => creates)) as Tables;
+
+export function tableOf(name: TableName): Table {
+  const table = TABLES[name];
+  if (table === undefined) throw new RangeError(`no such table: ${name}`);
+  return table;
+}
+
+export const TENANT_TABLES: ReadonlySet<string> = new Set(
+  Object.entries(TABLES)
+    .filter(([, table]) => isTenantTable(table))
+    .map(([name]) => name),
+);

@@ -1,0 +1,270 @@
+/**
+ * The rows as Kysely sees them: one interface per table, the same on both engines.
+ *
+ * The tables themselves (DDL, keys, annotations) are data in `migrations/`; `schema.test.ts` holds these types and that
+ * data equal, column by column. Text, integers (milliseconds, counts, slots) and bytes only. What a customer typed
+ * stands here only inside a `…_box`.
+ *
+ * Ids, slots and bytes are plain here; the capability that owns a table brands them as it reads.
+ * Every row carries `change`, the number of the job that last wrote it; a table with `organization` is a tenant table.
+ */
+import type { OrganizationId } from '../ids.ts';
+
+export interface Database {
+  meta: MetaRow;
+  store_head: StoreHeadRow;
+  epochs: EpochRow;
+  keyring_head: KeyringHeadRow;
+  key_requests: KeyRequestRow;
+  leaves: LeafRow;
+  service_slots: ServiceSlotRow;
+  organizations: OrganizationRow;
+  projects: ProjectRow;
+  vaults: VaultRow;
+  subjects: SubjectRow;
+  conversations: ConversationRow;
+  memories: MemoryRow;
+  memory_versions: MemoryVersionRow;
+  superseded_slots: SupersededSlotRow;
+  segments: SegmentRow;
+  api_keys: ApiKeyRow;
+  idempotency: IdempotencyRow;
+  ledger_heads: LedgerHeadRow;
+  ledger_entries: LedgerEntryRow;
+  ledger_targets: LedgerTargetRow;
+  ledger_tiles: LedgerTileRow;
+  ledger_checkpoints: LedgerCheckpointRow;
+}
+
+export type TableName = keyof Database;
+
+interface Changed {
+  change: number;
+}
+
+interface Owned extends Changed {
+  organization: string;
+}
+
+/** A log belongs to an organization or to the deployment: both columns then say 'deployment'. */
+export type LogId = OrganizationId | 'deployment';
+
+interface Logged extends Changed {
+  organization: LogId;
+  log: LogId;
+}
+
+export interface MetaRow extends Changed {
+  name: string;
+  value: Uint8Array;
+}
+
+export interface StoreHeadRow extends Changed {
+  id: 1;
+}
+
+export interface EpochRow extends Changed {
+  epoch: number;
+  file_id: Uint8Array;
+  state: 'prepared' | 'complete';
+  at: number;
+}
+
+export interface KeyringHeadRow extends Changed {
+  id: 1;
+  epoch: number;
+  file_id: Uint8Array;
+}
+
+export interface KeyRequestRow extends Changed {
+  id: string;
+  /** Slots as u64s, one after the other. */
+  slots: Uint8Array;
+  reason: string;
+  state: 'hidden' | 'destroyed';
+  epoch: number;
+  requested_at: number;
+  destroyed_at: number | null;
+  /** JSON arrays of replica names. */
+  confirmed: string;
+  missing: string;
+}
+
+export interface LeafRow extends Changed {
+  leaf: number;
+  /** A vault, an organization, or 'deployment' for service slots. */
+  owner: string;
+  node: string;
+  /** The first index of the leaf that was not yet handed out. */
+  next: number;
+}
+
+export interface ServiceSlotRow extends Changed {
+  name: string;
+  slot: number;
+  created_at: number;
+}
+
+export interface OrganizationRow extends Owned {
+  id: string;
+  slot: number;
+  state: string;
+  name_box: Uint8Array;
+  version: number;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface ProjectRow extends Owned {
+  id: string;
+  slot: number;
+  state: string;
+  name_box: Uint8Array;
+  version: number;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface VaultRow extends Owned {
+  id: string;
+  project: string;
+  slot: number;
+  state: string;
+  dimensions: number | null;
+  metric: string;
+  deletion_mode: string;
+  deletion_days: number;
+  /** 0 or 1. */
+  history: number;
+  environment: string;
+  tombstones: string | null;
+  name_box: Uint8Array;
+  version: number;
+  created_at: number;
+  updated_at: number;
+  deleted_at: number | null;
+}
+
+export interface SubjectRow extends Owned {
+  id: string;
+  slot: number;
+  state: string;
+  name_box: Uint8Array;
+  created_at: number;
+}
+
+export interface ConversationRow extends Owned {
+  id: string;
+  vault: string;
+  slot: number;
+  state: string;
+  name_box: Uint8Array;
+  created_at: number;
+}
+
+export interface MemoryRow extends Owned {
+  id: string;
+  vault: string;
+  state: 'live' | 'trashed' | 'erased';
+  version: number;
+  subject: string | null;
+  conversation: string | null;
+  expires_at: number | null;
+  created_at: number;
+  updated_at: number;
+  trashed_at: number | null;
+}
+
+export interface MemoryVersionRow extends Owned {
+  memory: string;
+  version: number;
+  vault: string;
+  slot: number;
+  /** JSON: [[role, slot], …]. */
+  scope: string;
+  author: string;
+  body_box: Uint8Array;
+  vector_box: Uint8Array | null;
+  created_at: number;
+}
+
+export interface SupersededSlotRow extends Owned {
+  slot: number;
+  vault: string;
+  memory: string;
+  version: number;
+  due_at: number;
+}
+
+export interface SegmentRow extends Owned {
+  id: string;
+  vault: string;
+  leaf: number;
+  slot: number;
+  state: string;
+  epoch: number;
+  through_change: number;
+  /** The name of a blob. */
+  blob: string;
+  /** JSON: every slot whose content went into it. */
+  cover: string;
+  created_at: number;
+}
+
+export interface ApiKeyRow extends Owned {
+  id: string;
+  slot: number;
+  state: 'active' | 'revoked';
+  environment: string;
+  /** The key as one who acts: survives its rotations; free text of its ledger entries is sealed under it. */
+  principal_slot: number;
+  /** Keyed one-way hash under the credential's own slot, `slot`, which revocation and rotation destroy. */
+  hash: Uint8Array;
+  settings_box: Uint8Array;
+  expires_at: number | null;
+  created_at: number;
+  revoked_at: number | null;
+}
+
+export interface IdempotencyRow extends Owned {
+  id: string;
+  principal: string;
+  digest: Uint8Array;
+  /** The name of the service slot of this period: when it dies, all digests and answers of the period die. */
+  period: string;
+  status: number;
+  response_box: Uint8Array | null;
+  created_at: number;
+}
+
+export interface LedgerHeadRow extends Logged {
+  size: number;
+  frontier: Uint8Array;
+  generation: number;
+}
+
+export interface LedgerEntryRow extends Logged {
+  n: number;
+  leaf: Uint8Array;
+  box: Uint8Array | null;
+  at: number;
+  principal: string;
+  action: string;
+}
+
+export interface LedgerTargetRow extends Logged {
+  target: string;
+  n: number;
+}
+
+export interface LedgerTileRow extends Logged {
+  level: number;
+  tile: number;
+  hashes: Uint8Array;
+}
+
+export interface LedgerCheckpointRow extends Logged {
+  size: number;
+  note: string;
+  at: number;
+}

@@ -1,0 +1,330 @@
+/**
+ * The embedded engine: SQLite through node:sqlite, in one file with a write-ahead log.
+ *
+ * `synchronous=FULL`: a commit returns after the fsync of the log, so what is acknowledged survives power loss. Check-
+ * points are made here and not by SQLite behind a commit, because SQLite swallows their errors, and a failed fsync
+ * must end the process. Temporary tables and sorts stay in memory: nothing but the database and its log is written.
+ */
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { StrongroomError } from '../errors.ts';
+import {
+  FatalStoreError,
+  type Connection,
+  type Engine,
+  type Readers,
+  type Row,
+  type SqlResult,
+  type SqlValue,
+  type Writer,
+} from './connection.ts';
+import { quote, sqliteDdl } from './ddl.ts';
+import { openHandle } from './handle.ts';
+import type { Migrator } from './migrate.ts';
+import { SYSTEM, type Head, type StoreScope } from './transaction.ts';
+
+export const DATABASE_FILE = 'strongroom.db';
+
+const STATEMENTS_MAX = 500;
+const READERS_MAX = 8;
+/** Of the sizes tried the one with the shortest commit of one entry and nearly the shortest of a hundred memories. */
+const PAGE_BYTES = 8192;
+/** The log is copied into the database when it is this long: some thirty additions of a hundred memories. */
+const LOG_BYTES_MAX = 16 * 1024 * 1024;
+
+const BEGIN_HEAD = 'select change from store_head where id = 1';
+const EPOCH = 'select epoch from keyring_head where id = 1';
+
+/** Opens the database for its one writer, making it if there is none; migrations come after. */
+export function openSqliteDatabase(directory: string): DatabaseSync {
+  const path = join(directory, DATABASE_FILE);
+  // Made here and not by SQLite, so that it is never readable by others; the log takes over its mode.
+  closeSync(openSync(path, 'a', 0o600));
+  const database = openDatabase(path, false);
+  database.exec(`pragma page_size = ${PAGE_BYTES}`);
+  requirePragma(database, 'journal_mode = wal', 'wal');
+  database.exec('pragma synchronous = full');
+  requirePragma(database, 'synchronous', 2);
+  database.exec('pragma wal_autocheckpoint = 0');
+  return database;
+}
+
+/** Migrates through the connection that will write. */
+export function sqliteMigrator(database: DatabaseSync): Migrator {
+  const connection = new SqliteConnection(database);
+  const { sql } = openHandle({ engine: 'sqlite', connection, scope: SYSTEM, mode: 'flush' });
+  return {
+    sql,
+    hasTable: (name) =>
+      Promise.resolve(database.prepare(`select 1 from sqlite_schema where type = 'table' and name = ?`).all(name).length > 0),
+    create: (migration) => {
+      for (const statement of sqliteDdl(migration)) database.exec(statement);
+      return Promise.resolve();
+    },
+    transaction: async (work) => {
+      database.exec('begin immediate');
+      try {
+        await work();
+        database.exec('commit');
+      } catch (error) {
+        if (database.isTransaction) database.exec('rollback');
+        throw error;
+      }
+    },
+  };
+}
+
+export function sqliteEngine(directory: string, database: DatabaseSync): Engine {
+  return {
+    name: 'sqlite',
+    writer: new SqliteWriter(database),
+    readers: new SqliteReaders(join(directory, DATABASE_FILE)),
+  };
+}
+
+function openDatabase(path: string, readOnly: boolean): DatabaseSync {
+  const database = new DatabaseSync(path, { readOnly, enableDoubleQuotedStringLiterals: false, timeout: 5000 });
+  database.exec(
+    `pragma temp_store = memory; pragma cache_size = -32768; pragma trusted_schema = off; pragma recursive_triggers = on; ` +
+      // As on PostgreSQL.
+      'pragma case_sensitive_like = on',
+  );
+  if (readOnly) database.exec('pragma query_only = on');
+  return database;
+}
+
+function requirePragma(database: DatabaseSync, pragma: string, expected: string | number): void {
+  const [answer] = Object.values(database.prepare(`pragma ${pragma}`).get() ?? {});
+  if (answer !== expected) throw new StrongroomError('store.unavailable', `SQLite answers ${String(answer)} to ${pragma}`);
+}
+
+class SqliteConnection implements Connection {
+  readonly database: DatabaseSync;
+  /** In order of last use. */
+  readonly #statements = new Map<string, StatementSync>();
+
+  constructor(database: DatabaseSync) {
+    this.database = database;
+  }
+
+  execute(sql: string, parameters: readonly SqlValue[]): SqlResult {
+    try {
+      const statement = this.prepare(sql);
+      if (statement.columns().length === 0) {
+        return { rows: [], affected: Number(statement.run(...parameters).changes) };
+      }
+      // SQLite's rows have no prototype; a copy makes them the ordinary objects that PostgreSQL's are.
+      return { rows: statement.all(...parameters).map((row): Row => ({ ...row })), affected: 0 };
+    } catch (error) {
+      throw storeError(error);
+    }
+  }
+
+  insert(table: string, columns: readonly string[], rows: readonly (readonly SqlValue[])[]): void {
+    try {
+      const statement = this.prepare(
+        `insert into ${quote(table)} (${columns.map(quote).join(', ')}) values (${columns.map(() => '?').join(', ')})`,
+      );
+      for (const row of rows) statement.run(...row);
+    } catch (error) {
+      throw storeError(error);
+    }
+  }
+
+  /** One number of one row; 0 where there is none. */
+  number(sql: string): number {
+    const [value] = Object.values(this.prepare(sql).get() ?? {});
+    return typeof value === 'number' ? value : 0;
+  }
+
+  run(sql: string, ...parameters: SqlValue[]): void {
+    this.prepare(sql).run(...parameters);
+  }
+
+  prepare(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    const statement = known ?? this.database.prepare(sql);
+    if (known !== undefined) this.#statements.delete(sql);
+    this.#statements.set(sql, statement);
+    if (this.#statements.size > STATEMENTS_MAX) {
+      const [oldest] = this.#statements.keys();
+      if (oldest !== undefined) this.#statements.delete(oldest);
+    }
+    return statement;
+  }
+}
+
+class SqliteWriter implements Writer {
+  readonly connection: SqliteConnection;
+
+  constructor(database: DatabaseSync) {
+    this.connection = new SqliteConnection(database);
+  }
+
+  begin(): number {
+    this.#do('begin immediate');
+    return this.connection.number(BEGIN_HEAD);
+  }
+
+  enter(_scope: StoreScope): number {
+    this.#do('savepoint job');
+    return this.connection.number(EPOCH);
+  }
+
+  release(): void {
+    this.#do('release job');
+  }
+
+  undo(): void {
+    // Some errors (a full disk, for one) make SQLite roll back the whole transaction: then there is no savepoint left.
+    if (!this.connection.database.isTransaction) {
+      throw new StrongroomError('store.unavailable', 'the store rolled the transaction back');
+    }
+    this.#do('rollback to job');
+    this.#do('release job');
+  }
+
+  scope(_scope: StoreScope): void {}
+
+  commit(change: number): void {
+    try {
+      this.connection.run('update store_head set change = ? where id = 1', change);
+      this.connection.run('commit');
+    } catch (error) {
+      const known = storeError(error);
+      // A full disk is the one failure after which it is certain that nothing was committed.
+      throw isFull(error) ? known : new FatalStoreError('the commit failed', { cause: error });
+    }
+  }
+
+  rollback(): void {
+    if (this.connection.database.isTransaction) this.#do('rollback');
+  }
+
+  abandon(): void {
+    if (this.connection.database.isOpen) this.connection.database.close();
+  }
+
+  close(): void {
+    this.abandon();
+  }
+
+  /** Copies the log into the database once it is long; readers and the next writer go on meanwhile. */
+  settle(): void {
+    try {
+      // `noop` only tells how long the log is: its file does not shrink when it starts over.
+      const { log } = this.connection.prepare('pragma wal_checkpoint(noop)').get() ?? {};
+      if (Number(log) * PAGE_BYTES >= LOG_BYTES_MAX) this.connection.prepare('pragma wal_checkpoint(passive)').all();
+    } catch (error) {
+      throw new FatalStoreError('the checkpoint failed', { cause: error });
+    }
+  }
+
+  #do(sql: string): void {
+    try {
+      this.connection.run(sql);
+    } catch (error) {
+      throw storeError(error);
+    }
+  }
+}
+
+/** A few connections that cannot write: each serves one read at a time, so that a read sees one snapshot. */
+class SqliteReaders implements Readers {
+  readonly #path: string;
+  readonly #idle: SqliteConnection[] = [];
+  readonly #waiting: ((connection: SqliteConnection) => void)[] = [];
+  #opened = 0;
+  #closed = false;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async read<T>(_scope: StoreScope, work: (connection: Connection, head: Head) => Promise<T>): Promise<T> {
+    const connection = this.#idle.pop() ?? (await this.#another());
+    try {
+      connection.run('begin');
+      // The first query fixes the snapshot that all others see.
+      const head = { change: connection.number(BEGIN_HEAD), epoch: connection.number(EPOCH) };
+      return await work(connection, head);
+    } catch (error) {
+      throw readError(error);
+    } finally {
+      if (connection.database.isTransaction) connection.run('rollback');
+      this.#giveBack(connection);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const { database } of this.#idle.splice(0)) database.close();
+  }
+
+  #another(): SqliteConnection | Promise<SqliteConnection> {
+    if (this.#closed) throw new StrongroomError('store.unavailable', 'the store is closed');
+    if (this.#opened < READERS_MAX) {
+      const connection = new SqliteConnection(openDatabase(this.#path, true));
+      this.#opened++;
+      return connection;
+    }
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #giveBack(connection: SqliteConnection): void {
+    const next = this.#waiting.shift();
+    if (next !== undefined) next(connection);
+    else if (this.#closed) connection.database.close();
+    else this.#idle.push(connection);
+  }
+}
+
+/** Primary result codes of SQLite (sqlite.org/rescode.html). */
+const BUSY = 5;
+const LOCKED = 6;
+const NO_MEMORY = 7;
+const FULL = 13;
+const CONSTRAINT = 19;
+const READ_ONLY = 8;
+const IO_ERROR = 10;
+const CORRUPT = 11;
+const CANNOT_OPEN = 14;
+const NOT_A_DATABASE = 26;
+/** Extended codes: constraint | 6 << 8 and constraint | 8 << 8. */
+const CONSTRAINT_PRIMARY_KEY = 1555;
+const CONSTRAINT_UNIQUE = 2067;
+
+const resultCode = (error: unknown): number =>
+  error instanceof Error && 'errcode' in error && typeof error.errcode === 'number' ? error.errcode : 0;
+
+const isFull = (error: unknown): boolean => (resultCode(error) & 0xff) === FULL;
+
+/** The store's error for one of SQLite's; anything else comes back as it is. */
+export function storeError(error: unknown): unknown {
+  const code = resultCode(error);
+  if (code === CONSTRAINT_PRIMARY_KEY || code === CONSTRAINT_UNIQUE) return new StrongroomError('conflict', { cause: error });
+  switch (code & 0xff) {
+    case BUSY:
+    case LOCKED:
+    case NO_MEMORY:
+    case FULL:
+      return new StrongroomError('store.unavailable', { cause: error });
+    case IO_ERROR:
+    case CORRUPT:
+    case CANNOT_OPEN:
+    case NOT_A_DATABASE:
+    case READ_ONLY:
+      return new FatalStoreError('the store failed', { cause: error });
+    case CONSTRAINT:
+      return new StrongroomError('internal', { detail: 'a constraint of the store refused a row', cause: error });
+    default:
+      return error;
+  }
+}
+
+/** A failed read writes nothing and ends nothing. */
+function readError(error: unknown): unknown {
+  const known = storeError(error);
+  return known instanceof FatalStoreError ? new StrongroomError('store.unavailable', { cause: known.cause }) : known;
+}

@@ -1,0 +1,19 @@
+/** The store as everything above sees it. `openStore` (open-store.ts) makes one. */
+import type { Head, ReadSql, StoreScope, Tx } from './transaction.ts';
+
+export interface Store {
+  readonly engine: 'sqlite' | 'postgres';
+  /** Reads one snapshot on a read-only connection. */
+  read<T>(scope: StoreScope, work: (db: ReadSql, head: Head) => Promise<T>): Promise<T>;
+  /**
+   * Runs `work` as a job: resolves after the durable commit of its group, rejects with what `work` threw (its savepoint
+   * rolled back). Inside: SQL and deferrals only; never another `write`.
+   */
+  write<T>(scope: StoreScope, work: (tx: Tx) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+export type { Deferred, Flusher, Head, ReadSql, StoreScope, Tx } from './transaction.ts';
+export { SYSTEM } from './transaction.ts';
+export { insertRows } from './handle.ts';
+export { openStore, type StoreTarget } from './open-store.ts';
