@@ -1,0 +1,74 @@
+/**
+ * The closed catalogue of what can be done here: every ledger entry carries one of these, every route names one.
+ *
+ * A name is never reused for something else and never removed, because entries live for years. Adding actions raises
+ * `CATALOGUE_VERSION`, which each entry carries, so that a reader knows whether an unknown name is newer or forged.
+ */
+
+export const CATALOGUE_VERSION = 1;
+
+interface ActionKind {
+  /** Whether it only looks: nothing but the ledger changes. */
+  readonly reads: boolean;
+  /** Whether people and programs ask for it, or the system does it of itself. */
+  readonly by: 'caller' | 'system';
+}
+
+const read: ActionKind = { reads: true, by: 'caller' };
+const change: ActionKind = { reads: false, by: 'caller' };
+const event: ActionKind = { reads: false, by: 'system' };
+
+export const ACTIONS = {
+  'memory.add': change,
+  'memory.get': read,
+  'memory.list': read,
+  'memory.search': read,
+  'memory.update': change,
+  'memory.delete': change,
+  'memory.restore': change,
+  'memory.history': read,
+  'memory.export': read,
+  'vault.create': change,
+  'vault.get': read,
+  'vault.list': read,
+  'vault.update': change,
+  'vault.delete': change,
+  'key.create': change,
+  'key.list': read,
+  'key.rotate': change,
+  'key.revoke': change,
+  'ledger.read': read,
+  'ledger.checkpoint': read,
+  'ledger.proof': read,
+  'ledger.export': read,
+  'verification.run': change,
+  'session.start': change,
+  'session.end': change,
+  'organization.create': change,
+  'project.create': change,
+  'erasure.request': change,
+  'erasure.get': read,
+  'erasure.certificate': read,
+  'backup.create': change,
+  'backup.restore': change,
+  // Of the system itself
+  'server.start': event,
+  'server.stop': event,
+  'epoch.complete': event,
+  'erasure.complete': event,
+  'log.checkpoint': event,
+  'ledger.recover': event,
+  'memory.expire': event,
+  'memory.purge': event,
+  'refusals.counted': event,
+} as const satisfies Record<string, ActionKind>;
+
+export type Action = keyof typeof ACTIONS;
+
+export const isAction = (text: unknown): text is Action =>
+  typeof text === 'string' && Object.hasOwn(ACTIONS, text);
+
+export const isReadAction = (action: Action): boolean => ACTIONS[action].reads;
+
+/** `memory` of `memory.add`. */
+export const nounOf = (action: Action): string => action.slice(0, action.indexOf('.'));

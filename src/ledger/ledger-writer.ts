@@ -1,0 +1,184 @@
+/**
+ * Writes the entries of a group of jobs, once, just before the group's commit: numbers them, hashes them into the tree,
+ * and writes rows, tiles and heads with one statement each.
+ *
+ * Invariants: a log has no gap and no fork, because its head row is locked from the first statement to the commit; an
+ * entry and what it records share that commit. Logs are locked in the order of their names, so that two writers never
+ * wait for each other.
+ */
+import { sql as raw, type Kysely } from 'kysely';
+import type { Bytes } from '../bytes/encoding.ts';
+import type { SealedBox } from '../crypto/seal.ts';
+import { Crash, type FaultPoint } from '../environment.ts';
+import { StrongroomError } from '../errors.ts';
+import { FatalStoreError } from '../store/connection.ts';
+import { insertRows } from '../store/handle.ts';
+import type { Database, LedgerEntryRow, LedgerTargetRow, LedgerTileRow } from '../store/schema.ts';
+import type { Deferred, Flusher } from '../store/store.ts';
+import { encodeLeaf, encodeStoredLeaf, entryTargets, type EntryBody, type LogId } from './entry.ts';
+import { leafHash, Frontier } from './merkle.ts';
+import { encodeTile, growTiles } from './tiles.ts';
+import { tileLoader } from './tile-rows.ts';
+
+/** An entry that waits for its number. */
+export interface PendingEntry {
+  readonly log: LogId;
+  readonly body: EntryBody;
+  readonly box: SealedBox | null;
+}
+
+export class LedgerWriter implements Flusher<PendingEntry> {
+  readonly #fault: FaultPoint;
+  #lastFailure: string | null = null;
+
+  constructor(fault: FaultPoint) {
+    this.#fault = fault;
+  }
+
+  /** Why the last group could not be written; null if it could. */
+  get lastFailure(): string | null {
+    return this.#lastFailure;
+  }
+
+  async flush(
+    sql: Kysely<Database>,
+    items: readonly Deferred<PendingEntry>[],
+    change: number,
+  ): Promise<void> {
+    try {
+      await this.#write(sql, items, change);
+    } catch (cause) {
+      // What ends the process must reach the store as it is.
+      if (cause instanceof FatalStoreError || cause instanceof Crash) throw cause;
+      this.#lastFailure = cause instanceof Error ? cause.message : 'unknown';
+      throw new StrongroomError('ledger.unavailable', { cause });
+    }
+  }
+
+  committed(): void {
+    this.#lastFailure = null;
+  }
+
+  async #write(
+    sql: Kysely<Database>,
+    items: readonly Deferred<PendingEntry>[],
+    change: number,
+  ): Promise<void> {
+    const byLog = Map.groupBy(items, ({ item }) => item.log);
+    const logs = [...byLog.keys()].toSorted(byName);
+    this.#fault('ledger.lock');
+    const heads = await lockHeads(sql, logs, change);
+    const growth: Growth[] = [];
+    for (const log of logs) growth.push(await growLog(sql, log, heads.get(log)!, byLog.get(log)!));
+    this.#fault('ledger.entries');
+    for (const { entries, targets, tiles } of growth) {
+      await insertRows(sql, 'ledger_entries', entries);
+      await insertRows(sql, 'ledger_targets', targets);
+      if (tiles.length > 0) await upsertTiles(sql, tiles);
+    }
+    this.#fault('ledger.heads');
+    await moveHeads(
+      sql,
+      growth.map(({ log, frontier }) => ({ log, frontier, change })),
+    );
+  }
+}
+
+/** Locks the heads until the commit, on both engines with one statement; a log without one gets its empty head. */
+async function lockHeads(
+  sql: Kysely<Database>,
+  logs: readonly LogId[],
+  change: number,
+): Promise<Map<LogId, Frontier>> {
+  const rows = await sql
+    .insertInto('ledger_heads')
+    .values(
+      logs.map((log) => ({ log, organization: log, size: 0, frontier: EMPTY_BYTES, generation: 1, change })),
+    )
+    .onConflict((conflict) => conflict.column('log').doUpdateSet({ size: raw.ref('ledger_heads.size') }))
+    .returning(['log', 'size', 'frontier'])
+    .execute();
+  return new Map(rows.map(({ log, size, frontier }) => [log, Frontier.decode(size, frontier)]));
+}
+
+const byName = (left: string, right: string): number => (left < right ? -1 : 1);
+
+const EMPTY_BYTES: Bytes = new Uint8Array(0);
+
+interface Growth {
+  readonly log: LogId;
+  readonly frontier: Frontier;
+  readonly entries: readonly LedgerEntryRow[];
+  readonly targets: readonly LedgerTargetRow[];
+  readonly tiles: readonly LedgerTileRow[];
+}
+
+async function growLog(
+  sql: Kysely<Database>,
+  log: LogId,
+  frontier: Frontier,
+  items: readonly Deferred<PendingEntry>[],
+): Promise<Growth> {
+  const size = frontier.size;
+  const hashes: Bytes[] = [];
+  const entries: LedgerEntryRow[] = [];
+  const targets: LedgerTargetRow[] = [];
+  const place = { log, organization: log };
+  for (const { item, change } of items) {
+    const { body, box } = item;
+    const n = frontier.size;
+    const leaf = encodeLeaf(body, log, n);
+    const hash = leafHash(leaf);
+    frontier.append(hash);
+    hashes.push(hash);
+    const { at, principal, action } = body;
+    entries.push({ ...place, n, leaf: encodeStoredLeaf(leaf, hash), box, at, principal, action, change });
+    for (const target of entryTargets(body)) targets.push({ ...place, target, n, change });
+  }
+  const grown = await growTiles(size, hashes, tileLoader(sql, log));
+  const change = items.at(-1)!.change;
+  const tiles = grown.map(({ level, tile, hashes }) => ({
+    ...place,
+    level,
+    tile,
+    hashes: encodeTile(hashes),
+    change,
+  }));
+  return { log, frontier, entries, targets, tiles };
+}
+
+const upsertTiles = (sql: Kysely<Database>, rows: readonly LedgerTileRow[]): Promise<unknown> =>
+  sql
+    .insertInto('ledger_tiles')
+    .values(rows)
+    .onConflict((conflict) =>
+      conflict
+        .columns(['log', 'level', 'tile'])
+        .doUpdateSet({ hashes: raw.ref('excluded.hashes'), change: raw.ref('excluded.change') }),
+    )
+    .execute();
+
+const moveHeads = (
+  sql: Kysely<Database>,
+  heads: readonly { log: LogId; frontier: Frontier; change: number }[],
+): Promise<unknown> =>
+  sql
+    .insertInto('ledger_heads')
+    .values(
+      heads.map(({ log, frontier, change }) => ({
+        log,
+        organization: log,
+        size: frontier.size,
+        frontier: frontier.encode(),
+        generation: 1,
+        change,
+      })),
+    )
+    .onConflict((conflict) =>
+      conflict.column('log').doUpdateSet({
+        size: raw.ref('excluded.size'),
+        frontier: raw.ref('excluded.frontier'),
+        change: raw.ref('excluded.change'),
+      }),
+    )
+    .execute();
