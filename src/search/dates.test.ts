@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DAY_MS, parseDates, type DateHint } from './dates.ts';
+
+/** A Wednesday. */
+const NOW = Date.UTC(2026, 4, 20, 12);
+const day = (text: string): number => Date.parse(text) / DAY_MS;
+
+const days = (from: string, to: string, weight = 1): DateHint => ({
+  kind: 'days',
+  from: day(from),
+  to: day(to),
+  weight,
+});
+const yearly = (month: number, from = 1, to = 32): DateHint => ({
+  kind: 'yearly',
+  month,
+  days: [from, to],
+  weight: 1,
+});
+const YEAR_2023 = days('2023-01-01', '2024-01-01', 0.3);
+const MAY_2023 = days('2023-05-01', '2023-06-01');
+const SEVENTH = days('2023-05-06', '2023-05-10');
+
+test('dates in a question are read in their usual forms', () => {
+  const forms: readonly [string, readonly DateHint[]][] = [
+    ['on 2023-05-07', [SEVENTH, MAY_2023, YEAR_2023]],
+    ['on 7 May 2023', [SEVENTH, MAY_2023, YEAR_2023]],
+    ['on the 7th of May, 2023?', [SEVENTH, MAY_2023, YEAR_2023]],
+    ['May 7th, 2023', [SEVENTH, MAY_2023, YEAR_2023]],
+    ['on May 7', [yearly(4), yearly(4, 6, 10)]],
+    ['in 2023-05', [MAY_2023, YEAR_2023]],
+    ['in May 2023', [MAY_2023, YEAR_2023]],
+    ['during may of 2023', [MAY_2023, YEAR_2023]],
+    ['in Sept. 2023', [days('2023-09-01', '2023-10-01'), YEAR_2023]],
+    ['in december', [yearly(11)]],
+    ['in may', [yearly(4)]],
+    ['What happened in 2023?', [YEAR_2023]],
+    ['last May', [days('2025-05-01', '2025-06-01')]],
+    ['last April', [days('2026-04-01', '2026-05-01')]],
+    ['next May', [days('2027-05-01', '2027-06-01')]],
+    ['yesterday', [days('2026-05-18', '2026-05-22')]],
+    ['last week', [days('2026-05-11', '2026-05-18')]],
+    ['this month', [days('2026-05-01', '2026-06-01')]],
+    ['last year', [days('2025-01-01', '2026-01-01')]],
+    ['last Friday', [days('2026-05-14', '2026-05-18')]],
+    ['two weeks ago', [days('2026-05-03', '2026-05-10')]],
+    ['a month ago', [days('2026-04-01', '2026-05-01')]],
+    ['5 days ago', [days('2026-05-14', '2026-05-18')]],
+  ];
+  for (const [question, hints] of forms) assert.deepEqual(parseDates(question, NOW), hints, question);
+});
+
+test('words that are only like dates are left alone', () => {
+  for (const question of [
+    'may I march on?',
+    'room 2145',
+    'the 12 monkeys',
+    'decide',
+    '99999-12',
+    'secondly',
+    '',
+  ])
+    assert.deepEqual(parseDates(question, NOW), [], question);
+});
+
+test('dates that no calendar has do no harm', () => {
+  for (const question of ['2023-13-45', '99 May 2023', '2023-00', 'February 31', '0 weeks ago'])
+    for (const hint of parseDates(question, NOW)) assert.ok(Number.isFinite(hint.weight));
+});

@@ -1,0 +1,257 @@
+/**
+ * The index of one vault, inside its worker: records, text and vectors under one numbering.
+ *
+ * Invariants: a record that was removed, replaced, has expired or does not pass the filter is never answered; a refused
+ * addition changes nothing; the answer depends on the records held and the request, not on how they came.
+ */
+import { StrongroomError, type Fault } from '../errors.ts';
+import { LEAF_SLOTS } from '../keys/slot.ts';
+import { LIMITS } from '../limits.ts';
+import { ANALYZER_VERSION, type Analyzer } from './analyzer.ts';
+import { matchesFilter } from './filter.ts';
+import { decodeSegment, encodeSegment, type SegmentRow } from './segment.ts';
+import { ScoreRoom, TextIndex, type TermCounts } from './text-index.ts';
+import { Threads } from './threads.ts';
+import { Top, type Scored } from './top.ts';
+import type {
+  FilterableRecord,
+  Hit,
+  IndexedRecord,
+  SearchRequest,
+  Segment,
+  VaultSettings,
+  VaultStats,
+} from './types.ts';
+import { VectorIndex, type VectorRoom } from './vector-index.ts';
+
+/** What the vaults of a worker share. */
+export interface EngineRoom {
+  readonly analyzer: Analyzer;
+  readonly scores: ScoreRoom;
+  readonly vectors: VectorRoom;
+}
+
+/** Reciprocal rank fusion (Cormack, Clarke and Büttcher, 2009): a list's n-th gives 1 / (60 + n). */
+const FUSION_K = 60;
+/** How deep each list is looked at, at least. */
+const FUSION_DEPTH_MIN = 100;
+
+interface Held {
+  readonly slot: number;
+  readonly record: FilterableRecord;
+}
+
+export class Engine {
+  readonly #settings: VaultSettings;
+  readonly #held: (Held | undefined)[] = [];
+  readonly #free: number[] = [];
+  readonly #numbers = new Map<string, number>();
+  /** Documents of each leaf page. */
+  readonly #leaves = new Map<number, Set<number>>();
+  readonly #threads: Threads;
+  readonly #text: TextIndex;
+  readonly #vectors: VectorIndex;
+
+  constructor(settings: VaultSettings, room: EngineRoom) {
+    this.#settings = settings;
+    this.#threads = new Threads((document) => this.#recordOf(document));
+    this.#text = new TextIndex(room.analyzer, this.#threads, room.scores);
+    this.#vectors = new VectorIndex(room.vectors, settings.metric, settings.dimensions);
+  }
+
+  /** Throws `request.invalid` with a fault for each bad vector (`/records/3/vector`), and then has added none. */
+  add(records: readonly IndexedRecord[]): void {
+    this.#checkVectors(records);
+    this.#reserve(records);
+    for (const { slot, vector, ...record } of records) {
+      const document = this.#enter(slot, record, this.#text.countTerms(record.text));
+      if (vector !== null) this.#vectors.add(document, vector);
+    }
+  }
+
+  /** Ids that are not held are passed over. */
+  remove(ids: readonly string[]): void {
+    for (const id of ids) {
+      const document = this.#numbers.get(id);
+      if (document !== undefined) this.#leave(document);
+    }
+  }
+
+  search(request: SearchRequest): readonly Hit[] {
+    const { query, vector, limit, filter, mode, now } = request;
+    const faults = this.#faultsOf(request);
+    if (faults.length > 0) throw new StrongroomError('request.invalid', { faults });
+    const keeps = (document: number): boolean => {
+      const record = this.#recordOf(document);
+      if (record.expiresAt !== null && record.expiresAt <= now) return false;
+      return filter === undefined || matchesFilter(filter, record);
+    };
+    const depth = mode === 'hybrid' ? Math.max(limit, FUSION_DEPTH_MIN) : limit;
+    const lists: (readonly Scored[])[] = [];
+    if (mode !== 'vector' && query !== undefined) lists.push(this.#searchText(query, now, depth, keeps));
+    if (mode !== 'text' && vector !== undefined)
+      lists.push(this.#vectors.search(vector, depth, keeps, (a, b) => this.#comesFirst(a, b)));
+    const [only = []] = lists;
+    const best = lists.length > 1 ? this.#fuse(lists, limit) : only;
+    return best.map(({ row, score }) => ({ id: this.#recordOf(row).id, score }));
+  }
+
+  stats(): VaultStats {
+    // A record's strings and its object: two bytes for a character at worst, and some 300 bytes around them.
+    let recordBytes = 0;
+    for (const held of this.#held) if (held !== undefined) recordBytes += held.record.text.length * 2 + 300;
+    return {
+      records: this.#numbers.size,
+      vectors: this.#vectors.size,
+      dimensions: this.#vectors.dimensions,
+      vectorBytes: this.#vectors.bytes,
+      textBytes: this.#text.bytes,
+      recordBytes,
+    };
+  }
+
+  leaves(): readonly number[] {
+    return [...this.#leaves.keys()].sort((a, b) => a - b);
+  }
+
+  exportSegment(leaf: number): Segment {
+    const rows = [...(this.#leaves.get(leaf) ?? [])]
+      .map((document) => this.#rowOf(document))
+      .sort((a, b) => a.slot - b.slot);
+    const bytes = encodeSegment({
+      leaf,
+      metric: this.#settings.metric,
+      dimensions: this.#vectors.dimensions,
+      analyzerVersion: ANALYZER_VERSION,
+      rows,
+    });
+    return { leaf, bytes, cover: coverOf(rows) };
+  }
+
+  /** Throws `box.damaged` on bytes that are no segment of a vault like this one, and then has loaded nothing. */
+  loadSegment(bytes: Uint8Array): { readonly cover: readonly number[] } {
+    const { metric, dimensions, analyzerVersion, rows } = decodeSegment(bytes);
+    const own = this.#vectors.dimensions;
+    if (metric !== this.#settings.metric || (dimensions !== null && own !== null && dimensions !== own))
+      throw new StrongroomError('box.damaged', { detail: 'the segment is not one of this vault' });
+    this.#reserve(rows);
+    for (const { slot, record, counts, vector } of rows) {
+      const isCurrent = analyzerVersion === ANALYZER_VERSION;
+      const document = this.#enter(slot, record, isCurrent ? counts : this.#text.countTerms(record.text));
+      if (vector !== null) this.#vectors.restore(document, vector);
+    }
+    return { cover: coverOf(rows) };
+  }
+
+  close(): void {
+    this.#vectors.close();
+  }
+
+  #checkVectors(records: readonly IndexedRecord[]): void {
+    const faults: Fault[] = [];
+    let dimensions = this.#vectors.dimensions;
+    records.forEach(({ vector }, at) => {
+      if (vector === null) return;
+      const fault = this.#vectors.check(vector, `/records/${at}/vector`, dimensions);
+      if (fault === null) dimensions ??= vector.length;
+      else faults.push(fault);
+    });
+    if (faults.length > 0) throw new StrongroomError('request.invalid', { faults });
+  }
+
+  #reserve(given: readonly { readonly vector: Float32Array | null }[]): void {
+    const vectors = given.flatMap(({ vector }) => (vector === null ? [] : [vector]));
+    if (vectors[0] !== undefined) this.#vectors.reserve(vectors.length, vectors[0].length);
+  }
+
+  #faultsOf({ query, vector, limit, mode }: SearchRequest): readonly Fault[] {
+    const faults: Fault[] = [];
+    if (!Number.isInteger(limit) || limit < 1 || limit > LIMITS.searchMax)
+      faults.push({ path: '/limit', message: `must be a whole number from 1 to ${LIMITS.searchMax}` });
+    if (mode !== 'vector' && query === undefined)
+      faults.push({ path: '/query', message: `is needed in mode ${mode}` });
+    if (mode === 'text') return faults;
+    if (vector === undefined) faults.push({ path: '/vector', message: `is needed in mode ${mode}` });
+    const fault = vector === undefined ? null : this.#vectors.check(vector, '/vector');
+    return fault === null ? faults : [...faults, fault];
+  }
+
+  #searchText(
+    query: string,
+    now: number,
+    limit: number,
+    keeps: (document: number) => boolean,
+  ): readonly Scored[] {
+    const documents = this.#held.length;
+    try {
+      const scores = this.#text.score(query, now, documents);
+      const top = new Top(limit, (a, b) => this.#comesFirst(a, b));
+      for (let document = 0; document < documents; document++) {
+        const score = scores[document] as number;
+        if (score > 0 && score >= top.floor && keeps(document)) top.push(document, score);
+      }
+      return top.list();
+    } finally {
+      this.#text.release(documents);
+    }
+  }
+
+  #fuse(lists: readonly (readonly Scored[])[], limit: number): readonly Scored[] {
+    const scores = new Map<number, number>();
+    for (const list of lists)
+      list.forEach(({ row }, at) => scores.set(row, (scores.get(row) ?? 0) + 1 / (FUSION_K + at + 1)));
+    const top = new Top(limit, (a, b) => this.#comesFirst(a, b));
+    for (const [row, score] of scores) top.push(row, score);
+    return top.list();
+  }
+
+  /** Of two equal scores the newer id comes first. */
+  #comesFirst(a: number, b: number): boolean {
+    return this.#recordOf(a).id > this.#recordOf(b).id;
+  }
+
+  #enter(slot: number, record: FilterableRecord, counts: TermCounts): number {
+    const old = this.#numbers.get(record.id);
+    if (old !== undefined) this.#leave(old);
+    const document = this.#free.pop() ?? this.#held.length;
+    this.#held[document] = { slot, record };
+    this.#numbers.set(record.id, document);
+    const leaf = Math.floor(slot / LEAF_SLOTS);
+    const documents = this.#leaves.get(leaf) ?? new Set();
+    this.#leaves.set(leaf, documents.add(document));
+    this.#threads.add(document);
+    this.#text.add(document, { counts, speaker: record.speaker, at: record.at });
+    return document;
+  }
+
+  #leave(document: number): void {
+    const { slot, record } = this.#heldAt(document);
+    this.#text.remove(document);
+    this.#threads.remove(document);
+    this.#vectors.remove(document);
+    const leaf = Math.floor(slot / LEAF_SLOTS);
+    const documents = this.#leaves.get(leaf);
+    documents?.delete(document);
+    if (documents?.size === 0) this.#leaves.delete(leaf);
+    this.#numbers.delete(record.id);
+    this.#held[document] = undefined;
+    this.#free.push(document);
+  }
+
+  #rowOf(document: number): SegmentRow {
+    const { slot, record } = this.#heldAt(document);
+    return { slot, record, counts: this.#text.countsOf(document), vector: this.#vectors.vectorOf(document) };
+  }
+
+  #recordOf(document: number): FilterableRecord {
+    return this.#heldAt(document).record;
+  }
+
+  #heldAt(document: number): Held {
+    const held = this.#held[document];
+    if (held === undefined) throw new RangeError(`document ${document} is not held`);
+    return held;
+  }
+}
+
+const coverOf = (rows: readonly SegmentRow[]): readonly number[] => rows.map(({ slot }) => slot);

@@ -1,0 +1,215 @@
+/**
+ * A segment: what an index holds of the records of one leaf page of slots, as bytes that the caller seals.
+ *
+ * In it is each record's own: its fields, its terms and its vector. Not in it is anything that came from elsewhere or
+ * from what was removed: no neighbours, no frequencies, lengths or averages over the vault, no unused room. So the cover
+ * is exactly the slots of its records, and context and statistics are made anew when it is loaded.
+ * The order is by slot, whatever the order of additions.
+ *
+ *     offset  size  field (integers big-endian)
+ *          0     4  "SRSG"
+ *          4     1  version: 1
+ *          5     1  metric: 0 cosine, 1 dot, 2 euclidean
+ *          6     2  dimensions, 0 while the vault has no vector
+ *          8     4  leaf
+ *         12     4  version of the analyzer that made the terms
+ *         16     4  a: bytes of the records
+ *         20     4  b: bytes of the terms
+ *         24     4  c: bytes of the counts
+ *         28     a  records, a JSON list; each a list of index in the leaf, id, text, metadata, subject, conversation,
+ *                   speaker, kind, at, createdAt, updatedAt, expiresAt, 1 if it has a vector or else 0
+ *       28+a     b  terms, a JSON list of strings, each once
+ *     28+a+b     c  counts, u32: for each record how many different terms it has, and for each of them its place in
+ *                   the list of terms and how often it occurs
+ *   28+a+b+c        vectors, float32 little-endian, of the records that have one (under cosine scaled to length 1)
+ */
+import { concat, decodeUtf8, encodeUtf8, u16, u32, view, type Bytes } from '../bytes/encoding.ts';
+import { StrongroomError } from '../errors.ts';
+import { LEAF_SLOTS } from '../keys/slot.ts';
+import type { TermCounts } from './text-index.ts';
+import type { FilterableRecord, JsonObject, Metric } from './types.ts';
+
+export interface SegmentRow {
+  readonly slot: number;
+  readonly record: FilterableRecord;
+  readonly counts: TermCounts;
+  readonly vector: Float32Array | null;
+}
+
+export interface SegmentContent {
+  readonly leaf: number;
+  readonly metric: Metric;
+  readonly dimensions: number | null;
+  readonly analyzerVersion: number;
+  /** Ascending by slot. */
+  readonly rows: readonly SegmentRow[];
+}
+
+const MAGIC = 'SRSG';
+const VERSION = 1;
+const METRICS: readonly Metric[] = ['cosine', 'dot', 'euclidean'];
+const HEADER_BYTES = 28;
+const FLOAT_BYTES = 4;
+
+export function encodeSegment(content: SegmentContent): Bytes {
+  const { leaf, metric, dimensions, analyzerVersion, rows } = content;
+  const records = encodeUtf8(JSON.stringify(rows.map(fieldsOf)));
+  const places = new Map<string, number>();
+  const counts = rows.flatMap((row) => [row.counts.size, ...pairsOf(row.counts, places)]);
+  const terms = encodeUtf8(JSON.stringify([...places.keys()]));
+  const header = concat(
+    encodeUtf8(MAGIC),
+    Uint8Array.of(VERSION, METRICS.indexOf(metric)),
+    u16(dimensions ?? 0),
+    ...[leaf, analyzerVersion, records.length, terms.length, counts.length * 4].map(u32),
+  );
+  return concat(header, records, terms, encodeCounts(counts), encodeVectors(rows, dimensions ?? 0));
+}
+
+/** Throws `box.damaged` on bytes that no `encodeSegment` has made. */
+export function decodeSegment(bytes: Uint8Array): SegmentContent {
+  try {
+    return decode(view(bytes));
+  } catch (cause) {
+    throw new StrongroomError('box.damaged', { detail: 'a segment of the search index is damaged', cause });
+  }
+}
+
+function fieldsOf({ slot, record, vector }: SegmentRow): readonly unknown[] {
+  const { id, text, metadata, subject, conversation, speaker, kind, at, createdAt, updatedAt, expiresAt } =
+    record;
+  const own = [id, text, metadata, subject, conversation, speaker, kind, at, createdAt, updatedAt, expiresAt];
+  return [slot % LEAF_SLOTS, ...own, vector === null ? 0 : 1];
+}
+
+function pairsOf(counts: TermCounts, places: Map<string, number>): readonly number[] {
+  return Array.from(counts).flatMap(([term, count]) => {
+    const place = places.get(term) ?? places.size;
+    places.set(term, place);
+    return [place, count];
+  });
+}
+
+function encodeCounts(counts: readonly number[]): Bytes {
+  const bytes = new Uint8Array(counts.length * 4);
+  const out = view(bytes);
+  counts.forEach((count, at) => out.writeUInt32BE(count, at * 4));
+  return bytes;
+}
+
+function encodeVectors(rows: readonly SegmentRow[], dimensions: number): Bytes {
+  const vectors = rows.flatMap(({ vector }) => (vector === null ? [] : [vector]));
+  const bytes = new Uint8Array(vectors.length * dimensions * FLOAT_BYTES);
+  vectors.forEach((vector, at) => new Float32Array(bytes.buffer).set(vector, at * dimensions));
+  return bytes;
+}
+
+function decode(bytes: Buffer): SegmentContent {
+  check(bytes.length >= HEADER_BYTES && bytes.toString('latin1', 0, 4) === MAGIC, 'no segment');
+  check(bytes[4] === VERSION, 'an unknown version');
+  const metric = METRICS[bytes[5] as number];
+  if (metric === undefined) throw new RangeError('an unknown metric');
+  const dimensions = bytes.readUInt16BE(6);
+  const leaf = bytes.readUInt32BE(8);
+  const analyzerVersion = bytes.readUInt32BE(12);
+  const [a, b, c] = [bytes.readUInt32BE(16), bytes.readUInt32BE(20), bytes.readUInt32BE(24)];
+  const ends = [HEADER_BYTES, HEADER_BYTES + a, HEADER_BYTES + a + b, HEADER_BYTES + a + b + c] as const;
+  check(ends[3] <= bytes.length && c % 4 === 0, 'cut short');
+  const fields = parseList(bytes.subarray(ends[0], ends[1]));
+  const terms = parseList(bytes.subarray(ends[1], ends[2]));
+  const counts = decodeCounts(bytes.subarray(ends[2], ends[3]), fields.length, terms);
+  const vectors = decodeVectors(bytes.subarray(ends[3]), dimensions);
+  let next = 0;
+  const rows = fields.map((list, at): SegmentRow => {
+    const row = parseRow(list, leaf);
+    const vector = row.hasVector ? (vectors[next++] ?? null) : null;
+    check(!row.hasVector || vector !== null, 'a vector is missing');
+    return { slot: row.slot, record: row.record, counts: counts[at] as TermCounts, vector };
+  });
+  check(next === vectors.length, 'a vector too many');
+  return { leaf, metric, dimensions: dimensions === 0 ? null : dimensions, analyzerVersion, rows };
+}
+
+function parseRow(
+  list: unknown,
+  leaf: number,
+): { slot: number; record: FilterableRecord; hasVector: boolean } {
+  if (!Array.isArray(list) || list.length !== 13) throw new RangeError('not a record');
+  const [index, id, text, metadata, subject, conversation, speaker, kind] = list.slice(0, 8) as unknown[];
+  const [at, createdAt, updatedAt, expiresAt, hasVector] = list.slice(8) as unknown[];
+  check(isNumber(index) && index >= 0 && index < LEAF_SLOTS, 'an index outside the leaf');
+  const record: FilterableRecord = {
+    id: parse(id, isString),
+    text: parse(text, isString),
+    metadata: parse(metadata, orNull(isObject)),
+    subject: parse(subject, orNull(isString)),
+    conversation: parse(conversation, orNull(isString)),
+    speaker: parse(speaker, orNull(isString)),
+    kind: parse(kind, orNull(isString)),
+    at: parse(at, orNull(isNumber)),
+    createdAt: parse(createdAt, isNumber),
+    updatedAt: parse(updatedAt, isNumber),
+    expiresAt: parse(expiresAt, orNull(isNumber)),
+  };
+  return { slot: leaf * LEAF_SLOTS + Number(index), record, hasVector: hasVector === 1 };
+}
+
+function decodeCounts(bytes: Buffer, records: number, terms: readonly unknown[]): readonly TermCounts[] {
+  let at = 0;
+  const next = (): number => {
+    const value = bytes.readUInt32BE(at);
+    at += 4;
+    return value;
+  };
+  const all = Array.from({ length: records }, () => {
+    const counts = new Map<string, number>();
+    for (let left = next(); left > 0; left--) counts.set(parse(terms[next()], isString), next());
+    return counts;
+  });
+  check(at === bytes.length, 'counts too many');
+  return all;
+}
+
+function decodeVectors(bytes: Uint8Array, dimensions: number): readonly Float32Array[] {
+  const size = dimensions * FLOAT_BYTES;
+  if (bytes.length === 0) return [];
+  check(size > 0 && bytes.length % size === 0, 'vectors of another length');
+  const floats = new Float32Array(new Uint8Array(bytes).buffer);
+  check(floats.every(Number.isFinite), 'a vector that is not finite');
+  return Array.from({ length: bytes.length / size }, (_, at) =>
+    floats.subarray(at * dimensions, (at + 1) * dimensions),
+  );
+}
+
+function parseList(bytes: Uint8Array): readonly unknown[] {
+  const json = parseJson(decodeUtf8(bytes));
+  if (!Array.isArray(json)) throw new RangeError('not a list');
+  return json as readonly unknown[];
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The parser's own message quotes the text, which must not reach a log.
+    throw new RangeError('not JSON');
+  }
+}
+
+function check(holds: boolean, message: string): void {
+  if (!holds) throw new RangeError(message);
+}
+
+function parse<T>(value: unknown, is: (value: unknown) => value is T): T {
+  if (!is(value)) throw new RangeError('a field of another type');
+  return value;
+}
+
+const isString = (value: unknown): value is string => typeof value === 'string';
+const isNumber = (value: unknown): value is number => typeof value === 'number';
+const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const orNull =
+  <T>(is: (value: unknown) => value is T) =>
+  (value: unknown): value is T | null =>
+    value === null || is(value);

@@ -1,0 +1,284 @@
+/**
+ * Text search over one vault: BM25 (Robertson and Zaragoza, 2009) over stemmed terms.
+ *
+ * For each term of the question a document counts what it holds itself or, weaker with each step, what a neighbouring
+ * message of its conversation holds, whichever is more:
+ *
+ *     score(d) = Σ_t idf(t) · max over |j| ≤ 3 of 0.6^|j| · tf(t, d+j)·(k1 + 1) / (tf + k1·(1 − b + b·length/average))
+ *              + 3 if the question names the speaker + 3 · the weights of its dates that d's time meets
+ *     idf(t)   = ln(1 + (N − n + 0.5) / (n + 0.5))
+ *
+ * Invariant: after any sequence of additions and removals, counts and scores equal those of an index built from what is
+ * left. The constants were chosen on LoCoMo, leaving out one conversation at a time (bench/locomo.ts).
+ */
+import type { Analyzer } from './analyzer.ts';
+import { DAY_MS, parseDates, type DateHint } from './dates.ts';
+import { grown, PairLists } from './pair-lists.ts';
+import type { Threads } from './threads.ts';
+import { Voices } from './voices.ts';
+
+export const RANKING = {
+  k1: 1.2,
+  b: 0.4,
+  contextSteps: 3,
+  contextDecay: 0.6,
+  speaker: 3,
+  date: 3,
+} as const;
+
+/** Terms of a document and how often each occurs. */
+export type TermCounts = ReadonlyMap<string, number>;
+
+export interface TextDocument {
+  readonly counts: TermCounts;
+  readonly speaker: string | null;
+  readonly at: number | null;
+}
+
+/** No document is this many days from 1970. */
+const NO_DAY = -(2 ** 31);
+const NO_SPEAKER = -1;
+
+/** Room for sums that all vaults of a worker share; zero between searches. */
+export class ScoreRoom {
+  scores = new Float64Array(0);
+  best = new Float64Array(0);
+  touched = new Int32Array(0);
+
+  reach(documents: number): void {
+    if (documents <= this.scores.length) return;
+    this.scores = grown(this.scores, documents);
+    this.best = grown(this.best, documents);
+    this.touched = grown(this.touched, documents);
+  }
+}
+
+export class TextIndex {
+  readonly #analyzer: Analyzer;
+  readonly #threads: Threads;
+  readonly #room: ScoreRoom;
+  readonly #terms = new Map<string, number>();
+  readonly #names: string[] = [];
+  readonly #freeTerms: number[] = [];
+  /** For each term: document and count. */
+  readonly #postings = new PairLists();
+  /** For each document: term and its place among the term's postings. */
+  readonly #forward = new PairLists();
+  #lengths = new Int32Array(0);
+  #days = new Int32Array(0);
+  #speakers = new Int32Array(0);
+  readonly #voices: Voices;
+  /** Documents that hold a term, and the sum of their lengths. */
+  #size = 0;
+  #length = 0;
+
+  constructor(analyzer: Analyzer, threads: Threads, room: ScoreRoom) {
+    this.#analyzer = analyzer;
+    this.#threads = threads;
+    this.#room = room;
+    this.#voices = new Voices(analyzer);
+  }
+
+  get bytes(): number {
+    const arrays = this.#lengths.byteLength + this.#days.byteLength + this.#speakers.byteLength;
+    // A term is kept as a string with its entry in a map: some 80 bytes.
+    return arrays + this.#postings.bytes + this.#forward.bytes + this.#threads.bytes + this.#terms.size * 80;
+  }
+
+  countTerms(text: string): TermCounts {
+    const counts = new Map<string, number>();
+    for (const term of this.#analyzer.terms(text)) counts.set(term, (counts.get(term) ?? 0) + 1);
+    return counts;
+  }
+
+  /** @param document a number that is not in use. */
+  add(document: number, { counts, speaker, at }: TextDocument): void {
+    this.#reach(document);
+    let length = 0;
+    for (const [name, count] of counts) {
+      const term = this.#termOf(name);
+      this.#forward.push(document, term, this.#postings.push(term, document, count));
+      length += count;
+    }
+    this.#lengths[document] = length;
+    this.#length += length;
+    if (length > 0) this.#size++;
+    this.#days[document] = at === null ? NO_DAY : Math.floor(at / DAY_MS);
+    this.#speakers[document] = speaker === null ? NO_SPEAKER : this.#voices.join(speaker);
+  }
+
+  remove(document: number): void {
+    const count = this.#forward.count(document);
+    for (let i = 0; i < count; i++)
+      this.#removePosting(this.#forward.first(document, i), this.#forward.second(document, i));
+    this.#forward.clear(document);
+    const length = this.#lengths[document] as number;
+    this.#length -= length;
+    if (length > 0) this.#size--;
+    this.#lengths[document] = 0;
+    this.#days[document] = NO_DAY;
+    const speaker = this.#speakers[document] as number;
+    if (speaker !== NO_SPEAKER) this.#voices.leave(speaker);
+    this.#speakers[document] = NO_SPEAKER;
+  }
+
+  /** What `add` was given, for the segment. */
+  countsOf(document: number): TermCounts {
+    const counts = new Map<string, number>();
+    for (let i = 0; i < this.#forward.count(document); i++) {
+      const term = this.#forward.first(document, i);
+      counts.set(this.#names[term] as string, this.#postings.second(term, this.#forward.second(document, i)));
+    }
+    return counts;
+  }
+
+  /**
+   * The score of each document below `documents`, zero for those the question says nothing of.
+   * What is returned belongs to the room: `release` makes it zero again, before anyone else searches.
+   */
+  score(question: string, now: number, documents: number): Float64Array {
+    this.#room.reach(documents);
+    const all = this.#analyzer.queryTerms(question);
+    const telling = all.filter(({ common }) => !common);
+    const terms = (telling.length > 0 ? telling : all).map(({ term }) => term);
+    for (const name of terms) this.#addTerm(name);
+    this.#addSpeakers(terms, documents);
+    for (const hint of parseDates(question, now)) this.#addDate(hint, documents);
+    return this.#room.scores;
+  }
+
+  release(documents: number): void {
+    this.#room.scores.fill(0, 0, documents);
+  }
+
+  #addTerm(name: string): void {
+    const term = this.#terms.get(name);
+    if (term === undefined) return;
+    const { k1, b } = RANKING;
+    const { scores, best, touched } = this.#room;
+    const pool = this.#postings.pool;
+    const start = 2 * this.#postings.start(term);
+    const count = this.#postings.count(term);
+    const lengths = this.#lengths;
+    const idf = Math.log(1 + (this.#size - count + 0.5) / (count + 0.5));
+    const average = this.#length / this.#size;
+    const walk = new ContextWalk(this.#threads, best, touched);
+    for (let at = start; at < start + 2 * count; at += 2) {
+      const document = pool[at] as number;
+      const frequency = pool[at + 1] as number;
+      const length = lengths[document] as number;
+      walk.mark(document, (frequency * (k1 + 1)) / (frequency + k1 * (1 - b + (b * length) / average)));
+    }
+    for (let i = 0; i < walk.count; i++) {
+      const document = touched[i] as number;
+      scores[document] = (scores[document] as number) + idf * (best[document] as number);
+      best[document] = 0;
+    }
+  }
+
+  #addSpeakers(terms: readonly string[], documents: number): void {
+    const isNamed = this.#voices.named(terms);
+    if (isNamed === null) return;
+    const { scores } = this.#room;
+    for (let document = 0; document < documents; document++) {
+      const speaker = this.#speakers[document] as number;
+      if (speaker !== NO_SPEAKER && isNamed[speaker] === 1)
+        scores[document] = (scores[document] as number) + RANKING.speaker;
+    }
+  }
+
+  #addDate(hint: DateHint, documents: number): void {
+    const { scores } = this.#room;
+    const weight = RANKING.date * hint.weight;
+    const meets = hint.kind === 'days' ? (day: number) => day >= hint.from && day < hint.to : yearly(hint);
+    for (let document = 0; document < documents; document++) {
+      const day = this.#days[document] as number;
+      if (day !== NO_DAY && meets(day)) scores[document] = (scores[document] as number) + weight;
+    }
+  }
+
+  #removePosting(term: number, position: number): void {
+    const last = this.#postings.count(term) - 1;
+    if (position !== last) {
+      // The last posting takes the removed one's place: its document has to know.
+      const moved = this.#postings.first(term, last);
+      let i = 0;
+      while (this.#forward.first(moved, i) !== term) i++;
+      this.#forward.setSecond(moved, i, position);
+    }
+    this.#postings.removeAt(term, position);
+    if (last > 0) return;
+    this.#terms.delete(this.#names[term] as string);
+    this.#names[term] = '';
+    this.#freeTerms.push(term);
+  }
+
+  #termOf(name: string): number {
+    const known = this.#terms.get(name);
+    if (known !== undefined) return known;
+    const term = this.#freeTerms.pop() ?? this.#names.length;
+    this.#names[term] = name;
+    this.#terms.set(name, term);
+    return term;
+  }
+
+  #reach(document: number): void {
+    if (document < this.#lengths.length) return;
+    this.#lengths = grown(this.#lengths, document + 1);
+    this.#days = grown(this.#days, this.#lengths.length);
+    this.#speakers = grown(this.#speakers, this.#lengths.length);
+  }
+}
+
+/** Spreads what a document counts for one term over its neighbours; each keeps the most it was given. */
+class ContextWalk {
+  count = 0;
+  readonly #before: Int32Array;
+  readonly #after: Int32Array;
+  readonly #best: Float64Array;
+  readonly #touched: Int32Array;
+
+  constructor(threads: Threads, best: Float64Array, touched: Int32Array) {
+    this.#before = threads.before;
+    this.#after = threads.after;
+    this.#best = best;
+    this.#touched = touched;
+  }
+
+  mark(document: number, value: number): void {
+    this.#keep(document, value);
+    this.#spread(this.#before, document, value);
+    this.#spread(this.#after, document, value);
+  }
+
+  #spread(neighbours: Int32Array, from: number, value: number): void {
+    let document = neighbours[from] as number;
+    let weaker = value;
+    for (let step = 0; step < RANKING.contextSteps && document >= 0; step++) {
+      weaker *= RANKING.contextDecay;
+      this.#keep(document, weaker);
+      document = neighbours[document] as number;
+    }
+  }
+
+  #keep(document: number, value: number): void {
+    const held = this.#best[document] as number;
+    if (held === 0) this.#touched[this.count++] = document;
+    if (value > held) this.#best[document] = value;
+  }
+}
+
+function yearly(hint: Extract<DateHint, { kind: 'yearly' }>): (day: number) => boolean {
+  const [from, to] = hint.days;
+  // Many documents share a day; asking the calendar once for each is enough.
+  const known = new Map<number, boolean>();
+  return (day) => {
+    let meets = known.get(day);
+    if (meets === undefined) {
+      const date = new Date(day * DAY_MS);
+      meets = date.getUTCMonth() === hint.month && date.getUTCDate() >= from && date.getUTCDate() < to;
+      known.set(day, meets);
+    }
+    return meets;
+  };
+}

@@ -1,0 +1,112 @@
+/**
+ * What search is given and what it answers.
+ *
+ * An index lives in memory only and holds records that were opened elsewhere; it knows neither the database nor keys.
+ * `slot` says which leaf page, and so which segment, a record belongs to.
+ */
+import type { JsonObject, Metric } from '@strongroom/client';
+import type { Filter } from './filter.ts';
+
+export type { JsonObject, Metric };
+
+/** What filters see of a memory. Times are milliseconds since 1970. */
+export interface FilterableRecord {
+  readonly id: string;
+  readonly text: string;
+  readonly metadata: JsonObject | null;
+  readonly subject: string | null;
+  readonly conversation: string | null;
+  readonly speaker: string | null;
+  readonly kind: string | null;
+  /** When what the memory tells happened or was said. */
+  readonly at: number | null;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly expiresAt: number | null;
+}
+
+/** A memory as the index takes it. An id that is held already is replaced. */
+export interface IndexedRecord extends FilterableRecord {
+  /** Slot of the record's current version (leaf × 4,096 + index). */
+  readonly slot: number;
+  readonly vector: Float32Array | null;
+}
+
+export type SearchMode = 'text' | 'vector' | 'hybrid';
+
+export interface SearchRequest {
+  /** Needed in the modes `text` and `hybrid`. */
+  readonly query?: string | undefined;
+  /** Needed in the modes `vector` and `hybrid`. */
+  readonly vector?: Float32Array | undefined;
+  readonly limit: number;
+  readonly filter?: Filter | undefined;
+  readonly mode: SearchMode;
+  /** The moment of asking: what expires at or before it is left out, and "last week" counts from it. */
+  readonly now: number;
+}
+
+/** Higher is better. Equal scores come newest id first. */
+export interface Hit {
+  readonly id: string;
+  readonly score: number;
+}
+
+export interface VaultSettings {
+  readonly id: string;
+  readonly metric: Metric;
+  /** Fixed by the first vector when null. */
+  readonly dimensions: number | null;
+}
+
+export interface VaultStats {
+  readonly records: number;
+  readonly vectors: number;
+  readonly dimensions: number | null;
+  /** Bytes of the WebAssembly arena the vault's vectors take. */
+  readonly vectorBytes: number;
+  /** Bytes of the text index: its typed arrays, and an estimate for its terms. */
+  readonly textBytes: number;
+  /** An estimate of what the records' own fields take. */
+  readonly recordBytes: number;
+}
+
+/** One leaf page's part of an index, plain: sealing it is the caller's. */
+export interface Segment {
+  readonly leaf: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Every slot whose content went into the bytes in any way, ascending: the segment dies with any of them. */
+  readonly cover: readonly number[];
+}
+
+/** What fills an index: from segments, from records, or both (later calls replace what earlier ones gave). */
+export interface IndexFiller {
+  add(records: readonly IndexedRecord[]): Promise<void>;
+  remove(ids: readonly string[]): Promise<void>;
+  loadSegment(bytes: Uint8Array): Promise<{ readonly cover: readonly number[] }>;
+}
+
+/**
+ * The index of one vault. Calls take effect in the order they are made: a search sees every addition and removal
+ * called before it. Each rejects with a StrongroomError; `search.unavailable` says that the worker was lost and the
+ * index is being filled anew.
+ */
+export interface VaultIndex extends IndexFiller {
+  readonly vault: string;
+  search(request: SearchRequest): Promise<readonly Hit[]>;
+  stats(): Promise<VaultStats>;
+  /** Leaf pages that hold a record of this index, ascending. */
+  leaves(): Promise<readonly number[]>;
+  exportSegment(leaf: number): Promise<Segment>;
+  /** Gives the vault's memory back; every later call is refused. */
+  close(): Promise<void>;
+}
+
+/** Called when a vault is opened, and again whenever its worker had to be replaced. */
+export type Fill = (index: IndexFiller) => Promise<void>;
+
+export interface SearchPool {
+  /** Resolves once `fill` has. A vault that is open already is refused. */
+  open(vault: VaultSettings, fill?: Fill): Promise<VaultIndex>;
+  close(): Promise<void>;
+}
