@@ -1,0 +1,97 @@
+/**
+ * Who is at the door, and what may they do: authentication by API key and authorisation by grants.
+ *
+ * There is no positive cache: each request reads the key's row and derives its credential key, so a revocation that
+ * was acknowledged holds for the next request.
+ */
+import { isEqual } from '../bytes/equal.ts';
+import type { Secret } from '../bytes/secret.ts';
+import type { Environment } from '../environment.ts';
+import { StrongroomError } from '../errors.ts';
+import type { OrganizationId } from '../ids.ts';
+import type { RecordKeys } from '../keys/record-key.ts';
+import type { RecordSealer } from '../keys/record-sealer.ts';
+import type { Slot } from '../keys/slot.ts';
+import type { Action } from '../ledger/actions.ts';
+import { SYSTEM, type Store } from '../store/store.ts';
+import { matchApiKey, type ApiKeyParts } from './api-key.ts';
+import type { Principal, RequestContext } from './context.ts';
+import { decide, mayEver, type VaultPlace } from './grants.ts';
+import { hashSecret, openSettings, type KeyAnchor } from './key-row.ts';
+import { isInNetworks } from './networks.ts';
+import { organizationScope, type Organizations } from './organizations.ts';
+
+export interface AccessParts {
+  readonly store: Store;
+  readonly keys: RecordKeys;
+  readonly sealer: RecordSealer;
+  readonly organizations: Organizations;
+  /** Slot of the deployment's pepper for secrets. */
+  readonly pepper: Slot;
+  readonly environment: Environment;
+}
+
+export class Access {
+  readonly #parts: AccessParts;
+
+  constructor(parts: AccessParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * The principal of a bearer token used from `address`. Throws `auth.invalid` for whatever is not a live key,
+   * `auth.expired`, and `access.network` for a caller outside the key's networks.
+   */
+  async authenticate(token: Secret, address: string | null): Promise<Principal> {
+    const parts = matchApiKey(token);
+    if (parts === null) throw new StrongroomError('auth.invalid');
+    const { store, sealer, organizations, environment } = this.#parts;
+    const row = await store.read(SYSTEM, (db) =>
+      db.selectFrom('api_keys').selectAll().where('id', '=', parts.id).executeTakeFirst(),
+    );
+    if (row === undefined) throw new StrongroomError('auth.invalid');
+    const organization = await organizations.get(row.organization as OrganizationId);
+    const anchor: KeyAnchor = {
+      id: parts.id,
+      organization,
+      credential: row.slot as Slot,
+      principal: row.principal_slot as Slot,
+    };
+    const isRight = row.environment === parts.environment && this.#isSecretOf(anchor, parts, row.hash);
+    if (!isRight || row.state !== 'active') throw new StrongroomError('auth.invalid');
+    if (row.expires_at !== null && row.expires_at <= environment.clock.now())
+      throw new StrongroomError('auth.expired');
+    const settings = openSettings(sealer, anchor, row.settings_box);
+    if (!isInNetworks(address, settings.networks)) throw new StrongroomError('access.network');
+    return {
+      id: parts.id,
+      organization: organization.id,
+      environment: parts.environment,
+      scope: [...organizationScope(organization), ['principal', anchor.principal]],
+      grants: settings.grants,
+    };
+  }
+
+  /** Throws `access.refused` if the principal may do the action on no vault at all: what can be said before parsing. */
+  authorize(context: RequestContext, action: Action): void {
+    if (!mayEver(context.principal, action))
+      throw new StrongroomError('access.refused', `${action} is not granted`);
+  }
+
+  /** Throws unless the principal may do the action on that vault, or (null) on the organization itself. */
+  require(context: RequestContext, action: Action, vault: VaultPlace | null): void {
+    const decision = decide(context.principal, action, vault);
+    if (decision === 'hidden') throw new StrongroomError('not_found');
+    if (decision === 'refused') throw new StrongroomError('access.refused', `${action} is not granted here`);
+  }
+
+  #isSecretOf(anchor: KeyAnchor, parts: ApiKeyParts, hash: Uint8Array): boolean {
+    try {
+      return isEqual(hashSecret(this.#parts.keys, anchor, this.#parts.pepper, parts.secret), hash);
+    } catch (error) {
+      // A destroyed credential is a revoked key; damage of the keyring is not, and must be seen.
+      if (error instanceof StrongroomError && error.code === 'erased') return false;
+      throw error;
+    }
+  }
+}

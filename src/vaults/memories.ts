@@ -1,0 +1,460 @@
+/**
+ * Memories: what people and agents put in, and every way to get at it again. Each function is one action: it checks
+ * the right, does the work in one transaction, keeps the entry in the ledger, and leaves the index in step.
+ */
+import type {
+  Memory,
+  MemoriesAdded,
+  MemoryHistory,
+  MemoryInput,
+  MemoryListQuery,
+  MemoryPage,
+  MemoryPatch,
+  SearchInput,
+  SearchResult,
+  SearchResults,
+} from '@strongroom/client';
+import type { RequestContext } from '../access/context.ts';
+import type { Deed, Recorder } from '../access/recorder.ts';
+import type { Json } from '../bytes/canonical-json.ts';
+import type { Environment } from '../environment.ts';
+import { StrongroomError } from '../errors.ts';
+import { isId, type NewId } from '../ids.ts';
+import type { PunctureRequest } from '../keys/key-journal.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import type { RecordSealer } from '../keys/record-sealer.ts';
+import type { Slot } from '../keys/slot.ts';
+import { LIMITS } from '../limits.ts';
+import { matchesFilter, type Filter } from '../search/filter.ts';
+import { parseFilter } from '../search/parse-filter.ts';
+import type { SqlKeyJournal } from '../store/key-journal.ts';
+import type { Store } from '../store/store.ts';
+import type { Cursors, ListBinding } from '../access/cursors.ts';
+import type { VaultIndexes } from './indexes.ts';
+import {
+  checkVector,
+  checkVectors,
+  draftMemories,
+  invalid,
+  patchMemory,
+  type MemoryDraft,
+} from './memory-input.ts';
+import {
+  indexedRecord,
+  memoryView,
+  openMemory,
+  type JoinedRow,
+  type NameLookup,
+  type OpenedMemory,
+} from './memory-row.ts';
+import {
+  requireMemory,
+  selectJoined,
+  selectWithVector,
+  type MemoryState,
+  type MemoryStore,
+} from './memory-store.ts';
+import { requireVersion, type Vaults } from './vaults.ts';
+import { vaultView, type Vault } from './vault.ts';
+
+export interface MemoriesParts {
+  readonly store: Store;
+  readonly keyring: Keyring;
+  readonly journal: SqlKeyJournal;
+  readonly sealer: RecordSealer;
+  readonly vaults: Vaults;
+  readonly rows: MemoryStore;
+  readonly indexes: VaultIndexes;
+  readonly recorder: Recorder;
+  readonly cursors: Cursors;
+  readonly newId: NewId;
+  readonly environment: Environment;
+}
+
+export interface MemoryPlace {
+  readonly vault: string;
+  readonly memory: string;
+}
+
+interface Include {
+  readonly include?: 'vector' | undefined;
+}
+
+/** A list as it is worked through: all of it decided, `after` moving on. */
+interface Scan extends Include {
+  readonly state: MemoryState;
+  readonly limit: number;
+  readonly filter: Filter | null;
+  readonly after: string | null;
+  readonly names: NameLookup;
+}
+
+/** Rows a filtered list opens for one answer at most; the cursor goes on from there. */
+const SCAN_ROWS_MAX = 20_000;
+const SCAN_PAGE_ROWS = 500;
+
+export class Memories {
+  readonly #parts: MemoriesParts;
+
+  constructor(parts: MemoriesParts) {
+    this.#parts = parts;
+  }
+
+  /** Adds one memory and answers it whole. */
+  async addMemory(context: RequestContext, reference: string, input: MemoryInput): Promise<Memory> {
+    const vault = await this.#parts.vaults.reach(context, 'memory.add', reference);
+    const drafts = draftMemories([input], false, this.#now());
+    const [added] = await this.#add(context, vault, drafts, false);
+    if (added === undefined) throw new StrongroomError('internal', 'an addition without a memory');
+    return memoryView(added, await this.#parts.rows.names(vault), false);
+  }
+
+  /** Adds up to 1,000 memories in one durable commit: all or none. Ids in the order given. */
+  async addMemories(
+    context: RequestContext,
+    reference: string,
+    inputs: readonly MemoryInput[],
+  ): Promise<MemoriesAdded> {
+    const vault = await this.#parts.vaults.reach(context, 'memory.add', reference);
+    const drafts = draftMemories(inputs, true, this.#now());
+    if (drafts.length > LIMITS.batchMemoriesMax)
+      throw invalid('', `${drafts.length} memories; at most ${LIMITS.batchMemoriesMax} in one request`);
+    const added = await this.#add(context, vault, drafts, true);
+    return { memories: added.map(({ row }) => ({ id: row.id })) };
+  }
+
+  async getMemory(context: RequestContext, place: MemoryPlace, query: Include): Promise<Memory> {
+    const vault = await this.#parts.vaults.reach(context, 'memory.get', place.vault);
+    const row = await this.#parts.store.read(vault.organization.id, (db) =>
+      requireMemory(db, vault, place.memory, ['live']),
+    );
+    this.#requireUnexpired(row);
+    const names = await this.#parts.rows.names(vault);
+    const memory = memoryView(openMemory(this.#parts.sealer, vault, row), names, query.include === 'vector');
+    await this.#parts.recorder.record(context, this.#deed('memory.get', names, row));
+    return memory;
+  }
+
+  /** Newest first. A filter that keeps little may give a short page; `next` then goes on where the scan stopped. */
+  async listMemories(
+    context: RequestContext,
+    reference: string,
+    query: MemoryListQuery & { limit: number },
+  ): Promise<MemoryPage> {
+    const { vaults, cursors, recorder, rows } = this.#parts;
+    const vault = await vaults.reach(context, 'memory.list', reference);
+    const filter = query.filter === undefined ? null : parseFilter(query.filter);
+    const binding: ListBinding = {
+      organization: vault.organization.id,
+      list: 'memories',
+      vault: vault.id,
+      query: { filter: (query.filter ?? null) as Json, state: query.state ?? 'live' },
+    };
+    const after = cursors.open(binding, query.cursor);
+    const names = await rows.names(vault);
+    const { state = 'live', include, limit } = query;
+    const { found, last } = await this.#scan(vault, { state, include, limit, filter, after, names });
+    const memories = found.map((opened) => memoryView(opened, names, query.include === 'vector'));
+    await recorder.record(context, { action: 'memory.list', target: vault.id, count: memories.length });
+    return { memories, next: last === null ? null : cursors.seal(binding, last) };
+  }
+
+  async updateMemory(
+    context: RequestContext,
+    place: MemoryPlace,
+    patch: MemoryPatch,
+    ifMatch: number | null,
+  ): Promise<Memory> {
+    const { vaults, rows, sealer, recorder, keyring } = this.#parts;
+    const reached = await vaults.reach(context, 'memory.update', place.vault);
+    const { vault, after, request } = await recorder.write(context, async (tx) => {
+      const vault = await vaults.within(reached);
+      const row = await requireMemory(tx.sql, vault, place.memory, ['live']);
+      this.#requireUnexpired(row);
+      requireVersion(row.version, ifMatch);
+      const names = await rows.names(vault);
+      const draft = patchMemory(openMemory(sealer, vault, row), namesOf(names, row), patch, this.#now());
+      const dimensions = checkVectors(vault, [draft]);
+      if (dimensions !== null) await vaults.fixDimensions(tx, vault, dimensions);
+      const after = await rows.replace(tx, { vault, author: context.principal.id }, row, draft);
+      // In a vault without a trash what is replaced is gone at once.
+      const isImmediate = vault.deletion.mode === 'immediate' && !vault.history;
+      const request = isImmediate ? await this.#requestDeath(tx, [row.slot as Slot], 'memory.update') : null;
+      return { result: { vault, after, request }, deed: this.#deed('memory.update', names, after.row) };
+    });
+    const names = await rows.names(vault);
+    this.#parts.indexes.changed(vault, { added: [indexedRecord(after, names)] });
+    if (request !== null) await keyring.puncture(request);
+    return memoryView(after, names, false);
+  }
+
+  /** To the trash, or (`erase`, and by default in an `immediate` vault) gone: its keys are destroyed when this resolves. */
+  async deleteMemory(
+    context: RequestContext,
+    place: MemoryPlace,
+    mode: 'trash' | 'erase' | null,
+    ifMatch: number | null,
+  ): Promise<void> {
+    const { vaults, rows, recorder, indexes, keyring, store } = this.#parts;
+    const vault = await vaults.reach(context, 'memory.delete', place.vault);
+    const isErasure = (mode ?? (vault.deletion.mode === 'immediate' ? 'erase' : 'trash')) === 'erase';
+    const request = await recorder.write(context, async (tx) => {
+      const row = await requireMemory(
+        tx.sql,
+        vault,
+        place.memory,
+        isErasure ? ['live', 'trashed'] : ['live'],
+      );
+      requireVersion(row.version, ifMatch);
+      await rows.setState(tx, row.id, isErasure ? 'erased' : 'trashed');
+      const slots = isErasure ? await rows.slotsOf(tx.sql, row.id) : [];
+      const request = isErasure ? await this.#requestDeath(tx, slots, 'memory.delete') : null;
+      return { result: request, deed: this.#deed('memory.delete', await rows.names(vault), row) };
+    });
+    indexes.changed(vault, { removed: [place.memory] });
+    if (request === null) return;
+    await keyring.puncture(request);
+    await store.write(vault.organization.id, (tx) => rows.purge(tx, place.memory));
+  }
+
+  /** Takes a memory back out of the trash. */
+  async restoreMemory(context: RequestContext, place: MemoryPlace): Promise<Memory> {
+    const { vaults, rows, sealer, recorder, indexes } = this.#parts;
+    const vault = await vaults.reach(context, 'memory.restore', place.vault);
+    const names = await rows.names(vault);
+    const opened = await recorder.write(context, async (tx) => {
+      const row = await requireMemory(tx.sql, vault, place.memory, ['trashed']);
+      this.#requireUnexpired(row);
+      const opened = openMemory(sealer, vault, { ...row, state: 'live', trashed_at: null });
+      await rows.setState(tx, row.id, 'live');
+      return { result: opened, deed: this.#deed('memory.restore', names, row) };
+    });
+    indexes.changed(vault, { added: [indexedRecord(opened, names)] });
+    return memoryView(opened, names, false);
+  }
+
+  /** The versions that are kept, newest first: all where the vault keeps a history, else the current one. */
+  async memoryHistory(context: RequestContext, place: MemoryPlace, query: Include): Promise<MemoryHistory> {
+    const { vaults, store, sealer, rows, recorder } = this.#parts;
+    const vault = await vaults.reach(context, 'memory.history', place.vault);
+    const versions = await store.read(vault.organization.id, async (db) => {
+      const current = await requireMemory(db, vault, place.memory, ['live']);
+      this.#requireUnexpired(current);
+      const kept = await db
+        .selectFrom('memory_versions')
+        .select(['version', 'slot', 'scope', 'author', 'body_box', 'vector_box', 'created_at'])
+        .where('memory', '=', current.id)
+        .orderBy('version', 'desc')
+        .execute();
+      return kept.map((version) => ({
+        ...current,
+        ...version,
+        created_at: current.created_at,
+        updated_at: version.created_at,
+      }));
+    });
+    const names = await rows.names(vault);
+    const views = versions.map((row) => ({
+      ...memoryView(openMemory(sealer, vault, row), names, query.include === 'vector'),
+      author: row.author,
+    }));
+    await recorder.record(context, { action: 'memory.history', target: place.memory, count: views.length });
+    return { versions: views };
+  }
+
+  /** Every live memory, oldest first. The entry is durable before the first one comes out. */
+  async *exportMemories(context: RequestContext, reference: string, query: Include): AsyncGenerator<Memory> {
+    const { vaults, store, sealer, rows, recorder } = this.#parts;
+    const vault = await vaults.reach(context, 'memory.export', reference);
+    await recorder.record(context, { action: 'memory.export', target: vault.id });
+    const names = await rows.names(vault);
+    let after = '';
+    for (;;) {
+      const page = await store.read(vault.organization.id, (db) =>
+        selectWithVector(db, vault)
+          .where('memories.state', '=', 'live')
+          .where('memories.id', '>', after)
+          .orderBy('memories.id')
+          .limit(SCAN_PAGE_ROWS)
+          .execute(),
+      );
+      if (page.length === 0) return;
+      after = page.at(-1)?.id ?? after;
+      for (const row of page) {
+        if (this.#isExpired(row)) continue;
+        yield memoryView(openMemory(sealer, vault, row), names, query.include === 'vector');
+      }
+    }
+  }
+
+  async searchMemories(
+    context: RequestContext,
+    reference: string,
+    input: SearchInput & { limit: number },
+  ): Promise<SearchResults> {
+    const { vaults, indexes, recorder } = this.#parts;
+    const vault = await vaults.reach(context, 'memory.search', reference);
+    const filter: Filter | undefined = input.filter === undefined ? undefined : parseFilter(input.filter);
+    const vector = input.vector === undefined ? undefined : Float32Array.from(input.vector);
+    if (vector !== undefined) checkVector(vault, vector, vault.dimensions, '/vector');
+    const { query, limit } = input;
+    const mode = input.mode ?? (vector === undefined ? 'text' : query === undefined ? 'vector' : 'hybrid');
+    if (mode !== 'vector' && query === undefined) throw invalid('/query', `is needed in mode ${mode}`);
+    if (mode !== 'text' && vector === undefined) throw invalid('/vector', `is needed in mode ${mode}`);
+    const index = await indexes.of(vault);
+    const hits = await index.search({ query, vector, limit, filter, mode, now: this.#now() });
+    const results = await this.#resultsOf(vault, hits, input.include === 'vector');
+    await recorder.record(context, { action: 'memory.search', target: vault.id, count: results.length });
+    return { results };
+  }
+
+  /** What an id stands for now, for a request that is repeated; null where it is gone. */
+  async current(context: RequestContext, id: string): Promise<{ version: number; body: unknown } | null> {
+    const { vaults, store, rows, sealer } = this.#parts;
+    if (isId('vault', id)) {
+      const vault = await vaults.find(context.organization, id);
+      return vault === null ? null : { version: vault.version, body: vaultView(vault) };
+    }
+    const held = await store.read(context.organization, (db) =>
+      db.selectFrom('memories').select('vault').where('id', '=', id).executeTakeFirst(),
+    );
+    const vault = held === undefined ? null : await vaults.find(context.organization, held.vault);
+    if (vault === null) return null;
+    const row = await store.read(context.organization, (db) => requireMemory(db, vault, id, ['live']));
+    const names = await rows.names(vault);
+    return { version: row.version, body: memoryView(openMemory(sealer, vault, row), names, false) };
+  }
+
+  async #add(
+    context: RequestContext,
+    reached: Vault,
+    drafts: readonly MemoryDraft[],
+    many: boolean,
+  ): Promise<readonly OpenedMemory[]> {
+    const { vaults, rows, recorder, indexes } = this.#parts;
+    checkVectors(reached, drafts);
+    const { vault, added } = await recorder.write(context, async (tx) => {
+      const vault = await vaults.within(reached);
+      const dimensions = checkVectors(vault, drafts);
+      if (dimensions !== null) await vaults.fixDimensions(tx, vault, dimensions);
+      const added = await rows.insert(tx, { vault, author: context.principal.id }, drafts);
+      const ids = added.map(({ row }) => row.id);
+      const [only] = ids;
+      const people = new Set(added.flatMap(({ row }) => row.subject ?? []));
+      const deed: Deed = {
+        action: 'memory.add',
+        ...(many || only === undefined
+          ? { target: vault.id, targets: [...ids, ...people] }
+          : { target: only, targets: [vault.id, ...people] }),
+        subjects: subjectSlots(
+          await rows.names(vault),
+          added.map(({ row }) => row),
+        ),
+        count: ids.length,
+      };
+      return { result: { vault, added }, deed };
+    });
+    const names = await rows.names(vault);
+    indexes.changed(vault, { added: added.map((opened) => indexedRecord(opened, names)) });
+    return added;
+  }
+
+  async #scan(vault: Vault, query: Scan): Promise<{ found: OpenedMemory[]; last: string | null }> {
+    const { limit, filter, names } = query;
+    const found: OpenedMemory[] = [];
+    let after = query.after;
+    for (let scanned = 0; scanned < SCAN_ROWS_MAX;) {
+      const size = filter === null ? limit + 1 - found.length : SCAN_PAGE_ROWS;
+      const rows = await this.#page(vault, { ...query, after, size });
+      for (const row of rows) {
+        scanned++;
+        if (found.length === limit) return { found, last: after };
+        after = row.id;
+        if (query.state !== 'trashed' && this.#isExpired(row)) continue;
+        const opened = openMemory(this.#parts.sealer, vault, row);
+        if (filter === null || matchesFilter(filter, indexedRecord(opened, names))) found.push(opened);
+      }
+      if (rows.length < size) return { found, last: null };
+    }
+    return { found, last: after };
+  }
+
+  #page(vault: Vault, query: Scan & { size: number }): Promise<JoinedRow[]> {
+    return this.#parts.store.read(vault.organization.id, (db) => {
+      const select = query.include === 'vector' ? selectWithVector(db, vault) : selectJoined(db, vault);
+      const inState = select.where('memories.state', '=', query.state);
+      const onward = query.after === null ? inState : inState.where('memories.id', '<', query.after);
+      return onward.orderBy('memories.id', 'desc').limit(query.size).execute();
+    });
+  }
+
+  async #resultsOf(
+    vault: Vault,
+    hits: readonly { id: string; score: number }[],
+    withVector: boolean,
+  ): Promise<SearchResult[]> {
+    if (hits.length === 0) return [];
+    const { store, rows, sealer } = this.#parts;
+    const ids = hits.map(({ id }) => id);
+    const found = await store.read(vault.organization.id, (db) =>
+      (withVector ? selectWithVector(db, vault) : selectJoined(db, vault))
+        .where('memories.id', 'in', ids)
+        .where('memories.state', '=', 'live')
+        .execute(),
+    );
+    const byId = new Map(found.map((row) => [row.id, row]));
+    const names = await rows.names(vault);
+    return hits.flatMap(({ id, score }) => {
+      const row = byId.get(id);
+      // Deleted between the search and the reading: what is gone is not shown.
+      if (row === undefined || this.#isExpired(row)) return [];
+      return [{ ...memoryView(openMemory(sealer, vault, row), names, withVector), score }];
+    });
+  }
+
+  async #requestDeath(tx: Parameters<SqlKeyJournal['request']>[0], slots: readonly Slot[], reason: string) {
+    const request: PunctureRequest = { id: this.#parts.newId('erasure'), slots, reason };
+    await this.#parts.journal.request(tx, request);
+    return request;
+  }
+
+  #deed(action: Deed['action'], names: NameLookup, row: JoinedRow): Deed {
+    return {
+      action,
+      target: row.id,
+      ...(row.subject === null ? {} : { targets: [row.subject], subjects: subjectSlots(names, [row]) }),
+    };
+  }
+
+  /** What has expired is out of every answer at once; its bytes go with the next sweep. */
+  #requireUnexpired(row: JoinedRow): void {
+    if (this.#isExpired(row)) throw new StrongroomError('not_found');
+  }
+
+  #isExpired(row: JoinedRow): boolean {
+    return row.expires_at !== null && row.expires_at <= this.#now();
+  }
+
+  #now(): number {
+    return this.#parts.environment.clock.now();
+  }
+}
+
+const namesOf = (
+  names: NameLookup,
+  row: JoinedRow,
+): { subject: string | null; conversation: string | null } => ({
+  subject: row.subject === null ? null : (names.subjects.withId(row.subject)?.name ?? null),
+  conversation:
+    row.conversation === null ? null : (names.conversations.withId(row.conversation)?.name ?? null),
+});
+
+/** At most so many people's slots go into the key of an entry's free text. */
+const SUBJECT_SLOTS_MAX = 100;
+
+function subjectSlots(names: NameLookup, rows: readonly JoinedRow[]): readonly Slot[] {
+  const slots = new Set(
+    rows.flatMap(({ subject }) => (subject === null ? [] : (names.subjects.withId(subject)?.slot ?? []))),
+  );
+  return [...slots].slice(0, SUBJECT_SLOTS_MAX);
+}

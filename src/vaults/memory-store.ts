@@ -1,0 +1,294 @@
+/** The rows of memories: read by place, written version by version. Inside a transaction where it says `tx`. */
+import type { Environment } from '../environment.ts';
+import { StrongroomError } from '../errors.ts';
+import { isId, type MemoryId, type NewId } from '../ids.ts';
+import type { Scope } from '../keys/record-key.ts';
+import type { RecordSealer } from '../keys/record-sealer.ts';
+import type { Slot } from '../keys/slot.ts';
+import type { MemoryRow, MemoryVersionRow } from '../store/schema.ts';
+import type { SlotAllocator } from '../store/slots.ts';
+import { insertRows, type ReadSql, type Tx } from '../store/store.ts';
+import { invalid, type MemoryDraft } from './memory-input.ts';
+import {
+  encodeScope,
+  sealVersion,
+  type JoinedRow,
+  type NameLookup,
+  type OpenedMemory,
+} from './memory-row.ts';
+import type { Conversation, People, Subject } from './people.ts';
+import { vaultScope, type Vault } from './vault.ts';
+
+export interface MemoryStoreParts {
+  readonly sealer: RecordSealer;
+  readonly slots: SlotAllocator;
+  readonly people: People;
+  readonly newId: NewId;
+  readonly environment: Environment;
+}
+
+export type MemoryState = 'live' | 'trashed';
+
+/** Where versions go, and the principal that writes them. */
+export interface Destination {
+  readonly vault: Vault;
+  readonly author: string;
+}
+
+/** What an addition needs of a draft once its names have become slots. */
+interface Placed {
+  readonly draft: MemoryDraft;
+  readonly subject: Subject | null;
+  readonly conversation: Conversation | null;
+  readonly scope: Scope;
+}
+
+/** A backup may still open an older version for this long, so that a bad bulk change can be undone from it. */
+const BACKUP_RETENTION_DAYS = 30;
+const DAY_MS = 86_400_000;
+
+export class MemoryStore {
+  readonly #parts: MemoryStoreParts;
+
+  constructor(parts: MemoryStoreParts) {
+    this.#parts = parts;
+  }
+
+  async names(vault: Vault): Promise<NameLookup> {
+    const { people } = this.#parts;
+    const [subjects, conversations] = await Promise.all([
+      people.subjects(vault.organization.id),
+      people.conversations(vault),
+    ]);
+    return { subjects, conversations };
+  }
+
+  /** Seals and inserts; answers what was inserted, in order, as it would be read. */
+  async insert(tx: Tx, to: Destination, drafts: readonly MemoryDraft[]): Promise<readonly OpenedMemory[]> {
+    const { slots, sealer, environment, newId } = this.#parts;
+    const { vault } = to;
+    const placed: Placed[] = [];
+    for (const draft of drafts) placed.push(await this.#place(tx, vault, draft));
+    const own = await slots.take(tx, vault.id, drafts.length);
+    const now = environment.clock.now();
+    const added = placed.map(
+      ({ draft, subject, conversation, scope }, index): OpenedMemory & { row: SealedRow } => {
+        const id = newId('memory');
+        const slot = own[index] as Slot;
+        const sealed = sealVersion(sealer, { id, version: 1, vault, slot, scope }, draft);
+        const row: SealedRow = {
+          id,
+          state: 'live',
+          version: 1,
+          subject: subject?.id ?? null,
+          conversation: conversation?.id ?? null,
+          expires_at: draft.expiresAt,
+          created_at: now,
+          updated_at: now,
+          trashed_at: null,
+          slot,
+          scope: encodeScope(scope),
+          ...sealed,
+        };
+        return { row, body: draft.body, vector: draft.vector };
+      },
+    );
+    await insertRows(
+      tx.sql,
+      'memories',
+      added.map(({ row }) => memoryColumns(tx, vault, row)),
+    );
+    await insertRows(
+      tx.sql,
+      'memory_versions',
+      added.map(({ row }) => versionColumns(tx, to, row)),
+    );
+    return added;
+  }
+
+  /** Writes the next version of a memory; the old one's slot is listed to die when no backup needs it any more. */
+  async replace(tx: Tx, to: Destination, before: JoinedRow, draft: MemoryDraft): Promise<OpenedMemory> {
+    const { slots, sealer, environment } = this.#parts;
+    const { vault } = to;
+    const { subject, conversation, scope } = await this.#place(tx, vault, draft);
+    const [slot] = await slots.take(tx, vault.id, 1);
+    if (slot === undefined) throw new StrongroomError('internal', 'no slot was allotted');
+    const now = environment.clock.now();
+    const id = before.id as MemoryId;
+    const version = before.version + 1;
+    const sealed = sealVersion(sealer, { id, version, vault, slot, scope }, draft);
+    const row: SealedRow = {
+      ...before,
+      version,
+      subject: subject?.id ?? null,
+      conversation: conversation?.id ?? null,
+      expires_at: draft.expiresAt,
+      updated_at: now,
+      slot,
+      scope: encodeScope(scope),
+      ...sealed,
+    };
+    const { id: _id, organization: _organization, vault: _vault, ...columns } = memoryColumns(tx, vault, row);
+    await tx.sql.updateTable('memories').set(columns).where('id', '=', id).execute();
+    await insertRows(tx.sql, 'memory_versions', [versionColumns(tx, to, row)]);
+    if (!vault.history) await this.#supersede(tx, vault, before, now);
+    return { row, body: draft.body, vector: draft.vector };
+  }
+
+  async setState(tx: Tx, id: string, state: MemoryState | 'erased'): Promise<void> {
+    const trashed_at = state === 'live' ? null : this.#parts.environment.clock.now();
+    await tx.sql
+      .updateTable('memories')
+      .set({ state, trashed_at, change: tx.change })
+      .where('id', '=', id)
+      .execute();
+  }
+
+  /** All slots that ever opened a version of the memory: its own, kept and superseded. */
+  async slotsOf(sql: ReadSql, id: string): Promise<readonly Slot[]> {
+    const kept = await sql.selectFrom('memory_versions').select('slot').where('memory', '=', id).execute();
+    const superseded = await sql
+      .selectFrom('superseded_slots')
+      .select('slot')
+      .where('memory', '=', id)
+      .execute();
+    return [...new Set([...kept, ...superseded].map(({ slot }) => slot as Slot))];
+  }
+
+  /** Removes the rows of a memory whose keys are destroyed. */
+  async purge(tx: Tx, id: string): Promise<void> {
+    await tx.sql.deleteFrom('memory_versions').where('memory', '=', id).execute();
+    await tx.sql.deleteFrom('superseded_slots').where('memory', '=', id).execute();
+    await tx.sql.deleteFrom('memories').where('id', '=', id).execute();
+  }
+
+  async #supersede(tx: Tx, vault: Vault, before: JoinedRow, now: number): Promise<void> {
+    const days =
+      vault.deletion.mode === 'immediate' ? 0 : Math.max(vault.deletion.days, BACKUP_RETENTION_DAYS);
+    await tx.sql
+      .deleteFrom('memory_versions')
+      .where('memory', '=', before.id)
+      .where('version', '=', before.version)
+      .execute();
+    await tx.sql
+      .insertInto('superseded_slots')
+      .values({
+        slot: before.slot,
+        organization: vault.organization.id,
+        vault: vault.id,
+        memory: before.id,
+        version: before.version,
+        due_at: now + days * DAY_MS,
+        change: tx.change,
+      })
+      .execute();
+  }
+
+  async #place(tx: Tx, vault: Vault, draft: MemoryDraft): Promise<Placed> {
+    const { people } = this.#parts;
+    const subject =
+      draft.subject === null ? null : await people.ensureSubject(tx, vault.organization, draft.subject);
+    const conversation =
+      draft.conversation === null ? null : await people.ensureConversation(tx, vault, draft.conversation);
+    const subjects = new Set(subject === null ? [] : [subject.slot]);
+    for (const slot of await this.#sourceSubjects(tx, vault, draft)) subjects.add(slot);
+    const scope: Scope = [
+      ...vaultScope(vault),
+      ...(conversation === null ? [] : ([['conversation', conversation.slot]] as const)),
+      ...[...subjects].sort((left, right) => left - right).map((slot) => ['subject', slot] as const),
+    ];
+    return { draft, subject, conversation, scope };
+  }
+
+  /** A memory derived from others dies with each person its sources are about. */
+  async #sourceSubjects(tx: Tx, vault: Vault, draft: MemoryDraft): Promise<readonly Slot[]> {
+    const sources = draft.body.derivedFrom ?? [];
+    if (sources.length === 0) return [];
+    const rows = await selectJoined(tx.sql, vault)
+      .where('memories.id', 'in', [...sources])
+      .where('memories.state', '=', 'live')
+      .execute();
+    const missing = sources.findIndex((source) => !rows.some((row) => row.id === source));
+    if (missing >= 0) throw invalid(`${draft.path}/derivedFrom/${missing}`, 'no such memory in this vault');
+    return rows.flatMap((row) =>
+      (JSON.parse(row.scope) as Scope).filter(([role]) => role === 'subject').map(([, slot]) => slot),
+    );
+  }
+}
+
+type SealedRow = JoinedRow & { readonly body_box: Uint8Array; readonly vector_box: Uint8Array | null };
+
+/** Memories of a vault joined with their current version; without the vector. */
+export const selectJoined = (sql: ReadSql, vault: Pick<Vault, 'id'>) =>
+  sql
+    .selectFrom('memories')
+    .innerJoin('memory_versions', (join) =>
+      join
+        .onRef('memory_versions.memory', '=', 'memories.id')
+        .onRef('memory_versions.version', '=', 'memories.version'),
+    )
+    .where('memories.vault', '=', vault.id)
+    .select([
+      'memories.id',
+      'memories.state',
+      'memories.version',
+      'memories.subject',
+      'memories.conversation',
+      'memories.expires_at',
+      'memories.created_at',
+      'memories.updated_at',
+      'memories.trashed_at',
+      'memory_versions.slot',
+      'memory_versions.scope',
+      'memory_versions.body_box',
+    ]);
+
+/** The same with the vector. */
+export const selectWithVector = (sql: ReadSql, vault: Pick<Vault, 'id'>) =>
+  selectJoined(sql, vault).select('memory_versions.vector_box');
+
+/** One memory by id, or `not_found`: also for an id that is none, so that a guess learns nothing. */
+export async function requireMemory(
+  sql: ReadSql,
+  vault: Vault,
+  id: string,
+  states: readonly MemoryState[],
+): Promise<JoinedRow> {
+  const row = isId('memory', id)
+    ? await selectWithVector(sql, vault)
+        .where('memories.id', '=', id)
+        .where('memories.state', 'in', [...states])
+        .executeTakeFirst()
+    : undefined;
+  if (row === undefined) throw new StrongroomError('not_found');
+  return row;
+}
+
+const memoryColumns = (tx: Tx, vault: Vault, row: SealedRow): MemoryRow => ({
+  id: row.id,
+  organization: vault.organization.id,
+  vault: vault.id,
+  state: row.state,
+  version: row.version,
+  subject: row.subject,
+  conversation: row.conversation,
+  expires_at: row.expires_at,
+  created_at: row.created_at,
+  updated_at: row.updated_at,
+  trashed_at: row.trashed_at,
+  change: tx.change,
+});
+
+const versionColumns = (tx: Tx, { vault, author }: Destination, row: SealedRow): MemoryVersionRow => ({
+  memory: row.id,
+  version: row.version,
+  organization: vault.organization.id,
+  vault: vault.id,
+  slot: row.slot,
+  scope: row.scope,
+  author,
+  body_box: row.body_box,
+  vector_box: row.vector_box,
+  created_at: row.updated_at,
+  change: tx.change,
+});

@@ -1,0 +1,173 @@
+/**
+ * Subjects (people, per organization) and conversations (per vault): the caller's own names for them, and the slots
+ * that end everything about them. A name that is new gets its row and its slot with the first memory that bears it.
+ */
+import { decodeUtf8, encodeUtf8 } from '../bytes/encoding.ts';
+import { organizationScope, type Organization, type Organizations } from '../access/organizations.ts';
+import type { Environment } from '../environment.ts';
+import { StrongroomError } from '../errors.ts';
+import type { ConversationId, NewId, OrganizationId, SubjectId } from '../ids.ts';
+import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
+import type { Slot } from '../keys/slot.ts';
+import type { SlotAllocator } from '../store/slots.ts';
+import type { Store, Tx } from '../store/store.ts';
+import { Directory, Names, type Named } from './directory.ts';
+import { onRollback } from './rollback.ts';
+import { vaultScope, type Vault } from './vault.ts';
+
+export interface Subject extends Named {
+  readonly id: SubjectId;
+  readonly slot: Slot;
+}
+
+export interface Conversation extends Named {
+  readonly id: ConversationId;
+  readonly slot: Slot;
+}
+
+export interface PeopleParts {
+  readonly store: Store;
+  readonly sealer: RecordSealer;
+  readonly slots: SlotAllocator;
+  readonly organizations: Organizations;
+  readonly newId: NewId;
+  readonly environment: Environment;
+}
+
+export class People {
+  readonly #parts: PeopleParts;
+  readonly #subjects: Directory<Subject>;
+  /** By vault. */
+  readonly #conversations = new Map<string, Promise<Names<Conversation>>>();
+
+  constructor(parts: PeopleParts) {
+    this.#parts = parts;
+    this.#subjects = new Directory((organization) => this.#loadSubjects(organization as OrganizationId));
+  }
+
+  subjects(organization: OrganizationId): Promise<Names<Subject>> {
+    return this.#subjects.of(organization);
+  }
+
+  conversations(vault: Vault): Promise<Names<Conversation>> {
+    const known = this.#conversations.get(vault.id);
+    if (known !== undefined) return known;
+    const names = this.#loadConversations(vault);
+    this.#conversations.set(vault.id, names);
+    names.catch(() => this.#conversations.delete(vault.id));
+    return names;
+  }
+
+  /** The subject of that name, made in the transaction if it is new. */
+  async ensureSubject(tx: Tx, organization: Organization, name: string): Promise<Subject> {
+    const names = await this.subjects(organization.id);
+    const known = names.withName(name);
+    if (known !== undefined) return known;
+    const { environment, newId } = this.#parts;
+    const subject: Subject = { id: newId('subject'), name, slot: await this.#slot(tx, organization.id) };
+    await tx.sql
+      .insertInto('subjects')
+      .values({
+        id: subject.id,
+        organization: organization.id,
+        slot: subject.slot,
+        state: 'live',
+        name_box: this.#subjectBoxes(organization, subject).seal('name_box', encodeUtf8(name)),
+        created_at: environment.clock.now(),
+        change: tx.change,
+      })
+      .execute();
+    names.put(subject);
+    onRollback(tx, () => names.remove(subject.id));
+    return subject;
+  }
+
+  /** The conversation of that name in the vault, made in the transaction if it is new. */
+  async ensureConversation(tx: Tx, vault: Vault, name: string): Promise<Conversation> {
+    const names = await this.conversations(vault);
+    const known = names.withName(name);
+    if (known !== undefined) return known;
+    const { environment, newId } = this.#parts;
+    const conversation: Conversation = {
+      id: newId('conversation'),
+      name,
+      slot: await this.#slot(tx, vault.id),
+    };
+    await tx.sql
+      .insertInto('conversations')
+      .values({
+        id: conversation.id,
+        organization: vault.organization.id,
+        vault: vault.id,
+        slot: conversation.slot,
+        state: 'live',
+        name_box: this.#conversationBoxes(vault, conversation).seal('name_box', encodeUtf8(name)),
+        created_at: environment.clock.now(),
+        change: tx.change,
+      })
+      .execute();
+    names.put(conversation);
+    onRollback(tx, () => names.remove(conversation.id));
+    return conversation;
+  }
+
+  async #slot(tx: Tx, owner: string): Promise<Slot> {
+    const [slot] = await this.#parts.slots.take(tx, owner, 1);
+    if (slot === undefined) throw new StrongroomError('internal', 'no slot was allotted');
+    return slot;
+  }
+
+  async #loadSubjects(id: OrganizationId): Promise<readonly Subject[]> {
+    const { store, organizations } = this.#parts;
+    const organization = await organizations.get(id);
+    const rows = await store.read(id, (db) =>
+      db.selectFrom('subjects').selectAll().where('state', '=', 'live').execute(),
+    );
+    return rows.map((row) => {
+      const subject = { id: row.id as SubjectId, slot: row.slot as Slot };
+      const name = decodeUtf8(this.#subjectBoxes(organization, subject).open('name_box', row.name_box));
+      return { ...subject, name };
+    });
+  }
+
+  async #loadConversations(vault: Vault): Promise<Names<Conversation>> {
+    const rows = await this.#parts.store.read(vault.organization.id, (db) =>
+      db
+        .selectFrom('conversations')
+        .selectAll()
+        .where('vault', '=', vault.id)
+        .where('state', '=', 'live')
+        .execute(),
+    );
+    const entries = rows.map((row) => {
+      const conversation = { id: row.id as ConversationId, slot: row.slot as Slot };
+      const name = decodeUtf8(this.#conversationBoxes(vault, conversation).open('name_box', row.name_box));
+      return { ...conversation, name };
+    });
+    return new Names(entries);
+  }
+
+  #subjectBoxes(organization: Organization, { id, slot }: Pick<Subject, 'id' | 'slot'>): RecordBoxes {
+    return this.#parts.sealer.at({
+      table: 'subjects',
+      organization: organization.id,
+      vault: '',
+      id,
+      version: 1,
+      own: slot,
+      scope: organizationScope(organization),
+    });
+  }
+
+  #conversationBoxes(vault: Vault, { id, slot }: Pick<Conversation, 'id' | 'slot'>): RecordBoxes {
+    return this.#parts.sealer.at({
+      table: 'conversations',
+      organization: vault.organization.id,
+      vault: vault.id,
+      id,
+      version: 1,
+      own: slot,
+      scope: vaultScope(vault),
+    });
+  }
+}

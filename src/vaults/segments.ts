@@ -1,0 +1,230 @@
+/**
+ * Segments: sealed parts of an index, one for each leaf page of slots, so that a vault opens without opening every
+ * record. They are derived state, and must never outlive what they were derived from:
+ *
+ * - A segment has its own slot, registered before its first byte is made. Until it is committed it dies with *any*
+ *   puncture, so what was read before an erasure cannot be written after it.
+ * - Once committed it dies, in the same epoch, with any slot of its cover: those of its records, their people and their
+ *   conversations.
+ * - What replaces a segment has the old one's slot destroyed, because old bytes may lie anywhere.
+ * - Bytes hold one leaf page's own records and nothing of their neighbours (search/ sees to that).
+ *
+ * A segment may be stale: rows that changed after `through_change` are read from the store and laid over it.
+ */
+import { StrongroomError } from '../errors.ts';
+import type { Environment } from '../environment.ts';
+import type { NewId } from '../ids.ts';
+import type { PunctureRequest } from '../keys/key-journal.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
+import { LEAF_SLOTS, type Slot } from '../keys/slot.ts';
+import type { IndexFiller, VaultIndex } from '../search/types.ts';
+import type { BlobStore } from '../store/blobs.ts';
+import type { SqlKeyJournal } from '../store/key-journal.ts';
+import type { SegmentRow } from '../store/schema.ts';
+import type { SlotAllocator } from '../store/slots.ts';
+import { SYSTEM, type Store } from '../store/store.ts';
+import { decodeScope } from './memory-row.ts';
+import type { SegmentId, SegmentRegistry } from './segment-registry.ts';
+import { toRanges } from './slot-ranges.ts';
+import { vaultScope, type Vault } from './vault.ts';
+
+export interface SegmentsParts {
+  readonly store: Store;
+  readonly blobs: BlobStore;
+  readonly keyring: Keyring;
+  readonly journal: SqlKeyJournal;
+  readonly sealer: RecordSealer;
+  readonly slots: SlotAllocator;
+  readonly newId: NewId;
+  readonly environment: Environment;
+  /** Told of a segment that does not open; it is left out and its records are read instead. */
+  readonly onDamage: (error: unknown) => void;
+}
+
+/** What loading segments left to be read from the store. */
+export interface Loaded {
+  readonly leaves: ReadonlySet<number>;
+  /** Rows changed after this lie over the segments; null if none was loaded. */
+  readonly throughChange: number | null;
+}
+
+export class Segments {
+  readonly #parts: SegmentsParts;
+  readonly #registry: SegmentRegistry;
+
+  constructor(parts: SegmentsParts, registry: SegmentRegistry) {
+    this.#parts = parts;
+    this.#registry = registry;
+  }
+
+  /** Removes what is dead or was never finished. */
+  async clean(): Promise<void> {
+    const rows = await this.#parts.store.read(SYSTEM, (db) =>
+      db.selectFrom('segments').select(['id', 'slot', 'state']).execute(),
+    );
+    const stale = rows.filter(
+      (row) => row.state !== 'live' || this.#parts.keyring.isErased(row.slot as Slot),
+    );
+    await this.#destroy(stale.map((row) => row.id as SegmentId));
+  }
+
+  /** Lays the vault's live segments into an index that is being filled. */
+  async load(vault: Vault, filler: IndexFiller): Promise<Loaded> {
+    const rows = await this.#parts.store.read(vault.organization.id, (db) =>
+      db
+        .selectFrom('segments')
+        .selectAll()
+        .where('vault', '=', vault.id)
+        .where('state', '=', 'live')
+        .execute(),
+    );
+    const leaves = new Set<number>();
+    let throughChange: number | null = null;
+    for (const row of rows) {
+      const bytes = await this.#openBlob(vault, row);
+      if (bytes === null) continue;
+      await filler.loadSegment(bytes);
+      leaves.add(row.leaf);
+      throughChange = Math.min(throughChange ?? row.through_change, row.through_change);
+    }
+    return { leaves, throughChange };
+  }
+
+  /** Whether the leaf page has a segment that is whole. */
+  has(vault: Vault, leaf: number): boolean {
+    return this.#registry.ofLeaf(vault.id, leaf).some((id) => this.#registry.get(id)?.cover !== null);
+  }
+
+  /** Writes the segment of one leaf page anew. `throughChange`: every job up to it is in the index. */
+  async write(vault: Vault, index: VaultIndex, leaf: number, throughChange: number): Promise<void> {
+    const { store, blobs, keyring, environment } = this.#parts;
+    const id = await this.#register(vault, leaf, throughChange);
+    const own = this.#registry.get(id);
+    if (own === undefined) return;
+    environment.fault('segment.registered');
+    const segment = await index.exportSegment(leaf);
+    const cover = toRanges([...segment.cover, ...(await this.#scopeSlots(vault, leaf))]);
+    environment.fault('segment.read');
+    try {
+      const box = this.#boxes(vault, id, own.slot).seal('blob', segment.bytes);
+      await blobs.put(blobName(id), box);
+    } catch (error) {
+      if (error instanceof StrongroomError && error.code === 'erased') return this.#destroy([id]);
+      throw error;
+    }
+    environment.fault('segment.written');
+    const replaced = this.#registry.ofLeaf(vault.id, leaf).filter((other) => other !== id);
+    const isCommitted = await store.write(vault.organization.id, async (tx) => {
+      // An erasure since the registration has taken the slot along: these bytes are dead and stay so.
+      if (keyring.isErased(own.slot)) return false;
+      await tx.sql
+        .updateTable('segments')
+        .set({ state: 'live', cover: JSON.stringify(cover), change: tx.change })
+        .where('id', '=', id)
+        .execute();
+      // Inside the job, so that no epoch can be prepared between the check and the cover being known.
+      this.#registry.set(id, { ...own, cover });
+      return true;
+    });
+    await this.#destroy(isCommitted ? replaced : [id]);
+  }
+
+  async #register(vault: Vault, leaf: number, throughChange: number): Promise<SegmentId> {
+    const { store, slots, keyring, newId, environment } = this.#parts;
+    const id = newId('segment');
+    await store.write(vault.organization.id, async (tx) => {
+      const [slot] = await slots.take(tx, vault.id, 1);
+      if (slot === undefined) throw new StrongroomError('internal', 'no slot was allotted');
+      await tx.sql
+        .insertInto('segments')
+        .values({
+          id,
+          organization: vault.organization.id,
+          vault: vault.id,
+          leaf,
+          slot,
+          state: 'building',
+          epoch: keyring.epoch,
+          through_change: throughChange,
+          blob: blobName(id),
+          cover: '[]',
+          created_at: environment.clock.now(),
+          change: tx.change,
+        })
+        .execute();
+      this.#registry.set(id, { slot, vault: vault.id, leaf, cover: null });
+    });
+    return id;
+  }
+
+  /** Slots of people and conversations whose records lie in the leaf page. */
+  async #scopeSlots(vault: Vault, leaf: number): Promise<readonly number[]> {
+    const rows = await this.#parts.store.read(vault.organization.id, (db) =>
+      db
+        .selectFrom('memory_versions')
+        .select('scope')
+        .distinct()
+        .where('vault', '=', vault.id)
+        .where('slot', '>=', leaf * LEAF_SLOTS)
+        .where('slot', '<', (leaf + 1) * LEAF_SLOTS)
+        .execute(),
+    );
+    const inKey = new Set(vaultScope(vault).map(([, slot]) => slot));
+    return rows.flatMap(({ scope }) =>
+      decodeScope(scope).flatMap(([, slot]) => (inKey.has(slot) ? [] : [slot])),
+    );
+  }
+
+  async #openBlob(vault: Vault, row: SegmentRow): Promise<Uint8Array<ArrayBuffer> | null> {
+    try {
+      const box = await this.#parts.blobs.get(row.blob);
+      return this.#boxes(vault, row.id as SegmentId, row.slot as Slot).open('blob', box);
+    } catch (error) {
+      if (!(error instanceof StrongroomError)) throw error;
+      if (error.code !== 'erased')
+        this.#parts.onDamage(
+          new StrongroomError('box.damaged', { detail: `segment ${row.id}`, cause: error }),
+        );
+      await this.#destroy([row.id as SegmentId]);
+      return null;
+    }
+  }
+
+  /** Destroys the segments' slots, then removes their rows and bytes. */
+  async #destroy(ids: readonly SegmentId[]): Promise<void> {
+    if (ids.length === 0) return;
+    const { store, blobs, keyring, journal, newId } = this.#parts;
+    const alive = ids.flatMap((id) => {
+      const slot = this.#registry.get(id)?.slot;
+      return slot === undefined || keyring.isErased(slot) ? [] : [slot];
+    });
+    if (alive.length > 0) {
+      const request: PunctureRequest = { id: newId('erasure'), slots: alive, reason: 'segment' };
+      await store.write(SYSTEM, (tx) => journal.request(tx, request));
+      await keyring.puncture(request);
+    }
+    for (const id of ids) await blobs.delete(blobName(id));
+    await store.write(SYSTEM, (tx) =>
+      tx.sql
+        .deleteFrom('segments')
+        .where('id', 'in', [...ids])
+        .execute(),
+    );
+    for (const id of ids) this.#registry.delete(id);
+  }
+
+  #boxes(vault: Vault, id: SegmentId, slot: Slot): RecordBoxes {
+    return this.#parts.sealer.at({
+      table: 'segments',
+      organization: vault.organization.id,
+      vault: vault.id,
+      id,
+      version: 1,
+      own: slot,
+      scope: vaultScope(vault),
+    });
+  }
+}
+
+const blobName = (id: SegmentId): string => `segments/${id}`;

@@ -1,0 +1,240 @@
+/** Vaults: made, listed, changed, put into the trash. Each is its own namespace with its own slot, leaves and index. */
+import type { Vault as VaultView, VaultInput, VaultPatch } from '@strongroom/client';
+import type { Access } from '../access/access.ts';
+import type { RequestContext } from '../access/context.ts';
+import { decide, includesEnvironment } from '../access/grants.ts';
+import type { Organizations } from '../access/organizations.ts';
+import type { Recorder } from '../access/recorder.ts';
+import type { Environment } from '../environment.ts';
+import { StrongroomError } from '../errors.ts';
+import type { NewId, OrganizationId, VaultId } from '../ids.ts';
+import type { RecordSealer } from '../keys/record-sealer.ts';
+import type { Action } from '../ledger/actions.ts';
+import { LIMITS } from '../limits.ts';
+import type { SlotAllocator } from '../store/slots.ts';
+import type { Store, Tx } from '../store/store.ts';
+import { Directory, type Names } from './directory.ts';
+import type { VaultRow } from '../store/schema.ts';
+import { onRollback } from './rollback.ts';
+import { openVaultRow, vaultColumns, vaultView, type Vault } from './vault.ts';
+
+export interface VaultsParts {
+  readonly store: Store;
+  readonly sealer: RecordSealer;
+  readonly slots: SlotAllocator;
+  readonly organizations: Organizations;
+  readonly access: Access;
+  readonly recorder: Recorder;
+  readonly newId: NewId;
+  readonly environment: Environment;
+}
+
+export class Vaults {
+  readonly #parts: VaultsParts;
+  readonly #directory: Directory<Vault>;
+
+  constructor(parts: VaultsParts) {
+    this.#parts = parts;
+    this.#directory = new Directory((organization) => this.#load(organization as OrganizationId));
+  }
+
+  async createVault(context: RequestContext, input: VaultInput): Promise<VaultView> {
+    const { access, organizations, recorder } = this.#parts;
+    access.require(context, 'vault.create', null);
+    const environment = input.environment ?? context.principal.environment;
+    if (!includesEnvironment(context.principal, environment))
+      throw new StrongroomError(
+        'access.refused',
+        `a ${context.principal.environment} key makes no ${environment} vault`,
+      );
+    const organization = await organizations.get(context.organization);
+    const project = await organizations.defaultProject(context.organization);
+    const vault = await recorder.write(context, async (tx) => {
+      const vault = await this.create(tx, { organization, project }, { ...input, environment });
+      return { result: vault, deed: { action: 'vault.create', target: vault.id } };
+    });
+    return vaultView(vault);
+  }
+
+  /** Makes a vault in the caller's transaction. */
+  async create(tx: Tx, owner: Pick<Vault, 'organization' | 'project'>, input: VaultInput): Promise<Vault> {
+    const { slots, newId, environment } = this.#parts;
+    const names = await this.#directory.of(owner.organization.id);
+    const [slot] = await slots.take(tx, owner.organization.id, 1);
+    if (slot === undefined) throw new StrongroomError('internal', 'no slot was allotted');
+    const now = environment.clock.now();
+    const vault: Vault = {
+      ...owner,
+      id: newId('vault'),
+      slot,
+      name: input.name,
+      dimensions: input.dimensions ?? null,
+      metric: input.metric ?? 'cosine',
+      deletion: { mode: input.deletion?.mode ?? 'trash', days: input.deletion?.days ?? LIMITS.trashDaysMax },
+      history: input.history ?? false,
+      environment: input.environment ?? 'production',
+      version: 1,
+      createdAt: now,
+      updatedAt: now,
+    };
+    requireFreeName(names, vault);
+    await tx.sql.insertInto('vaults').values(this.#columns(tx, vault)).execute();
+    names.put(vault);
+    onRollback(tx, () => names.remove(vault.id));
+    return vault;
+  }
+
+  async listVaults(
+    context: RequestContext,
+    page: { limit: number; after: string | null },
+  ): Promise<{ vaults: VaultView[]; last: string | null }> {
+    const { limit, after } = page;
+    const names = await this.#directory.of(context.organization);
+    const visible = [...names.all()]
+      .filter((vault) => this.#isVisible(context, vault) && (after === null || vault.id < after))
+      .sort((left, right) => (left.id < right.id ? 1 : -1));
+    const vaults = visible.slice(0, limit).map(vaultView);
+    await this.#parts.recorder.record(context, {
+      action: 'vault.list',
+      target: context.organization,
+      count: vaults.length,
+    });
+    return { vaults, last: visible.length > limit ? (vaults.at(-1)?.id ?? null) : null };
+  }
+
+  async getVault(context: RequestContext, reference: string): Promise<VaultView> {
+    const vault = await this.reach(context, 'vault.get', reference);
+    await this.#parts.recorder.record(context, { action: 'vault.get', target: vault.id });
+    return vaultView(vault);
+  }
+
+  async updateVault(
+    context: RequestContext,
+    reference: string,
+    patch: VaultPatch,
+    ifMatch: number | null,
+  ): Promise<VaultView> {
+    const { recorder, environment } = this.#parts;
+    const reached = await this.reach(context, 'vault.update', reference);
+    const names = await this.#directory.of(context.organization);
+    const changed = await recorder.write(context, async (tx) => {
+      const current = this.#current(names, reached.id);
+      requireVersion(current.version, ifMatch);
+      const next: Vault = {
+        ...current,
+        name: patch.name ?? current.name,
+        deletion: { ...current.deletion, ...definedOnly(patch.deletion ?? {}) },
+        history: patch.history ?? current.history,
+        version: current.version + 1,
+        updatedAt: environment.clock.now(),
+      };
+      await this.#write(tx, names, next);
+      return { result: next, deed: { action: 'vault.update', target: next.id } };
+    });
+    return vaultView(changed);
+  }
+
+  /** Puts the vault into the trash: hidden from everything at once. */
+  async deleteVault(context: RequestContext, reference: string, ifMatch: number | null): Promise<VaultId> {
+    const { recorder, environment } = this.#parts;
+    const reached = await this.reach(context, 'vault.delete', reference);
+    const names = await this.#directory.of(context.organization);
+    return recorder.write(context, async (tx) => {
+      const current = this.#current(names, reached.id);
+      requireVersion(current.version, ifMatch);
+      await tx.sql
+        .updateTable('vaults')
+        .set({ state: 'trashed', deleted_at: environment.clock.now(), change: tx.change })
+        .where('id', '=', current.id)
+        .execute();
+      names.remove(current.id);
+      onRollback(tx, () => names.put(current));
+      return { result: current.id, deed: { action: 'vault.delete', target: current.id } };
+    });
+  }
+
+  /** The vault with that id or name, if the principal may do the action there; `not_found` or `access.refused` else. */
+  async reach(context: RequestContext, action: Action, reference: string): Promise<Vault> {
+    const vault = await this.find(context.organization, reference);
+    if (vault === null) throw new StrongroomError('not_found');
+    this.#parts.access.require(context, action, vault);
+    return vault;
+  }
+
+  /** The live vault with that id or name, or null. */
+  async find(organization: OrganizationId, reference: string): Promise<Vault | null> {
+    const names = await this.#directory.of(organization);
+    return names.withId(reference) ?? names.withName(reference) ?? null;
+  }
+
+  /** The vault as it is now, inside a transaction; `not_found` if it was deleted meanwhile. */
+  async within(vault: Vault): Promise<Vault> {
+    return this.#current(await this.#directory.of(vault.organization.id), vault.id);
+  }
+
+  /** Fixes the vault's dimensions by its first vector, inside the transaction that adds it. */
+  async fixDimensions(tx: Tx, vault: Vault, dimensions: number): Promise<void> {
+    const names = await this.#directory.of(vault.organization.id);
+    const current = this.#current(names, vault.id);
+    if (current.dimensions !== null) return;
+    await tx.sql
+      .updateTable('vaults')
+      .set({ dimensions, change: tx.change })
+      .where('id', '=', vault.id)
+      .execute();
+    names.put({ ...current, dimensions });
+    onRollback(tx, () => names.put(current));
+  }
+
+  async #write(tx: Tx, names: Names<Vault>, next: Vault): Promise<void> {
+    const before = this.#current(names, next.id);
+    requireFreeName(names, next);
+    const { id: _id, organization: _organization, ...columns } = this.#columns(tx, next);
+    await tx.sql.updateTable('vaults').set(columns).where('id', '=', next.id).execute();
+    names.put(next);
+    onRollback(tx, () => names.put(before));
+  }
+
+  #columns(tx: Tx, vault: Vault): VaultRow {
+    return { ...vaultColumns(this.#parts.sealer, vault), change: tx.change };
+  }
+
+  #current(names: Names<Vault>, id: VaultId): Vault {
+    const vault = names.withId(id);
+    if (vault === undefined) throw new StrongroomError('not_found');
+    return vault;
+  }
+
+  #isVisible(context: RequestContext, vault: Vault): boolean {
+    return decide(context.principal, 'vault.list', vault) === 'allowed';
+  }
+
+  async #load(id: OrganizationId): Promise<readonly Vault[]> {
+    const { store, sealer, organizations } = this.#parts;
+    const organization = await organizations.get(id);
+    const rows = await store.read(id, (db) =>
+      db.selectFrom('vaults').selectAll().where('state', '=', 'live').execute(),
+    );
+    return rows.map((row) => openVaultRow(sealer, organization, row));
+  }
+}
+
+/** Throws `version.mismatch` unless the caller's `If-Match` (null: none given) names the current version. */
+export function requireVersion(current: number, ifMatch: number | null): void {
+  if (ifMatch !== null && ifMatch !== current)
+    throw new StrongroomError('version.mismatch', `the current version is ${current}`);
+}
+
+function requireFreeName(names: Names<Vault>, vault: Vault): void {
+  const holder = names.withName(vault.name) ?? names.withId(vault.name);
+  if (holder !== undefined && holder.id !== vault.id)
+    throw new StrongroomError('conflict', {
+      detail: 'a vault of that name exists',
+      faults: [{ path: '/name', message: 'is the name of another vault' }],
+    });
+}
+
+const definedOnly = <T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
