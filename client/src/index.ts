@@ -1,0 +1,21 @@
+export type * from './types.ts';
+export { ERRORS, StrongroomError, isErrorCode } from './errors.ts';
+export type { ErrorCode, ErrorOptions, Fault } from './errors.ts';
+export { Strongroom } from './strongroom.ts';
+export type { CallOptions, StrongroomOptions, VersionedOptions, WriteOptions } from './transport.ts';
+export type { Fetch, FetchAnswer, FetchBody, FetchInit } from './fetch.ts';
+export type { ClientEnvironment } from './environment.ts';
+export type { VaultHandle } from './vault-handle.ts';
+export type { PageQuery, Vaults } from './vaults.ts';
+export type {
+  ConversationInput,
+  DeleteOptions,
+  IncludeOptions,
+  Memories,
+  MemoryChange,
+  NewMemory,
+  SearchQuery,
+  Vector,
+} from './memories.ts';
+export type { Keys } from './keys.ts';
+export type { Ledger } from './ledger.ts';

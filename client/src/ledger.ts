@@ -1,0 +1,45 @@
+import { pathOf, type CallOptions, type Transport } from './transport.ts';
+import type { LedgerCheckpoint, LedgerEntry, LedgerPage, LedgerProof, LedgerQuery } from './types.ts';
+
+/** The organization's tamper-evident log of who did what. */
+export class Ledger {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** One page, newest first. */
+  list(query: LedgerQuery = {}, options?: CallOptions): Promise<LedgerPage> {
+    return this.#transport.json({ method: 'GET', path: '/v1/ledger', query: { ...query }, options });
+  }
+
+  /** All that fit the query, newest first, a page at a time. */
+  async *listAll(
+    query: Omit<LedgerQuery, 'cursor'> = {},
+    options?: CallOptions,
+  ): AsyncGenerator<LedgerEntry, void, undefined> {
+    let page = await this.list(query, options);
+    yield* page.entries;
+    while (page.next !== null) {
+      page = await this.list({ ...query, cursor: page.next }, options);
+      yield* page.entries;
+    }
+  }
+
+  /** The signed statement of how long the log is and what it holds (C2SP tlog-checkpoint). */
+  checkpoint(options?: CallOptions): Promise<LedgerCheckpoint> {
+    return this.#transport.json({ method: 'GET', path: '/v1/ledger/checkpoint', options });
+  }
+
+  /** That entry `n` is in the log (RFC 6962), as it is today or as it was with `size` entries. */
+  proof(n: number, options: CallOptions & { readonly size?: number | undefined } = {}): Promise<LedgerProof> {
+    const path = `${pathOf('v1', 'ledger', 'entries', String(n))}/proof`;
+    return this.#transport.json({ method: 'GET', path, query: { size: options.size }, options });
+  }
+
+  /** The log as lines of JSON that verify offline (`strongroom ledger verify --export FILE`). Keep them as they come. */
+  export(options?: CallOptions): AsyncGenerator<string, void, undefined> {
+    return this.#transport.lines({ method: 'GET', path: '/v1/ledger/export', options });
+  }
+}

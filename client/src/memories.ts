@@ -1,0 +1,196 @@
+import { parseLine } from './json-lines.ts';
+import {
+  pathOf,
+  type CallOptions,
+  type Transport,
+  type VersionedOptions,
+  type WriteOptions,
+} from './transport.ts';
+import type {
+  MemoriesAdded,
+  Memory,
+  MemoryHistory,
+  MemoryInput,
+  MemoryListQuery,
+  MemoryPage,
+  MemoryPatch,
+  MemoryVersion,
+  MessageInput,
+  SearchInput,
+  SearchResult,
+  SearchResults,
+} from './types.ts';
+
+/** As embedding libraries give them. */
+export type Vector = readonly number[] | Float32Array;
+
+/** One memory to add: a text, or at least one of `text` and `vector`. */
+export type NewMemory = string | (Omit<MemoryInput, 'messages' | 'vector'> & { vector?: Vector | undefined });
+
+/** What is asked: a text, or at least one of `query` and `vector`. */
+export type SearchQuery = string | (Omit<SearchInput, 'vector'> & { vector?: Vector | undefined });
+
+/** What all messages of a conversation share. */
+export type ConversationInput = Omit<MemoryInput, 'messages' | 'text' | 'vector' | 'speaker' | 'at'>;
+
+export type MemoryChange = Omit<MemoryPatch, 'vector'> & { vector?: Vector | null | undefined };
+
+export interface IncludeOptions extends CallOptions {
+  /** Vectors are left out unless asked for. */
+  readonly include?: 'vector' | undefined;
+}
+
+export interface DeleteOptions extends VersionedOptions {
+  /** The vault's own by default. What is erased never comes back. */
+  readonly mode?: 'trash' | 'erase' | undefined;
+}
+
+/** The memories of any vault, which each call names by id or name. `strongroom.vault(name)` is the same for one. */
+export class Memories {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  add(vault: string, memory: NewMemory, options?: WriteOptions): Promise<Memory> {
+    return this.#transport.json({
+      method: 'POST',
+      path: memoriesOf(vault),
+      body: plainMemory(memory),
+      write: true,
+      options,
+    });
+  }
+
+  /** Up to 1,000 in one durable commit: all of them or none. Ids come back in the order given. */
+  async addMany(
+    vault: string,
+    memories: readonly NewMemory[],
+    options?: WriteOptions,
+  ): Promise<{ id: string }[]> {
+    const body = { memories: memories.map(plainMemory) };
+    const path = memoriesOf(vault);
+    const added = await this.#transport.json<MemoriesAdded>({
+      method: 'POST',
+      path,
+      body,
+      write: true,
+      options,
+    });
+    return added.memories;
+  }
+
+  /** A memory for each message, in order, as one commit. */
+  async addMessages(
+    vault: string,
+    messages: readonly MessageInput[],
+    shared: ConversationInput = {},
+    options?: WriteOptions,
+  ): Promise<{ id: string }[]> {
+    const body = { ...shared, messages };
+    const path = memoriesOf(vault);
+    const added = await this.#transport.json<MemoriesAdded>({
+      method: 'POST',
+      path,
+      body,
+      write: true,
+      options,
+    });
+    return added.memories;
+  }
+
+  get(vault: string, id: string, options: IncludeOptions = {}): Promise<Memory> {
+    const { include } = options;
+    return this.#transport.json({ method: 'GET', path: memoryOf(vault, id), query: { include }, options });
+  }
+
+  /** One page, newest first. A filter travels in the body, because addresses end up in logs. */
+  list(vault: string, query: MemoryListQuery = {}, options?: CallOptions): Promise<MemoryPage> {
+    const { filter, ...rest } = query;
+    if (filter === undefined)
+      return this.#transport.json({ method: 'GET', path: memoriesOf(vault), query: rest, options });
+    return this.#transport.json({ method: 'POST', path: `${memoriesOf(vault)}/list`, body: query, options });
+  }
+
+  /** All of them, newest first, a page at a time. */
+  async *listAll(
+    vault: string,
+    query: Omit<MemoryListQuery, 'cursor'> = {},
+    options?: CallOptions,
+  ): AsyncGenerator<Memory, void, undefined> {
+    let page = await this.list(vault, query, options);
+    yield* page.memories;
+    while (page.next !== null) {
+      page = await this.list(vault, { ...query, cursor: page.next }, options);
+      yield* page.memories;
+    }
+  }
+
+  /** Makes a new version. What the change does not name stays; `null` removes. */
+  update(vault: string, id: string, change: MemoryChange, options?: VersionedOptions): Promise<Memory> {
+    const body = withPlainVector(change);
+    return this.#transport.json({ method: 'PATCH', path: memoryOf(vault, id), body, write: true, options });
+  }
+
+  delete(vault: string, id: string, options: DeleteOptions = {}): Promise<void> {
+    const { mode } = options;
+    return this.#transport.done({
+      method: 'DELETE',
+      path: memoryOf(vault, id),
+      query: { mode },
+      write: true,
+      options,
+    });
+  }
+
+  /** Takes a memory out of the trash. */
+  restore(vault: string, id: string, options?: WriteOptions): Promise<Memory> {
+    return this.#transport.json({
+      method: 'POST',
+      path: `${memoryOf(vault, id)}/restore`,
+      write: true,
+      options,
+    });
+  }
+
+  /** The versions the vault kept, newest first. */
+  async history(vault: string, id: string, options: IncludeOptions = {}): Promise<MemoryVersion[]> {
+    const { include } = options;
+    const path = `${memoryOf(vault, id)}/history`;
+    const history = await this.#transport.json<MemoryHistory>({
+      method: 'GET',
+      path,
+      query: { include },
+      options,
+    });
+    return history.versions;
+  }
+
+  /** Every live memory, oldest first, as a stream. It throws if it breaks off: a shortened export never looks whole. */
+  async *export(vault: string, options: IncludeOptions = {}): AsyncGenerator<Memory, void, undefined> {
+    const { include } = options;
+    const path = `${memoriesOf(vault)}/export`;
+    for await (const line of this.#transport.lines({ method: 'GET', path, query: { include }, options }))
+      yield parseLine(line) as Memory;
+  }
+
+  /** The best first. */
+  async search(vault: string, query: SearchQuery, options?: CallOptions): Promise<SearchResult[]> {
+    const body = typeof query === 'string' ? { query } : withPlainVector(query);
+    const path = `${pathOf('v1', 'vaults', vault)}/search`;
+    const answer = await this.#transport.json<SearchResults>({ method: 'POST', path, body, options });
+    return answer.results;
+  }
+}
+
+const memoriesOf = (vault: string): string => pathOf('v1', 'vaults', vault, 'memories');
+const memoryOf = (vault: string, id: string): string => pathOf('v1', 'vaults', vault, 'memories', id);
+
+const plainMemory = (memory: NewMemory): object =>
+  typeof memory === 'string' ? { text: memory } : withPlainVector(memory);
+
+/** A typed array would become an object with numbered members in JSON. */
+function withPlainVector(input: { vector?: Vector | null | undefined }): object {
+  return input.vector instanceof Float32Array ? { ...input, vector: Array.from(input.vector) } : input;
+}

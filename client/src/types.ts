@@ -1,0 +1,269 @@
+/**
+ * What goes over the wire, written by hand. The server's schemas are held equal to these types by a type-level test.
+ *
+ * Times are ISO 8601 in UTC ("2026-05-07T10:00:00.000Z"). Ids, versions and times of record are the server's; in a
+ * `…Input` they do not occur. A vector is an array of finite float32 numbers, 2 to 4,096 of them.
+ */
+
+export type JsonValue = null | boolean | number | string | JsonValue[] | { [name: string]: JsonValue };
+export type JsonObject = { [name: string]: JsonValue };
+
+export type Metric = 'cosine' | 'dot' | 'euclidean';
+export type VaultEnvironment = 'production' | 'staging' | 'development';
+
+export interface DeletionSetting {
+  mode: 'trash' | 'immediate';
+  /** Days in the trash before erasure, 1 to 30. */
+  days: number;
+}
+
+export interface VaultInput {
+  name: string;
+  dimensions?: number | undefined;
+  metric?: Metric | undefined;
+  deletion?: { mode?: 'trash' | 'immediate' | undefined; days?: number | undefined } | undefined;
+  history?: boolean | undefined;
+  environment?: VaultEnvironment | undefined;
+}
+
+export interface VaultPatch {
+  name?: string | undefined;
+  deletion?: { mode?: 'trash' | 'immediate' | undefined; days?: number | undefined } | undefined;
+  history?: boolean | undefined;
+}
+
+export interface Vault {
+  id: string;
+  name: string;
+  project: string;
+  dimensions: number | null;
+  metric: Metric;
+  deletion: DeletionSetting;
+  history: boolean;
+  environment: VaultEnvironment;
+  version: number;
+  createdAt: string;
+  updatedAt: string;
+}
+
+export interface VaultPage {
+  vaults: Vault[];
+  next: string | null;
+}
+
+export interface MessageInput {
+  role: string;
+  content: string;
+  name?: string | undefined;
+  at?: string | undefined;
+}
+
+/** At least one of `text`, `vector` and `messages`; `messages` becomes a memory each and excludes `text` and `vector`. */
+export interface MemoryInput {
+  text?: string | undefined;
+  messages?: MessageInput[] | undefined;
+  vector?: number[] | undefined;
+  metadata?: JsonObject | undefined;
+  subject?: string | undefined;
+  conversation?: string | undefined;
+  speaker?: string | undefined;
+  at?: string | undefined;
+  kind?: string | undefined;
+  expiresAt?: string | null | undefined;
+  derivedFrom?: string[] | undefined;
+  visibility?: string | undefined;
+}
+
+/** What is absent stays; `null` removes. A patch makes a new version. */
+export interface MemoryPatch {
+  text?: string | null | undefined;
+  vector?: number[] | null | undefined;
+  metadata?: JsonObject | null | undefined;
+  subject?: string | null | undefined;
+  conversation?: string | null | undefined;
+  speaker?: string | null | undefined;
+  at?: string | null | undefined;
+  kind?: string | null | undefined;
+  expiresAt?: string | null | undefined;
+  visibility?: string | undefined;
+}
+
+export interface Memory {
+  id: string;
+  text?: string;
+  /** Only with `include=vector`. */
+  vector?: number[];
+  metadata?: JsonObject;
+  subject?: string;
+  conversation?: string;
+  speaker?: string;
+  at?: string;
+  kind?: string;
+  expiresAt?: string;
+  derivedFrom?: string[];
+  visibility: string;
+  version: number;
+  createdAt: string;
+  updatedAt: string;
+  /** Present while the memory lies in the trash. */
+  trashedAt?: string;
+}
+
+export interface MemoryPage {
+  memories: Memory[];
+  next: string | null;
+}
+
+/** A version of a memory; `author` is the principal (`key_…`) who made it. */
+export type MemoryVersion = Memory & { author: string };
+
+/** Newest first. */
+export interface MemoryHistory {
+  versions: MemoryVersion[];
+}
+
+/** The body of an addition: one memory, one conversation, or up to 1,000 memories in one durable commit. */
+export type MemoriesInput = MemoryInput & { memories?: MemoryInput[] | undefined };
+
+/** What an addition of many answers, in the order given. */
+export interface MemoriesAdded {
+  memories: { id: string }[];
+}
+
+export interface MemoryListQuery {
+  limit?: number | undefined;
+  cursor?: string | undefined;
+  filter?: JsonObject | undefined;
+  include?: 'vector' | undefined;
+  /** `live` by default. */
+  state?: 'live' | 'trashed' | undefined;
+}
+
+export interface SearchInput {
+  query?: string | undefined;
+  vector?: number[] | undefined;
+  limit?: number | undefined;
+  filter?: JsonObject | undefined;
+  /** By default what the request allows: `hybrid` with query and vector, else the one given. */
+  mode?: 'text' | 'vector' | 'hybrid' | undefined;
+  include?: 'vector' | undefined;
+}
+
+export type SearchResult = Memory & { score: number };
+
+export interface SearchResults {
+  results: SearchResult[];
+}
+
+export interface KeyScope {
+  /** Actions of the catalogue, with `*` for a whole noun (`memory.*`) or all (`*`). */
+  actions: string[];
+  /** Ids or names of vaults, or `*`. */
+  vaults: string[];
+}
+
+export interface KeyInput {
+  name: string;
+  environment?: VaultEnvironment | undefined;
+  scopes?: KeyScope[] | undefined;
+  /** CIDR ranges the key may be used from; absent or empty: any. */
+  networks?: string[] | undefined;
+  expiresAt?: string | null | undefined;
+}
+
+export interface Key {
+  id: string;
+  name: string;
+  environment: VaultEnvironment;
+  scopes: KeyScope[];
+  networks: string[];
+  state: 'active' | 'revoked';
+  createdAt: string;
+  expiresAt?: string;
+  revokedAt?: string;
+}
+
+/** Shown once, when made or rotated: the server keeps only a keyed hash. */
+export interface NewKey extends Key {
+  apiKey: string;
+}
+
+export interface KeyPage {
+  keys: Key[];
+  next: string | null;
+}
+
+export interface LedgerQuery {
+  limit?: number | undefined;
+  cursor?: string | undefined;
+  principal?: string | undefined;
+  action?: string | undefined;
+  target?: string | undefined;
+  /** The caller's own id of a person; found through the directory of subjects. */
+  subject?: string | undefined;
+  after?: string | undefined;
+  before?: string | undefined;
+}
+
+export interface LedgerEntry {
+  n: number;
+  at: string;
+  principal: string;
+  action: string;
+  target: string;
+  targets?: string[];
+  outcome: 'done' | 'refused' | 'failed';
+  code?: string;
+  count?: number;
+  request: string;
+  purpose?: string;
+  address?: string;
+  /** The hashed bytes (canonical JSON), base64, and their RFC 6962 leaf hash, hex. */
+  leaf: string;
+  leafHash: string;
+}
+
+export interface LedgerPage {
+  entries: LedgerEntry[];
+  next: string | null;
+}
+
+export interface LedgerCheckpoint {
+  log: string;
+  size: number;
+  rootHash: string;
+  /** A C2SP tlog-checkpoint in a signed note. */
+  note: string;
+  /** The verifier key of the note (C2SP signed-note "vkey"). */
+  verifierKey: string;
+}
+
+export interface LedgerProof {
+  n: number;
+  size: number;
+  leafHash: string;
+  rootHash: string;
+  /** Hashes from the leaf to the root, hex (RFC 6962, 2.1.1). */
+  path: string[];
+  /** The same as a C2SP tlog-proof with its checkpoint. */
+  proof: string;
+}
+
+export interface Health {
+  status: 'ok' | 'failing';
+  checks: { name: string; status: 'ok' | 'failing'; detail?: string }[];
+}
+
+/** Where `path` points into, when it is not the body. */
+export type FaultPlace = 'path' | 'query' | 'header';
+
+/** A problem document (RFC 9457); `code` is one of the error table's. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  code: string;
+  detail?: string;
+  instance?: string;
+  errors?: { path: string; message: string; in?: FaultPlace }[];
+}

@@ -1,0 +1,62 @@
+import {
+  pathOf,
+  type CallOptions,
+  type Transport,
+  type VersionedOptions,
+  type WriteOptions,
+} from './transport.ts';
+import type { Vault, VaultInput, VaultPage, VaultPatch } from './types.ts';
+
+export interface PageQuery {
+  /** 50 by default, at most 1,000. */
+  readonly limit?: number | undefined;
+  /** `next` of the page before. */
+  readonly cursor?: string | undefined;
+}
+
+/** The vaults the API key may see. A vault is named by its id or its name. */
+export class Vaults {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  create(input: VaultInput | string, options?: WriteOptions): Promise<Vault> {
+    const body = typeof input === 'string' ? { name: input } : input;
+    return this.#transport.json({ method: 'POST', path: '/v1/vaults', body, write: true, options });
+  }
+
+  list(query: PageQuery = {}, options?: CallOptions): Promise<VaultPage> {
+    return this.#transport.json({ method: 'GET', path: '/v1/vaults', query: { ...query }, options });
+  }
+
+  /** All of them, a page at a time. */
+  async *listAll(options?: CallOptions): AsyncGenerator<Vault, void, undefined> {
+    let page = await this.list({}, options);
+    yield* page.vaults;
+    while (page.next !== null) {
+      page = await this.list({ cursor: page.next }, options);
+      yield* page.vaults;
+    }
+  }
+
+  get(vault: string, options?: CallOptions): Promise<Vault> {
+    return this.#transport.json({ method: 'GET', path: pathOf('v1', 'vaults', vault), options });
+  }
+
+  update(vault: string, patch: VaultPatch, options?: VersionedOptions): Promise<Vault> {
+    const path = pathOf('v1', 'vaults', vault);
+    return this.#transport.json({ method: 'PATCH', path, body: patch, write: true, options });
+  }
+
+  /** Deletes the vault with everything in it. */
+  delete(vault: string, options?: VersionedOptions): Promise<void> {
+    return this.#transport.done({
+      method: 'DELETE',
+      path: pathOf('v1', 'vaults', vault),
+      write: true,
+      options,
+    });
+  }
+}

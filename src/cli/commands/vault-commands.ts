@@ -1,0 +1,145 @@
+/** vault create, list, get, update, delete. */
+import type { Metric, Vault, VaultEnvironment, VaultInput } from '@strongroom/client';
+import { Option, type Command } from 'commander';
+import { LIMITS } from '../../limits.ts';
+import { usage } from '../exit.ts';
+import { given, wholeNumber } from '../flags.ts';
+import type { Session } from '../session.ts';
+import { tableText } from '../show/table.ts';
+import { showTime } from '../show/time.ts';
+
+interface SettingFlags {
+  readonly deletion?: 'trash' | 'immediate';
+  readonly days?: number;
+  readonly history?: boolean;
+}
+
+interface CreateFlags extends SettingFlags {
+  readonly dimensions?: number;
+  readonly metric?: Metric;
+  readonly environment?: VaultEnvironment;
+}
+
+const withSettings = (command: Command): Command =>
+  command
+    .addOption(new Option('--deletion <mode>', 'what deleting does').choices(['trash', 'immediate']))
+    .option('--days <n>', 'days in the trash before erasure', wholeNumber(1, LIMITS.trashDaysMax))
+    .option('--history', 'keep older versions')
+    .option('--no-history', 'keep the current version only');
+
+export function vaultCommands(program: Command, session: Session): void {
+  const vault = program.command('vault').description('make, list, change and delete vaults');
+  createCommand(vault, session);
+  listCommand(vault, session);
+  vault
+    .command('get')
+    .description('show a vault and its settings')
+    .argument('<vault>', 'its name or id')
+    .action(async (name: string) => {
+      const found = await session.client.vaults.get(name);
+      await session.show(found, () => vaultDetail(found));
+    });
+  updateCommand(vault, session);
+  vault
+    .command('delete')
+    .description('delete a vault with everything in it')
+    .argument('<vault>', 'its name or id')
+    .option('--yes', 'really')
+    .action(async (name: string, flags: { yes?: boolean }) => {
+      if (flags.yes !== true)
+        throw usage(`this deletes ${name} with everything in it: add --yes if it is meant`);
+      await session.client.vaults.delete(name);
+      await session.show({ vault: name, deleted: true }, () => `${name}\n`);
+    });
+}
+
+function createCommand(vault: Command, session: Session): void {
+  withSettings(vault.command('create').argument('<name>', 'its name'))
+    .description('make a vault')
+    .option('--dimensions <n>', 'of its vectors', wholeNumber(LIMITS.dimensionsMin, LIMITS.dimensionsMax))
+    .addOption(new Option('--metric <metric>', 'how vectors compare').choices(['cosine', 'dot', 'euclidean']))
+    .addOption(
+      new Option('--environment <name>', 'whose keys may open it').choices([
+        'production',
+        'staging',
+        'development',
+      ]),
+    )
+    .action(async (name: string, flags: CreateFlags) => {
+      const { dimensions, metric, environment } = flags;
+      const input: VaultInput = { name, ...given({ dimensions, metric, environment }), ...settingsOf(flags) };
+      const made = await session.client.vaults.create(input);
+      await session.show(made, () => `${made.id}\n`);
+    });
+}
+
+function updateCommand(vault: Command, session: Session): void {
+  withSettings(vault.command('update').argument('<vault>', 'its name or id'))
+    .description('change a vault: what is not named stays')
+    .option('--name <name>', 'its new name')
+    .option(
+      '--if-version <n>',
+      'only if this is the current version',
+      wholeNumber(1, Number.MAX_SAFE_INTEGER),
+    )
+    .action(async (name: string, flags: SettingFlags & { name?: string; ifVersion?: number }) => {
+      const patch = { ...given({ name: flags.name }), ...settingsOf(flags) };
+      if (Object.keys(patch).length === 0) throw usage('nothing to change: name a setting');
+      const changed = await session.client.vaults.update(name, patch, given({ ifVersion: flags.ifVersion }));
+      await session.show(changed, () => vaultDetail(changed));
+    });
+}
+
+function listCommand(vault: Command, session: Session): void {
+  vault
+    .command('list')
+    .description('list the vaults your key may see')
+    .action(async () => {
+      const vaults = await Array.fromAsync(session.client.vaults.listAll());
+      await session.show({ vaults }, () => {
+        const columns = [
+          { title: 'NAME' },
+          { title: 'ID' },
+          { title: 'DIMENSIONS', right: true },
+          { title: 'DELETION' },
+          { title: 'MADE' },
+        ];
+        return tableText(columns, vaults.map(rowOf), session.place);
+      });
+    });
+}
+
+const deletionText = ({ deletion }: Vault): string =>
+  deletion.mode === 'trash' ? `after ${deletion.days} days in the trash` : 'at once';
+
+const rowOf = (vault: Vault): string[] => [
+  vault.name,
+  vault.id,
+  vault.dimensions === null ? '-' : String(vault.dimensions),
+  deletionText(vault),
+  showTime(vault.createdAt),
+];
+
+const vaultDetail = (vault: Vault): string =>
+  [
+    ['name', vault.name],
+    ['id', vault.id],
+    ['dimensions', vault.dimensions === null ? 'set by the first vector' : String(vault.dimensions)],
+    ['metric', vault.metric],
+    ['deletion', deletionText(vault)],
+    ['history', vault.history ? 'older versions are kept' : 'the current version only'],
+    ['environment', vault.environment],
+    ['version', String(vault.version)],
+    ['made', showTime(vault.createdAt)],
+    ['changed', showTime(vault.updatedAt)],
+  ]
+    .map(([name = '', value = '']) => `${name.padEnd(12)}  ${value}\n`)
+    .join('');
+
+function settingsOf(flags: SettingFlags): Pick<VaultInput, 'deletion' | 'history'> {
+  const deletion = given({ mode: flags.deletion, days: flags.days });
+  return given({
+    history: flags.history,
+    deletion: Object.keys(deletion).length === 0 ? undefined : deletion,
+  });
+}

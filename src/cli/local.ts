@@ -1,0 +1,59 @@
+/**
+ * What the local commands ask of the composition root: they open the data directory under its lock, in this process.
+ * All other commands speak to a server through the client.
+ */
+import type { KeyInput, NewKey } from '@strongroom/client';
+import type { Settings } from '../config.ts';
+
+/** What a client needs to reach a deployment. */
+export interface Access {
+  readonly url: string;
+  readonly apiKey: string;
+  /** Path of the CA certificate that clients trust; null where the server's certificate is trusted as it is, or TLS is off. */
+  readonly ca: string | null;
+}
+
+export interface RunningServer {
+  /** Where it listens, with the port that was really taken. */
+  readonly url: string;
+  readonly ca: string | null;
+  /** Finishes what is under way and closes everything. */
+  close(): Promise<void>;
+}
+
+export interface Finding {
+  readonly name: string;
+  readonly status: 'ok' | 'warning' | 'failing';
+  readonly detail: string;
+  /** What to do about it. */
+  readonly advice?: string | undefined;
+}
+
+export type LedgerSource =
+  | { readonly data: string; readonly settings: Settings }
+  | { readonly export: string };
+
+/** One log, computed anew from its entries. */
+export interface VerifiedLog {
+  readonly log: string;
+  readonly size: number;
+  /** Hexadecimal. */
+  readonly rootHash: string;
+  /** Null: every entry, tile, root and signature holds. */
+  readonly broken: {
+    /** The first entry at fault; null where the fault is not in an entry (a head, a checkpoint). */
+    readonly n: number | null;
+    readonly reason: string;
+  } | null;
+}
+
+export interface LocalCommands {
+  /** Makes keystore, CA, organization, project and vault `default`. Throws `data.exists` where there is a deployment. */
+  initDeployment(dataDirectory: string, settings: Settings): Promise<Access>;
+  /** Whether `dataDirectory` holds a deployment, without opening it. */
+  isInitialised(dataDirectory: string): Promise<boolean>;
+  serve(dataDirectory: string, settings: Settings): Promise<RunningServer>;
+  createKey(dataDirectory: string, settings: Settings, input: KeyInput): Promise<NewKey>;
+  doctor(dataDirectory: string, settings: Settings): Promise<readonly Finding[]>;
+  verifyLedger(source: LedgerSource): Promise<readonly VerifiedLog[]>;
+}
