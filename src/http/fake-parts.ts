@@ -1,0 +1,284 @@
+/** Parts for the server's tests: they note every call and answer the least that is right. */
+import assert from 'node:assert/strict';
+import type { Key, Memory, NewKey, Problem, Vault } from '@strongroom/client';
+import { ERRORS, isErrorCode, StrongroomError } from '../errors.ts';
+import { createIdSource } from '../ids.ts';
+import { realEnvironment, type Environment } from '../environment.ts';
+import { LIMITS } from '../limits.ts';
+import type {
+  AnonymousRefusal,
+  Deed,
+  HttpParts,
+  IdempotencyAnswer,
+  Principal,
+  RequestContext,
+} from './parts.ts';
+import { buildServer, type HttpOptions } from './server.ts';
+import { silentLog } from './request-log.ts';
+
+const newId = createIdSource(realEnvironment.clock, realEnvironment.random);
+
+export const GOOD_KEY = 'sr_test_good';
+export const OTHER_KEY = 'sr_test_other';
+export const VAULT_ID = newId('vault');
+export const MEMORY_ID = newId('memory');
+export const KEY_ID = newId('key');
+/** Ids of another organization's things: well-formed, and not there for the caller. */
+export const FOREIGN_VAULT = newId('vault');
+export const FOREIGN_MEMORY = newId('memory');
+
+const AT = '2026-05-07T10:00:00.000Z';
+
+export const memory: Memory = {
+  id: MEMORY_ID,
+  text: 'the cat sat',
+  visibility: 'vault',
+  version: 3,
+  createdAt: AT,
+  updatedAt: AT,
+};
+export const vault: Vault = {
+  id: VAULT_ID,
+  name: 'default',
+  project: newId('project'),
+  dimensions: null,
+  metric: 'cosine',
+  deletion: { mode: 'trash', days: 30 },
+  history: false,
+  environment: 'production',
+  version: 2,
+  createdAt: AT,
+  updatedAt: AT,
+};
+const key: Key = {
+  id: KEY_ID,
+  name: 'ci',
+  environment: 'production',
+  scopes: [{ actions: ['*'], vaults: ['*'] }],
+  networks: [],
+  state: 'active',
+  createdAt: AT,
+};
+const newKey: NewKey = { ...key, apiKey: 'sr_test_secret' };
+
+export interface Fake {
+  readonly parts: HttpParts;
+  /** Names of the capabilities' functions, in the order called. */
+  readonly calls: { name: string; context: RequestContext; input: readonly unknown[] }[];
+  readonly deeds: { context: RequestContext; deed: Deed }[];
+  readonly refusals: AnonymousRefusal[];
+  /** Whether the capabilities record by themselves, as the real ones do. */
+  recordsItself: boolean;
+  /** Whether the ledger can be written to. */
+  ledgerWorks: boolean;
+  /** Thrown by the next call of a capability. */
+  failure: Error | null;
+  authentications: number;
+}
+
+export function fakeParts(): Fake {
+  const fake: Fake = {
+    parts: {} as HttpParts,
+    calls: [],
+    deeds: [],
+    refusals: [],
+    recordsItself: true,
+    ledgerWorks: true,
+    failure: null,
+    authentications: 0,
+  };
+  const did = async <T>(
+    name: string,
+    context: RequestContext,
+    input: readonly unknown[],
+    result: T,
+  ): Promise<T> => {
+    fake.calls.push({ name, context, input });
+    await Promise.resolve();
+    if (fake.failure !== null) throw fake.failure;
+    context.recorded = fake.recordsItself;
+    return result;
+  };
+  const parts: HttpParts = {
+    access: fakeAccess(fake, did),
+    vaults: {
+      createVault: (context, ...input) => did('createVault', context, input, vault),
+      listVaults: (context, ...input) => did('listVaults', context, input, { vaults: [vault], next: null }),
+      getVault: (context, ...input) => did('getVault', context, input, vault),
+      updateVault: (context, ...input) => did('updateVault', context, input, vault),
+      deleteVault: (context, ...input) => did('deleteVault', context, input, undefined),
+    },
+    memories: fakeMemories(did),
+    ledger: fakeLedger(did),
+    health: {
+      live: () => Promise.resolve([{ name: 'process', ok: true }]),
+      ready: () => Promise.resolve([{ name: 'ledger', ok: fake.ledgerWorks, detail: 'last entry written' }]),
+      gauges: () => [{ name: 'strongroom_open_vaults', help: 'Vaults whose index is in memory.', value: 1 }],
+    },
+    records: {
+      record: (context, deed) => {
+        if (!fake.ledgerWorks) return Promise.reject(new Error('disk full'));
+        fake.deeds.push({ context, deed });
+        context.recorded = true;
+        return Promise.resolve();
+      },
+      countAnonymous: (refusal) => void fake.refusals.push(refusal),
+    },
+    idempotency: fakeIdempotency(),
+  };
+  Object.assign(fake.parts, parts);
+  return fake;
+}
+
+type Did = <T>(name: string, context: RequestContext, input: readonly unknown[], result: T) => Promise<T>;
+
+function fakeAccess(fake: Fake, did: Did): HttpParts['access'] {
+  const principal: Principal = {
+    id: KEY_ID,
+    organization: newId('organization'),
+    environment: 'production',
+    scope: [],
+    grants: [{ actions: ['*'], vaults: ['*'] }],
+  };
+  const other: Principal = { ...principal, id: newId('key') };
+  return {
+    authenticate: (apiKey) => {
+      fake.authentications++;
+      if (apiKey.reveal() === GOOD_KEY) return Promise.resolve(principal);
+      if (apiKey.reveal() === OTHER_KEY) return Promise.resolve(other);
+      return Promise.reject(
+        new StrongroomError(apiKey.reveal() === 'sr_test_old' ? 'auth.expired' : 'auth.invalid'),
+      );
+    },
+    authorize: (_, action, name) => {
+      if (name === FOREIGN_VAULT || name === 'absent')
+        return Promise.reject(new StrongroomError('not_found', `no vault ${name}`));
+      if (name === 'closed')
+        return Promise.reject(new StrongroomError('access.refused', `${action} is not granted`));
+      return Promise.resolve();
+    },
+    createKey: (context, ...input) => did('createKey', context, input, newKey),
+    listKeys: (context, ...input) => did('listKeys', context, input, { keys: [key], next: null }),
+    rotateKey: (context, ...input) => did('rotateKey', context, input, newKey),
+    revokeKey: (context, ...input) => did('revokeKey', context, input, undefined),
+  };
+}
+
+function fakeMemories(did: Did): HttpParts['memories'] {
+  return {
+    addMemory: (context, ...input) => did('addMemory', context, input, memory),
+    addMemories: (context, ...input) => did('addMemories', context, input, { memories: [{ id: MEMORY_ID }] }),
+    listMemories: (context, ...input) =>
+      did('listMemories', context, input, { memories: [memory], next: null }),
+    getMemory: async (context, place, query) => {
+      const found = await did('getMemory', context, [place, query], memory);
+      if (place.memory !== MEMORY_ID) throw new StrongroomError('not_found', `no memory ${place.memory}`);
+      return found;
+    },
+    updateMemory: (context, ...input) => did('updateMemory', context, input, memory),
+    deleteMemory: (context, ...input) => did('deleteMemory', context, input, undefined),
+    restoreMemory: (context, ...input) => did('restoreMemory', context, input, memory),
+    memoryHistory: (context, ...input) =>
+      did('memoryHistory', context, input, { versions: [{ ...memory, author: KEY_ID }] }),
+    async *exportMemories(context, ...input) {
+      await did('exportMemories', context, input, null);
+      for (let index = 0; index < 3; index++) yield memory;
+    },
+    searchMemories: (context, ...input) =>
+      did('searchMemories', context, input, { results: [{ ...memory, score: 0.5 }] }),
+  };
+}
+
+function fakeLedger(did: Did): HttpParts['ledger'] {
+  return {
+    listEntries: (context, ...input) => did('listEntries', context, input, { entries: [], next: null }),
+    checkpoint: (context) =>
+      did('checkpoint', context, [], {
+        log: 'org',
+        size: 1,
+        rootHash: '00',
+        note: 'note',
+        verifierKey: 'key',
+      }),
+    proof: (context, n, size) =>
+      did('proof', context, [n, size], { n, size: 1, leafHash: '00', rootHash: '00', path: [], proof: '' }),
+    async *exportLedger(context) {
+      await did('exportLedger', context, [], null);
+      yield '{"n":0}\n';
+      yield '{"n":1}\n';
+    },
+  };
+}
+
+function fakeIdempotency(): HttpParts['idempotency'] {
+  const kept = new Map<string, { fingerprint: string; answer: IdempotencyAnswer | null }>();
+  return {
+    begin: (context, key, fingerprint) => {
+      const name = `${context.principal.id} ${key}`;
+      const print = Buffer.from(fingerprint).toString('hex');
+      const held = kept.get(name);
+      if (held !== undefined) {
+        if (held.fingerprint !== print || held.answer === null)
+          return Promise.reject(new StrongroomError('idempotency.conflict'));
+        return Promise.resolve(held.answer);
+      }
+      kept.set(name, { fingerprint: print, answer: null });
+      const claim = {
+        complete: (response: {
+          status: number;
+          headers: Readonly<Record<string, string>>;
+          body: string | null;
+        }) => {
+          kept.set(name, { fingerprint: print, answer: { kind: 'replay', response } });
+          return Promise.resolve();
+        },
+        abandon: () => {
+          kept.delete(name);
+          return Promise.resolve();
+        },
+      };
+      return Promise.resolve({ kind: 'proceed', claim });
+    },
+  };
+}
+
+/** A server over fakes, its clock in the test's hands. */
+export function fakeServer(changes: Partial<HttpOptions> = {}) {
+  const fake = fakeParts();
+  const clock = { ms: 1_800_000_000_000 };
+  const environment: Environment = { ...realEnvironment, clock: { now: () => clock.ms } };
+  const app = buildServer(fake.parts, {
+    environment,
+    log: silentLog,
+    host: '127.0.0.1',
+    tls: null,
+    tlsMinimum: '1.3',
+    rateLimit: 'off',
+    requirePurpose: false,
+    version: '0.0.0',
+    ...changes,
+  });
+  return { app, fake, clock };
+}
+
+export const asGood = { authorization: `Bearer ${GOOD_KEY}` } as const;
+
+/** A memory of so many kilobytes of vector, for measurements. */
+export const vectorOf = (length: number): number[] =>
+  Array.from({ length: Math.min(length, LIMITS.dimensionsMax) }, (_, index) =>
+    Math.fround(Math.sin(index + 1)),
+  );
+
+/** The problem document of an answer, after checking that it is one. */
+export function problemIn(response: {
+  statusCode: number;
+  headers: Record<string, unknown>;
+  body: string;
+}): Problem {
+  assert.match(String(response.headers['content-type']), /^application\/problem\+json/);
+  const problem = JSON.parse(response.body) as Problem;
+  assert.ok(isErrorCode(problem.code), `unknown code ${problem.code}`);
+  assert.equal(problem.status, response.statusCode);
+  assert.equal(ERRORS[problem.code].status, response.statusCode);
+  return problem;
+}

@@ -1,0 +1,173 @@
+/**
+ * The socket: TLS, time-outs and limits of what may arrive before a route is reached.
+ *
+ * Invariants: plain HTTP on a loopback address only; a peer that sends slowly, too much, or not HTTP is answered with a
+ * problem document where an answer is still possible, and dropped.
+ */
+import type { Server, ServerOptions as HttpOptions, ServerResponse } from 'node:http';
+import type { ServerOptions as HttpsOptions } from 'node:https';
+import type { Socket } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import { isLoopback } from '../config.ts';
+import { StrongroomError } from '../errors.ts';
+import { plainAddress } from './address.ts';
+import { SECURITY_HEADERS, TRANSPORT_SECURITY } from './headers.ts';
+import { problemHeaders, problemOf, toStrongroomError } from './problem.ts';
+
+export const LISTENER_LIMITS = {
+  headersTimeoutMs: 10_000,
+  /** The whole request with its body. */
+  requestTimeoutMs: 60_000,
+  keepAliveTimeoutMs: 30_000,
+  handshakeTimeoutMs: 10_000,
+  /** How often the time-outs above are looked at. */
+  checkIntervalMs: 2_000,
+  headerBytesMax: 16 * 1024,
+  headersMax: 100,
+  connectionsMax: 2_048,
+  connectionsPerAddressMax: 256,
+} as const;
+
+export interface TlsMaterial {
+  /** PEM: the server's certificate, and those between it and the CA. */
+  readonly certificate: string;
+  /** PEM. */
+  readonly key: string;
+}
+
+export type TlsMinimum = '1.2' | '1.3';
+
+/** AES-256 first. The TLS 1.2 suites (named exception) all have forward secrecy and are authenticated. */
+const CIPHERS_13 = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'];
+const CIPHERS_12 = ['ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384'];
+
+export function httpOptions(): HttpOptions {
+  return {
+    headersTimeout: LISTENER_LIMITS.headersTimeoutMs,
+    requestTimeout: LISTENER_LIMITS.requestTimeoutMs,
+    keepAliveTimeout: LISTENER_LIMITS.keepAliveTimeoutMs,
+    connectionsCheckingInterval: LISTENER_LIMITS.checkIntervalMs,
+    maxHeaderSize: LISTENER_LIMITS.headerBytesMax,
+    // Nothing here depends on Host, and Node's own refusal is no problem document.
+    requireHostHeader: false,
+    insecureHTTPParser: false,
+  };
+}
+
+export function httpsOptions(material: TlsMaterial, minimum: TlsMinimum): HttpsOptions {
+  return {
+    ...httpOptions(),
+    ...secureContextOf(material, minimum),
+    honorCipherOrder: true,
+    handshakeTimeout: LISTENER_LIMITS.handshakeTimeoutMs,
+    ALPNProtocols: ['http/1.1'],
+  };
+}
+
+/** Also for `setSecureContext`, when a certificate was renewed while the server runs. */
+export const secureContextOf = ({ certificate, key }: TlsMaterial, minimum: TlsMinimum) => ({
+  cert: certificate,
+  key,
+  minVersion: `TLSv${minimum}` as const,
+  ciphers: (minimum === '1.3' ? CIPHERS_13 : [...CIPHERS_13, ...CIPHERS_12]).join(':'),
+});
+
+/** Plain HTTP may be asked for on a loopback address only. */
+export function checkExposure(host: string, isSecure: boolean): void {
+  if (!isSecure && !isLoopback(host))
+    throw new StrongroomError(
+      'tls.required',
+      `plain HTTP is served on a loopback address only, not on ${host}`,
+    );
+}
+
+export function limitConnections(server: Server): void {
+  server.maxHeadersCount = LISTENER_LIMITS.headersMax;
+  server.maxConnections = LISTENER_LIMITS.connectionsMax;
+  const open = new Map<string, number>();
+  server.on('connection', (socket: Socket) => {
+    const address = plainAddress(socket.remoteAddress ?? '');
+    // Behind a proxy on this machine everybody has the same address.
+    if (isLoopback(address)) return;
+    const count = (open.get(address) ?? 0) + 1;
+    if (count > LISTENER_LIMITS.connectionsPerAddressMax) {
+      socket.destroy();
+      return;
+    }
+    open.set(address, count);
+    socket.once('close', () => {
+      const left = (open.get(address) ?? 1) - 1;
+      if (left === 0) open.delete(address);
+      else open.set(address, left);
+    });
+  });
+}
+
+/** Answers what Node's parser refuses: not HTTP, headers too large, too slow. */
+export function answerClientError(error: Error, socket: Socket, isSecure: boolean): void {
+  if (('code' in error && error.code === 'ECONNRESET') || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const refused = toStrongroomError(error);
+  const shown =
+    refused.code === 'internal'
+      ? new StrongroomError('request.invalid', 'this is not well-formed HTTP/1.1')
+      : refused;
+  const { headers, body } = lastAnswer(shown, isSecure);
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  socket.end(
+    `HTTP/1.1 ${shown.status} ${REASONS[shown.status] ?? 'Error'}\r\n${lines.join('\r\n')}\r\n\r\n${body}`,
+  );
+}
+
+/** `Expect` of anything but `100-continue`. */
+export function refuseExpectation(res: ServerResponse, isSecure: boolean): void {
+  const error = new StrongroomError('request.invalid', 'Expect is not supported');
+  const { headers, body } = lastAnswer(error, isSecure);
+  res.writeHead(error.status, headers).end(body);
+}
+
+/** A problem document outside of any route, after which the connection is closed. */
+function lastAnswer(error: StrongroomError, isSecure: boolean) {
+  const body = JSON.stringify(problemOf(error));
+  const headers = {
+    ...SECURITY_HEADERS,
+    ...(isSecure ? TRANSPORT_SECURITY : {}),
+    ...problemHeaders(error),
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+  };
+  return { headers, body };
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  408: 'Request Timeout',
+  413: 'Content Too Large',
+  431: 'Request Header Fields Too Large',
+};
+
+/** Begins to listen; resolves to the port (given `0`: the one the system chose). */
+export async function listen(app: FastifyInstance, host: string, port: number): Promise<number> {
+  try {
+    await app.listen({ host, port });
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : '';
+    if (code === 'EADDRINUSE')
+      throw new StrongroomError('port.taken', { detail: `port ${port} on ${host} is taken`, cause });
+    if (code === 'EACCES')
+      throw new StrongroomError('config.invalid', {
+        detail: `port ${port} may not be used by this user`,
+        cause,
+      });
+    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+      throw new StrongroomError('config.invalid', {
+        detail: `${host} is not an address of this machine`,
+        cause,
+      });
+    throw cause;
+  }
+  const address = app.server.address();
+  return typeof address === 'object' && address !== null ? address.port : port;
+}

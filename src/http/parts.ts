@@ -1,0 +1,202 @@
+/**
+ * What the server needs of the rest: ports, in the client's types, so that it can be tested without keys and store.
+ *
+ * Every function is handed parsed, validated input. `RequestContext.recorded` is set by the function that made the
+ * request's ledger entry durable; the server records what nobody recorded, before it answers.
+ *
+ * Faults of a `StrongroomError` that a part throws are shown as they are: their paths are JSON Pointers into the body.
+ */
+import type {
+  Key,
+  KeyInput,
+  KeyPage,
+  LedgerCheckpoint,
+  LedgerPage,
+  LedgerProof,
+  LedgerQuery,
+  MemoriesAdded,
+  Memory,
+  MemoryHistory,
+  MemoryInput,
+  MemoryListQuery,
+  MemoryPage,
+  MemoryPatch,
+  NewKey,
+  SearchInput,
+  SearchResults,
+  Vault,
+  VaultInput,
+  VaultPage,
+  VaultPatch,
+} from '@strongroom/client';
+import type { Principal, RequestContext } from '../access/context.ts';
+import type { Deed } from '../access/recorder.ts';
+import type { Secret } from '../bytes/secret.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { Action } from '../ledger/actions.ts';
+
+export type { Principal, RequestContext } from '../access/context.ts';
+export type { Deed } from '../access/recorder.ts';
+
+/** `limit` is always given; `cursor` only after the first page. */
+export interface PageRequest {
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+}
+
+/** The version of an `If-Match` header; null: any. A version that is not the current one is `version.mismatch`. */
+export type ExpectedVersion = number | null;
+
+export interface Access {
+  /** Throws `auth.invalid`, `auth.expired` or `access.network`. */
+  authenticate(apiKey: Secret, address: string | null): Promise<Principal>;
+  /**
+   * Throws `access.refused`, and for a vault that is not there or another tenant's `not_found`.
+   * `vault` is what stands in the path: an id or a name; null where the route has none. Runs before the body is read.
+   */
+  authorize(context: RequestContext, action: Action, vault: string | null): Promise<void>;
+  createKey(context: RequestContext, input: KeyInput): Promise<NewKey>;
+  listKeys(context: RequestContext, page: PageRequest): Promise<KeyPage>;
+  rotateKey(context: RequestContext, key: Key['id']): Promise<NewKey>;
+  revokeKey(context: RequestContext, key: Key['id']): Promise<void>;
+}
+
+/** `vault` is an id or a name, as it stands in the path. */
+export interface Vaults {
+  createVault(context: RequestContext, input: VaultInput): Promise<Vault>;
+  listVaults(context: RequestContext, page: PageRequest): Promise<VaultPage>;
+  getVault(context: RequestContext, vault: string): Promise<Vault>;
+  updateVault(
+    context: RequestContext,
+    vault: string,
+    patch: VaultPatch,
+    expected: ExpectedVersion,
+  ): Promise<Vault>;
+  deleteVault(context: RequestContext, vault: string, expected: ExpectedVersion): Promise<void>;
+}
+
+/** Where a memory is: the vault by id or name, the memory by id. */
+export interface MemoryPlace {
+  readonly vault: string;
+  readonly memory: string;
+}
+
+export type Include = { readonly include?: 'vector' | undefined };
+
+export interface Memories {
+  /** One memory (never `messages`); answers it whole, without its vector. */
+  addMemory(context: RequestContext, vault: string, input: MemoryInput): Promise<Memory>;
+  /** Many, in one durable commit; an input with `messages` becomes a memory each. Ids in the order given. */
+  addMemories(context: RequestContext, vault: string, inputs: readonly MemoryInput[]): Promise<MemoriesAdded>;
+  listMemories(
+    context: RequestContext,
+    vault: string,
+    query: MemoryListQuery & PageRequest,
+  ): Promise<MemoryPage>;
+  getMemory(context: RequestContext, place: MemoryPlace, query: Include): Promise<Memory>;
+  updateMemory(
+    context: RequestContext,
+    place: MemoryPlace,
+    patch: MemoryPatch,
+    expected: ExpectedVersion,
+  ): Promise<Memory>;
+  /** `mode` null: the vault's own. */
+  deleteMemory(
+    context: RequestContext,
+    place: MemoryPlace,
+    mode: 'trash' | 'erase' | null,
+    expected: ExpectedVersion,
+  ): Promise<void>;
+  restoreMemory(context: RequestContext, place: MemoryPlace): Promise<Memory>;
+  memoryHistory(context: RequestContext, place: MemoryPlace, query: Include): Promise<MemoryHistory>;
+  /** The entry of the export is durable before the first memory comes out. */
+  exportMemories(context: RequestContext, vault: string, query: Include): AsyncIterable<Memory>;
+  searchMemories(
+    context: RequestContext,
+    vault: string,
+    input: SearchInput & { limit: number },
+  ): Promise<SearchResults>;
+}
+
+export interface LedgerReads {
+  listEntries(context: RequestContext, query: LedgerQuery & PageRequest): Promise<LedgerPage>;
+  checkpoint(context: RequestContext): Promise<LedgerCheckpoint>;
+  /** Of entry `n` in the tree of `size` entries; null: of today's size. */
+  proof(context: RequestContext, n: number, size: number | null): Promise<LedgerProof>;
+  /** Lines of the ledger's own export format, each with its newline; the entry of the export is durable before the first. */
+  exportLedger(context: RequestContext): AsyncIterable<string>;
+}
+
+export interface HealthCheck {
+  readonly name: string;
+  readonly ok: boolean;
+  /** Content-free: anybody may read it. */
+  readonly detail?: string;
+}
+
+export interface HealthReads {
+  /** Whether the process must be restarted. */
+  live(): Promise<readonly HealthCheck[]>;
+  /** Whether requests may be sent here: store, ledger, keystore. */
+  ready(): Promise<readonly HealthCheck[]>;
+  /** Further figures for `/metrics`, content-free. */
+  gauges?(): readonly Gauge[];
+}
+
+export interface Gauge {
+  /** `strongroom_…`, with its unit last. */
+  readonly name: string;
+  readonly help: string;
+  readonly value: number;
+}
+
+export interface AnonymousRefusal {
+  readonly address: string;
+  /** `GET /v1/vaults/{vault}`; `unmatched` for what is not a route. */
+  readonly route: string;
+  readonly code: ErrorCode;
+}
+
+export interface Records {
+  /** Makes the entry of a refusal, a failure or an unrecorded success durable and sets `context.recorded`. */
+  record(context: RequestContext, deed: Deed): Promise<void>;
+  /** Counted per address, route, code and minute in the deployment's log. Must not throw and must not wait. */
+  countAnonymous(refusal: AnonymousRefusal): void;
+}
+
+/** An answer kept for a repeated request. */
+export interface KeptResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** JSON text; null where the answer had no body, or one that may be shown once only. */
+  readonly body: string | null;
+}
+
+export type IdempotencyAnswer =
+  | { readonly kind: 'replay'; readonly response: KeptResponse }
+  | { readonly kind: 'proceed'; readonly claim: IdempotencyClaim };
+
+export interface IdempotencyClaim {
+  /** Keeps the answer. A failure here must not undo or deny what was done: it is the part's to log. */
+  complete(response: KeptResponse): Promise<void>;
+  /** The request failed and left nothing behind: the same key may be tried again. */
+  abandon(): Promise<void>;
+}
+
+export interface Idempotency {
+  /**
+   * Claims `key` for the principal of `context`. `fingerprint` is the SHA-256 of method, path, query and body: a digest of
+   * content, so it is kept sealed only. Throws `idempotency.conflict` for another fingerprint or a request still under way.
+   */
+  begin(context: RequestContext, key: string, fingerprint: Uint8Array): Promise<IdempotencyAnswer>;
+}
+
+export interface HttpParts {
+  readonly access: Access;
+  readonly vaults: Vaults;
+  readonly memories: Memories;
+  readonly ledger: LedgerReads;
+  readonly health: HealthReads;
+  readonly records: Records;
+  readonly idempotency: Idempotency;
+}

@@ -1,0 +1,47 @@
+/** What vaults look like on the wire; held equal to the client's types by a test. */
+import { z } from 'zod';
+import { LIMITS } from '../limits.ts';
+import { cursor, queryLimit, schemaNotes, vaultName } from './schema-parts.ts';
+
+export const environment = z.enum(['production', 'staging', 'development']);
+const metric = z.enum(['cosine', 'dot', 'euclidean']);
+const days = z.int().min(1).max(LIMITS.trashDaysMax);
+const deletionMode = z.enum(['trash', 'immediate']);
+const deletionInput = z.strictObject({ mode: deletionMode.optional(), days: days.optional() });
+
+export const vaultInput = z.strictObject({
+  name: vaultName,
+  dimensions: z.int().min(LIMITS.dimensionsMin).max(LIMITS.dimensionsMax).optional(),
+  metric: metric.optional(),
+  deletion: deletionInput.optional(),
+  history: z.boolean().optional(),
+  environment: environment.optional(),
+});
+
+export const vaultPatch = z
+  .strictObject({
+    name: vaultName.optional(),
+    deletion: deletionInput.optional(),
+    history: z.boolean().optional(),
+  })
+  .refine((patch) => Object.keys(patch).length > 0, { error: 'must change something' });
+
+export const vault = z.object({
+  id: z.string(),
+  name: z.string(),
+  project: z.string(),
+  dimensions: z.int().nullable(),
+  metric,
+  deletion: z.object({ mode: deletionMode, days: z.int() }),
+  history: z.boolean(),
+  environment,
+  version: z.int(),
+  createdAt: z.string(),
+  updatedAt: z.string(),
+});
+
+export const vaultPage = z.object({ vaults: z.array(vault), next: z.string().nullable() });
+
+export const pageQuery = z.strictObject({ limit: queryLimit.optional(), cursor: cursor.optional() });
+
+schemaNotes.add(vault, { id: 'Vault' });

@@ -1,0 +1,85 @@
+/** `/v1/vaults`. */
+import { z } from 'zod';
+import { LIMITS } from '../limits.ts';
+import type { Vaults } from './parts.ts';
+import { defineRoute, type AnswerHeaders, type Route } from './route.ts';
+import { noAnswer, noBody, nothing } from './schema-parts.ts';
+import { pageQuery, vault, vaultInput, vaultPage, vaultPatch } from './vault-schemas.ts';
+
+const url = '/v1/vaults/:vault';
+const params = z.strictObject({ vault: z.string() });
+const headersOf = ({ version }: { version: number }): AnswerHeaders => ({ version });
+
+export const vaultRoutes = (vaults: Vaults): readonly Route[] => [
+  defineRoute({
+    name: 'createVault',
+    method: 'POST',
+    url: '/v1/vaults',
+    action: 'vault.create',
+    summary: 'Make a vault',
+    params: nothing,
+    query: nothing,
+    body: vaultInput,
+    answer: vault,
+    status: 201,
+    headersOf: ({ id, version }) => ({ version, location: `/v1/vaults/${id}` }),
+    run: (context, { body }) => vaults.createVault(context, body),
+  }),
+  defineRoute({
+    name: 'listVaults',
+    method: 'GET',
+    url: '/v1/vaults',
+    action: 'vault.list',
+    summary: 'List the vaults, newest first',
+    params: nothing,
+    query: pageQuery,
+    body: noBody,
+    answer: vaultPage,
+    status: 200,
+    run: (context, { query }) =>
+      vaults.listVaults(context, { ...query, limit: query.limit ?? LIMITS.listDefault }),
+  }),
+  defineRoute({
+    name: 'getVault',
+    method: 'GET',
+    url,
+    action: 'vault.get',
+    summary: 'Get a vault by id or name',
+    params,
+    query: nothing,
+    body: noBody,
+    answer: vault,
+    status: 200,
+    headersOf,
+    run: (context, { params }) => vaults.getVault(context, params.vault),
+  }),
+  defineRoute({
+    name: 'updateVault',
+    method: 'PATCH',
+    url,
+    action: 'vault.update',
+    summary: 'Change settings of a vault',
+    params,
+    query: nothing,
+    body: vaultPatch,
+    answer: vault,
+    status: 200,
+    conditional: true,
+    headersOf,
+    run: (context, { params, body, expected }) => vaults.updateVault(context, params.vault, body, expected),
+  }),
+  defineRoute({
+    name: 'deleteVault',
+    method: 'DELETE',
+    url,
+    action: 'vault.delete',
+    summary: 'Delete a vault with everything in it',
+    params,
+    query: nothing,
+    body: noBody,
+    answer: noAnswer,
+    status: 204,
+    conditional: true,
+    run: (context, { params, expected }) => vaults.deleteVault(context, params.vault, expected),
+  }),
+];
