@@ -1,0 +1,321 @@
+/** A deployment from outside: made, served, examined. What the local commands call; each holds the directory's lock. */
+import { createReadStream } from 'node:fs';
+import { readFile, stat, statfs } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { KeyInput, NewKey } from '@strongroom/client';
+import type { RequestContext } from './access/context.ts';
+import { organizationScope } from './access/organizations.ts';
+import { isLoopback, keystoreDirectories, type Settings } from './config.ts';
+import { realEnvironment, type Environment } from './environment.ts';
+import { StrongroomError } from './errors.ts';
+import { checkExposure, listen, type TlsMaterial } from './http/listener.ts';
+import { createLog, errorFields, type Log } from './http/request-log.ts';
+import { buildServer } from './http/server.ts';
+import { ensureLocalTls } from './http/tls.ts';
+import { httpParts } from './http-parts.ts';
+import { Housekeeping } from './housekeeping.ts';
+import type { OrganizationId } from './ids.ts';
+import { initialise, isInitialised, requireWhole } from './initialise.ts';
+import { verifyExport } from './ledger/verify-export.ts';
+import { verifyStore } from './ledger/verify-store.ts';
+import { SYSTEM } from './store/store.ts';
+import { openStrongroom, type OpenStrongroom, type Strongroom, type Substitutes } from './strongroom.ts';
+
+/** What a client needs to reach a deployment. */
+export interface Reach {
+  readonly url: string;
+  /** Path of the CA certificate that clients trust; null where the server's own certificate is a public one, or TLS is off. */
+  readonly ca: string | null;
+}
+
+export interface RunningServer extends Reach {
+  /** Finishes what is under way and closes everything. */
+  close(): Promise<void>;
+}
+
+export interface ServeOptions {
+  readonly environment?: Environment;
+  readonly log?: Log;
+  readonly substitutes?: Substitutes;
+  readonly onFatal?: (error: unknown) => void;
+}
+
+const VERSION = '0.1.0';
+
+export { isInitialised } from './initialise.ts';
+
+export async function initDeployment(
+  directory: string,
+  settings: Settings,
+  options: ServeOptions = {},
+): Promise<Reach & { readonly apiKey: string }> {
+  checkExposure(settings.host, settings.tls === 'on');
+  const apiKey = await initialise(openOptions(directory, settings, options));
+  if (settings.tls === 'on') await tlsOf(directory, settings, options);
+  return { ...reachOf(directory, settings, settings.port), apiKey };
+}
+
+/** Serves until closed. Refuses weak state before the port is open. */
+export async function serve(
+  directory: string,
+  settings: Settings,
+  options: ServeOptions = {},
+): Promise<RunningServer> {
+  const { environment = realEnvironment } = options;
+  const opening = openOptions(directory, settings, options);
+  const log = options.log ?? defaultLog(settings);
+  // What can be refused without touching anything is refused first.
+  checkExposure(settings.host, settings.tls === 'on');
+  await requireDirectory(directory);
+  const open = await openStrongroom(opening);
+  try {
+    await requireWhole(open.store);
+    const tls = settings.tls === 'on' ? await tlsOf(directory, settings, options) : null;
+    const app = buildServer(httpParts(open, log), {
+      environment,
+      log,
+      host: settings.host,
+      tls,
+      tlsMinimum: settings.tlsMinimum,
+      rateLimit: settings.rateLimit,
+      requirePurpose: settings.requirePurpose === 'on',
+      version: VERSION,
+    });
+    const port = await listen(app, settings.host, settings.port);
+    await recordSystem(open, 'server.start');
+    const housekeeping = new Housekeeping(open, environment.clock, (error) =>
+      log.error(errorFields(new StrongroomError('internal', { cause: error })), 'housekeeping failed'),
+    );
+    return {
+      ...reachOf(directory, settings, port),
+      close: async () => {
+        await app.close();
+        await housekeeping.close();
+        await recordSystem(open, 'server.stop');
+        await open.close();
+      },
+    };
+  } catch (error) {
+    await open.close();
+    throw error;
+  }
+}
+
+/** Makes a key in a stopped deployment, for whoever has lost all of theirs. */
+export function createKey(directory: string, settings: Settings, input: KeyInput): Promise<NewKey> {
+  return opened(directory, settings, async (open) => {
+    const organization = await open.organizations.get(await onlyOrganization(open));
+    const context: RequestContext = {
+      requestId: open.newId('request'),
+      principal: {
+        id: 'system',
+        organization: organization.id,
+        environment: 'production',
+        scope: organizationScope(organization),
+        grants: [{ actions: ['*'], vaults: ['*'] }],
+      },
+      organization: organization.id,
+      purpose: null,
+      address: null,
+      recorded: false,
+    };
+    const scopes = input.scopes ?? [{ actions: ['*'], vaults: ['*'] }];
+    return open.apiKeys.create(context, { ...input, scopes });
+  });
+}
+
+export interface Finding {
+  readonly name: string;
+  readonly status: 'ok' | 'warning' | 'failing';
+  readonly detail: string;
+  readonly advice?: string;
+}
+
+/** Looks for what weakens a deployment; opens it to see that it opens. */
+export async function doctor(directory: string, settings: Settings): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  try {
+    await opened(directory, settings, (open) => {
+      findings.push({ name: 'opens', status: 'ok', detail: `keyring at epoch ${open.keyring.epoch}` });
+      for (const { replica, what } of open.keyring.findings)
+        findings.push({ name: 'keystore', status: 'warning', detail: `${replica}: ${what}` });
+      return Promise.resolve();
+    });
+  } catch (error) {
+    if (!(error instanceof StrongroomError)) throw error;
+    findings.push({ name: 'opens', status: 'failing', detail: `${error.code}: ${error.message}` });
+  }
+  const replicas = keystoreDirectories(settings, directory);
+  const devices = await Promise.all(
+    replicas.map((path) =>
+      stat(path).then(
+        (found) => found.dev,
+        () => null,
+      ),
+    ),
+  );
+  if (replicas.some((path) => resolve(path).startsWith(`${resolve(directory)}/`)))
+    findings.push({
+      name: 'keystore place',
+      status: 'warning',
+      detail: 'a replica lies under the data directory',
+      advice:
+        'A copy of the folder is then a copy of the keys. Set `keystores` to folders that backups leave out.',
+    });
+  if (new Set(devices).size < replicas.length)
+    findings.push({
+      name: 'keystore disks',
+      status: 'warning',
+      detail: 'replicas share a disk',
+      advice: 'One disk lost is then every key lost. Put a replica on another disk.',
+    });
+  for (const path of replicas) findings.push(await fileSystemOf(path));
+  if (!isLoopback(settings.host) && settings.tlsMinimum === '1.2')
+    findings.push({ name: 'tls', status: 'warning', detail: 'TLS 1.2 is allowed by the setting tlsMinimum' });
+  return findings;
+}
+
+export type LedgerSource =
+  | { readonly data: string; readonly settings: Settings }
+  | { readonly export: string };
+
+export interface VerifiedLog {
+  readonly log: string;
+  readonly size: number;
+  readonly rootHash: string;
+  readonly broken: { readonly n: number | null; readonly reason: string } | null;
+}
+
+/** Computes every log anew, from a stopped data directory or from an export. */
+export async function verifyLedger(source: LedgerSource): Promise<readonly VerifiedLog[]> {
+  if ('export' in source) return verifyExportFile(source.export);
+  return opened(source.data, source.settings, async (open) => {
+    const report = await verifyStore(open.store, (log) => open.ledger.verifierKey(log));
+    return report.logs.map(({ log, size, root }) => ({
+      log,
+      size,
+      rootHash: root,
+      broken: firstFault(report.faults.filter((fault) => fault.log === log)),
+    }));
+  });
+}
+
+async function verifyExportFile(path: string): Promise<readonly VerifiedLog[]> {
+  const lines = createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity });
+  const report = await verifyExport(lines);
+  const logs = report.logs.map(({ log, size, root, faults }) => ({
+    log: log as string,
+    size,
+    rootHash: root,
+    broken: firstFault(faults),
+  }));
+  const { fileFault } = report;
+  if (fileFault === null) return logs;
+  const broken = { n: null, reason: `line ${fileFault.line}: ${fileFault.detail}` };
+  return [...logs, { log: path, size: 0, rootHash: '', broken }];
+}
+
+const firstFault = (
+  faults: readonly { n: number; kind: string; detail: string }[],
+): VerifiedLog['broken'] => {
+  const [first] = [...faults].sort((left, right) => left.n - right.n);
+  return first === undefined ? null : { n: first.n, reason: `${first.kind}: ${first.detail}` };
+};
+
+async function opened<T>(
+  directory: string,
+  settings: Settings,
+  work: (open: Strongroom) => Promise<T>,
+): Promise<T> {
+  await requireDirectory(directory);
+  const open = await openStrongroom(openOptions(directory, settings, {}));
+  try {
+    await requireWhole(open.store);
+    return await work(open);
+  } finally {
+    await open.close();
+  }
+}
+
+const openOptions = (directory: string, settings: Settings, options: ServeOptions): OpenStrongroom => ({
+  directory,
+  settings,
+  environment: options.environment ?? realEnvironment,
+  log: options.log ?? defaultLog(settings),
+  onFatal: options.onFatal ?? endProcess,
+  ...(options.substitutes === undefined ? {} : { substitutes: options.substitutes }),
+});
+
+const defaultLog = (settings: Settings): Log => createLog(settings.logLevel, process.stderr);
+
+/** After a failed write nobody knows what is on disk: the next opening finds out, and this process writes no more. */
+function endProcess(error: unknown): void {
+  process.stderr.write(`strongroom: a write to disk failed; the process ends: ${String(error)}\n`);
+  process.abort();
+}
+
+async function requireDirectory(directory: string): Promise<void> {
+  if (!(await isInitialised(directory)))
+    throw new StrongroomError('data.missing', `${directory} holds no deployment: run init`);
+}
+
+async function tlsOf(directory: string, settings: Settings, options: ServeOptions): Promise<TlsMaterial> {
+  const { tlsCertificate, tlsKey } = settings;
+  if (tlsCertificate !== undefined && tlsKey !== undefined) {
+    const [certificate, key] = await Promise.all(
+      [tlsCertificate, tlsKey].map((path) => readFile(resolve(directory, path), 'utf8')),
+    );
+    if (certificate !== undefined && key !== undefined) return { certificate, key };
+  }
+  const names = isLoopback(settings.host) ? settings.names : [...settings.names, settings.host];
+  return ensureLocalTls(join(directory, 'tls'), names, options.environment ?? realEnvironment);
+}
+
+function reachOf(directory: string, settings: Settings, port: number): Reach {
+  const scheme = settings.tls === 'on' ? 'https' : 'http';
+  const host = settings.host.includes(':') ? `[${settings.host}]` : settings.host;
+  const isLocal = settings.tls === 'on' && settings.tlsCertificate === undefined;
+  return {
+    url: `${scheme}://${host}:${port}`,
+    ca: isLocal ? join(resolve(directory), 'tls', 'ca.pem') : null,
+  };
+}
+
+const recordSystem = (open: Strongroom, action: 'server.start' | 'server.stop'): Promise<void> =>
+  open.store.write(SYSTEM, (tx) => {
+    const entry = { principal: 'system', target: '', outcome: 'done', request: '', scope: [] } as const;
+    open.ledger.append(tx, { ...entry, action });
+    return Promise.resolve();
+  });
+
+async function onlyOrganization(open: Strongroom): Promise<OrganizationId> {
+  const row = await open.store.read(SYSTEM, (db) =>
+    db.selectFrom('organizations').select('id').orderBy('id').limit(1).executeTakeFirst(),
+  );
+  if (row === undefined) throw new StrongroomError('data.missing', 'there is no organization');
+  return row.id as OrganizationId;
+}
+
+/** Where overwriting in place may leave the old bytes behind (magic numbers of statfs(2)). */
+const COPYING_FILE_SYSTEMS: Readonly<Record<number, string>> = {
+  0x9123683e: 'btrfs',
+  0x2fc12fc1: 'zfs',
+  0x794c7630: 'overlayfs',
+  0xf2f52010: 'f2fs',
+};
+
+async function fileSystemOf(path: string): Promise<Finding> {
+  const found = await statfs(path).catch(() => null);
+  if (found === null)
+    return { name: 'keystore file system', status: 'failing', detail: `${path} is missing` };
+  const copying = COPYING_FILE_SYSTEMS[found.type];
+  if (copying === undefined)
+    return { name: 'keystore file system', status: 'ok', detail: `${path}: overwrites in place` };
+  return {
+    name: 'keystore file system',
+    status: 'warning',
+    detail: `${path} lies on ${copying}, which may keep overwritten blocks`,
+    advice: 'Put the keystore on a file system that overwrites in place (ext4, xfs).',
+  };
+}

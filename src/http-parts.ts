@@ -1,0 +1,79 @@
+/** What is open, as the server wants it: cursors become positions, paths become vaults, and health is asked for. */
+import { errorFields, type Log } from './http/request-log.ts';
+import type { HealthCheck, HttpParts } from './http/parts.ts';
+import { StrongroomError } from './errors.ts';
+import { SYSTEM } from './store/store.ts';
+import type { Strongroom } from './strongroom.ts';
+
+export function httpParts(open: Strongroom, log: Log): HttpParts {
+  const { access, apiKeys, cursors, idempotency, ledgerReads, memories, recorder, refusals, vaults } = open;
+  return {
+    access: {
+      authenticate: (apiKey, address) => access.authenticate(apiKey, address),
+      authorize: async (context, action, vault) => {
+        access.authorize(context, action);
+        if (vault !== null) await vaults.reach(context, action, vault);
+      },
+      createKey: (context, input) => apiKeys.create(context, input),
+      listKeys: async (context, { limit, cursor }) => {
+        const binding = { organization: context.organization, list: 'keys' };
+        const page = await apiKeys.list(context, { limit, after: cursors.open(binding, cursor) });
+        return { keys: page.keys, next: page.last === null ? null : cursors.seal(binding, page.last) };
+      },
+      rotateKey: (context, key) => apiKeys.rotate(context, key),
+      revokeKey: (context, key) => apiKeys.revoke(context, key),
+    },
+    vaults: {
+      createVault: (context, input) => vaults.createVault(context, input),
+      listVaults: async (context, { limit, cursor }) => {
+        const binding = { organization: context.organization, list: 'vaults' };
+        const page = await vaults.listVaults(context, { limit, after: cursors.open(binding, cursor) });
+        return { vaults: page.vaults, next: page.last === null ? null : cursors.seal(binding, page.last) };
+      },
+      getVault: (context, vault) => vaults.getVault(context, vault),
+      updateVault: (context, vault, patch, expected) => vaults.updateVault(context, vault, patch, expected),
+      deleteVault: async (context, vault, expected) => {
+        const id = await vaults.deleteVault(context, vault, expected);
+        await open.indexes.drop({ id });
+      },
+    },
+    memories,
+    ledger: ledgerReads,
+    idempotency,
+    records: {
+      record: (context, deed) => recorder.record(context, deed),
+      countAnonymous: (refusal) => refusals.count(refusal),
+    },
+    health: {
+      live: () => Promise.resolve([]),
+      ready: () => readiness(open, log),
+      gauges: () => [
+        {
+          name: 'strongroom_keyring_epoch_number',
+          help: 'The epoch of the keyring.',
+          value: open.keyring.epoch,
+        },
+      ],
+    },
+  };
+}
+
+/** Asked of the parts themselves, each time: a setting that says "on" proves nothing. */
+async function readiness(open: Strongroom, log: Log): Promise<readonly HealthCheck[]> {
+  const ledger = open.ledger.health;
+  return [
+    await check('store', log, () => open.store.read(SYSTEM, (_db, head) => Promise.resolve(head))),
+    await check('keyring', log, () => Promise.resolve(open.keyring.spareLeaves)),
+    { name: 'ledger', ok: ledger.ok, ...(ledger.detail === undefined ? {} : { detail: ledger.detail }) },
+  ];
+}
+
+async function check(name: string, log: Log, work: () => Promise<unknown>): Promise<HealthCheck> {
+  try {
+    await work();
+    return { name, ok: true };
+  } catch (error) {
+    log.error(errorFields(new StrongroomError('internal', { cause: error })), `${name} is not ready`);
+    return { name, ok: false, detail: 'does not answer' };
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * Makes a deployment: keystore, organization, project, vault `default` and the first key.
+ *
+ * What is half made is never served: the mark that a deployment is whole is written in the last transaction. A folder
+ * that an interrupted run left behind holds nothing of anybody and is refused with the advice to remove it.
+ */
+import { mkdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { OrganizationId } from './ids.ts';
+import { StrongroomError } from './errors.ts';
+import { lockDirectory } from './store/directory-lock.ts';
+import { openStore } from './store/open-store.ts';
+import { SYSTEM, type Store, type Tx } from './store/store.ts';
+import {
+  createKeys,
+  openStrongroom,
+  storeTarget,
+  type OpenStrongroom,
+  type Strongroom,
+} from './strongroom.ts';
+
+const DEPLOYMENT_BYTES = 16;
+const DEFAULT_NAME = 'default';
+
+/** Throws `data.exists` where there is a deployment, or the rest of one. Answers the text of the first key. */
+export async function initialise(options: OpenStrongroom): Promise<string> {
+  await mkdir(options.directory, { recursive: true, mode: 0o700 });
+  await makeKeys(options);
+  const open = await openStrongroom(options);
+  try {
+    return await found(open);
+  } finally {
+    await open.close();
+  }
+}
+
+/** Whether the folder holds a deployment or the rest of one, without opening it. */
+export const isInitialised = (directory: string): Promise<boolean> =>
+  stat(join(directory, 'strongroom.db')).then(
+    () => true,
+    () => false,
+  );
+
+async function makeKeys(options: OpenStrongroom): Promise<void> {
+  const { directory, environment, onFatal } = options;
+  const lock = lockDirectory(directory);
+  try {
+    const store = await openStore(storeTarget(options), environment, onFatal);
+    try {
+      const deployment = environment.random(DEPLOYMENT_BYTES);
+      await refuseExisting(store, directory);
+      await store.write(SYSTEM, (tx) => mark(tx, 'deployment', deployment));
+      await createKeys(options, store, deployment);
+    } finally {
+      await store.close();
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+/** Throws unless every step of `initialise` has been done. */
+export async function requireWhole(store: Store): Promise<void> {
+  const row = await store.read(SYSTEM, (db) =>
+    db.selectFrom('meta').select('name').where('name', '=', 'initialised').executeTakeFirst(),
+  );
+  if (row === undefined)
+    throw new StrongroomError(
+      'data.missing',
+      'init was interrupted: remove the data directory and run it again',
+    );
+}
+
+async function found(open: Strongroom): Promise<string> {
+  const { store, ledger, organizations, apiKeys, vaults, newId } = open;
+  const id: OrganizationId = newId('organization');
+  const made = { principal: 'system', outcome: 'done', request: '', scope: [] } as const;
+  const organization = await store.write(id, async (tx) => {
+    const organization = await organizations.create(tx, id, DEFAULT_NAME);
+    const project = await organizations.createProject(tx, organization, DEFAULT_NAME);
+    ledger.append(tx, { ...made, action: 'organization.create', target: id });
+    ledger.append(tx, { ...made, action: 'project.create', target: project });
+    return { organization, project };
+  });
+  const key = await store.write(id, async (tx) => {
+    const vault = await vaults.create(tx, organization, { name: DEFAULT_NAME });
+    const key = await apiKeys.createFirst(tx, organization.organization, 'first key');
+    ledger.append(tx, { ...made, action: 'vault.create', target: vault.id });
+    ledger.append(tx, { ...made, action: 'key.create', target: key.id });
+    return key;
+  });
+  await store.write(SYSTEM, (tx) => mark(tx, 'initialised', Uint8Array.of(1)));
+  return key.apiKey;
+}
+
+async function refuseExisting(store: Store, directory: string): Promise<void> {
+  const rows = await store.read(SYSTEM, (db) => db.selectFrom('meta').select('name').execute());
+  const names = rows.map(({ name }) => name);
+  if (names.includes('initialised'))
+    throw new StrongroomError('data.exists', `${directory} holds a deployment`);
+  if (names.includes('deployment'))
+    throw new StrongroomError(
+      'data.exists',
+      `${directory} is left from an interrupted init: remove it, then run init`,
+    );
+}
+
+async function mark(tx: Tx, name: string, value: Uint8Array): Promise<void> {
+  await tx.sql.insertInto('meta').values({ name, value, change: tx.change }).execute();
+}

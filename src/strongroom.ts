@@ -1,0 +1,356 @@
+/**
+ * The composition root: opens everything from a configuration, in order, and closes it in reverse.
+ *
+ * Order matters. The directory is locked before anything is read; the store is open before the keyring, which asks it
+ * which root is the true one; what holds derived state is known before the first epoch; the ledger comes before whoever
+ * acts. What fails on the way closes what was open.
+ */
+import { join } from 'node:path';
+import { Access } from './access/access.ts';
+import { ApiKeys } from './access/api-keys.ts';
+import { Cursors } from './access/cursors.ts';
+import { Idempotency } from './access/idempotency.ts';
+import { LedgerPeriods } from './access/ledger-periods.ts';
+import { LedgerReads } from './access/ledger-reads.ts';
+import { ServiceSlots } from './access/service-slots.ts';
+import { Organizations } from './access/organizations.ts';
+import { Recorder } from './access/recorder.ts';
+import { encodeHex, type Bytes } from './bytes/encoding.ts';
+import { isEqual } from './bytes/equal.ts';
+import { keystoreDirectories, type Settings } from './config.ts';
+import { SigningKey } from './crypto/signature.ts';
+import type { Environment } from './environment.ts';
+import { StrongroomError } from './errors.ts';
+import { createIdSource, type NewId } from './ids.ts';
+import { realDisk } from './keys/disk.ts';
+import type { LedgerHead } from './keys/key-journal.ts';
+import type { Keyring } from './keys/keyring.ts';
+import { createKeystore, openKeyring, type KeystoreOptions } from './keys/open.ts';
+import { RecordKeys } from './keys/record-key.ts';
+import { KeyedSealer, type RecordSealer } from './keys/record-sealer.ts';
+import { serviceKey } from './keys/service-key.ts';
+import { CheckpointClock } from './ledger/checkpoint-clock.ts';
+import { Ledger } from './ledger/ledger.ts';
+import { DEPLOYMENT_LOG } from './ledger/entry.ts';
+import { readHead, readRoot } from './ledger/log-rows.ts';
+import { RefusalCounts } from './ledger/refusal-counts.ts';
+import { createSearchPool } from './search/pool.ts';
+import type { SearchPool } from './search/types.ts';
+import { FileBlobs } from './store/blobs.ts';
+import { lockDirectory } from './store/directory-lock.ts';
+import { SqlKeyJournal } from './store/key-journal.ts';
+import { openStore, type StoreTarget } from './store/open-store.ts';
+import { SlotAllocator } from './store/slots.ts';
+import { SYSTEM, type ReadSql, type Store } from './store/store.ts';
+import { VaultIndexes } from './vaults/indexes.ts';
+import { Memories } from './vaults/memories.ts';
+import { MemoryStore } from './vaults/memory-store.ts';
+import { People } from './vaults/people.ts';
+import { SegmentRegistry } from './vaults/segment-registry.ts';
+import { Segments } from './vaults/segments.ts';
+import { Vaults } from './vaults/vaults.ts';
+
+/** Where the server writes what happened, free of content. */
+export interface Log {
+  info(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** Replaced by tests that show a check can fail and by the benchmark of what protection costs; by no setting. */
+export interface Substitutes {
+  readonly sealer?: (real: RecordSealer) => RecordSealer;
+  readonly ledger?: (real: Ledger) => Ledger;
+}
+
+export interface OpenStrongroom {
+  readonly directory: string;
+  readonly settings: Settings;
+  readonly environment: Environment;
+  readonly log: Log;
+  /** Must end the process: nobody knows any more what is on disk. */
+  readonly onFatal: (error: unknown) => void;
+  readonly substitutes?: Substitutes;
+}
+
+/** What is open, by name. */
+export interface Strongroom {
+  readonly store: Store;
+  readonly keyring: Keyring;
+  readonly ledger: Ledger;
+  readonly journal: SqlKeyJournal;
+  readonly services: ServiceSlots;
+  readonly slots: SlotAllocator;
+  readonly organizations: Organizations;
+  readonly recorder: Recorder;
+  readonly access: Access;
+  readonly apiKeys: ApiKeys;
+  readonly ledgerReads: LedgerReads;
+  readonly vaults: Vaults;
+  readonly people: People;
+  readonly memories: Memories;
+  readonly indexes: VaultIndexes;
+  readonly idempotency: Idempotency;
+  readonly cursors: Cursors;
+  readonly refusals: RefusalCounts;
+  readonly checkpoints: CheckpointClock;
+  readonly periods: LedgerPeriods;
+  readonly newId: NewId;
+  close(): Promise<void>;
+}
+
+/** Opens a deployment that `initialise` made. Refuses weak or foreign state with one clear error. */
+export async function openStrongroom(options: OpenStrongroom): Promise<Strongroom> {
+  const closing = new Closing();
+  try {
+    const base = await openBase(options, closing);
+    return await openParts(options, base, closing);
+  } catch (error) {
+    await closing.run();
+    throw error;
+  }
+}
+
+/** What everything else stands on. */
+interface Base {
+  readonly store: Store;
+  readonly keyring: Keyring;
+  readonly journal: SqlKeyJournal;
+  readonly slots: SlotAllocator;
+  readonly registry: SegmentRegistry;
+}
+
+/** Makes the keystore of a new deployment in an open, empty store. */
+export const createKeys = (options: OpenStrongroom, store: Store, deployment: Bytes): Promise<void> =>
+  createKeystore({
+    ...keystoreOf(options, deployment),
+    journal: journalOf(store, options.environment),
+  });
+
+/** Where the rows lie. */
+export const storeTarget = ({
+  directory,
+  settings,
+}: Pick<OpenStrongroom, 'directory' | 'settings'>): StoreTarget =>
+  settings.database === 'sqlite'
+    ? { engine: 'sqlite', directory }
+    : {
+        engine: 'postgres',
+        url: settings.database,
+        ...(settings.databaseOwner === undefined ? {} : { ownerUrl: settings.databaseOwner }),
+      };
+
+export const deploymentName = (deployment: Bytes): string => `strongroom/${encodeHex(deployment)}`;
+
+async function openBase(options: OpenStrongroom, closing: Closing): Promise<Base> {
+  const { directory, environment, onFatal } = options;
+  const lock = lockDirectory(directory);
+  closing.add(() => Promise.resolve(lock.release()));
+  const store = await openStore(storeTarget(options), environment, onFatal);
+  closing.add(() => store.close());
+  const deployment = await readDeployment(store);
+  const registry = await SegmentRegistry.load(store);
+  const journal = journalOf(store, environment);
+  const keyring = await openKeyring({
+    ...keystoreOf(options, deployment),
+    journal,
+    derived: [(dead) => registry.dyingWith(dead)],
+    onFatal,
+  });
+  closing.add(() => keyring.close());
+  return { store, keyring, journal, slots: new SlotAllocator(keyring), registry };
+}
+
+async function openParts(options: OpenStrongroom, base: Base, closing: Closing): Promise<Strongroom> {
+  const { environment, log, substitutes = {} } = options;
+  const { store, keyring, journal, slots } = base;
+  const newId = createIdSource(environment.clock, environment.random);
+  const recordKeys = new RecordKeys(keyring);
+  const keyed = new KeyedSealer(recordKeys, environment.random);
+  const sealer = substitutes.sealer?.(keyed) ?? keyed;
+  const services = new ServiceSlots(store, slots, environment.clock);
+  const periods = new LedgerPeriods(services, environment.clock);
+  await periods.prepare();
+  const signing = await services.get('ledger signing');
+  const realLedger = new Ledger({
+    store,
+    environment,
+    sealer,
+    signer: new SigningKey(serviceKey(keyring, signing, 'ledger signing')),
+    origin: deploymentName(keyring.deployment),
+    periods,
+  });
+  const ledger = substitutes.ledger?.(realLedger) ?? realLedger;
+
+  const cursorSlot = await services.get('cursors');
+  const cursors = new Cursors(() => serviceKey(keyring, cursorSlot, 'cursors'), environment.random);
+  const organizations = new Organizations({ store, slots, sealer, newId, environment });
+  const pepper = await services.get('pepper');
+  const access = new Access({ store, keys: recordKeys, sealer, organizations, pepper, environment });
+  const idempotency = new Idempotency({
+    store,
+    keys: recordKeys,
+    environment,
+    serviceSlot: (name) => services.get(name),
+    current: (context, id) => memories.current(context, id),
+  });
+  const recorder = new Recorder(store, ledger, idempotency);
+  const people = new People({ store, sealer, slots, organizations, newId, environment });
+  const vaults = new Vaults({ store, sealer, slots, organizations, access, recorder, newId, environment });
+  const rows = new MemoryStore({ sealer, slots, people, newId, environment });
+  const blobs = await FileBlobs.open(join(options.directory, 'blobs'), { environment, onFatal: options.onFatal });
+  const segments = new Segments(
+    {
+      store,
+      blobs,
+      keyring,
+      journal,
+      sealer,
+      slots,
+      newId,
+      environment,
+      onDamage: (error) => logError(log, error, 'a segment does not open and is left out'),
+    },
+    base.registry,
+  );
+  await segments.clean();
+  const pool: SearchPool = createSearchPool({
+    workers: options.settings.searchWorkers,
+    onLost: (error) => logError(log, error, 'a search worker ended and is replaced'),
+  });
+  closing.add(() => pool.close());
+  const indexes = new VaultIndexes({
+    store,
+    sealer,
+    pool,
+    segments,
+    names: (vault) => rows.names(vault),
+    onError: (error) => logError(log, error, 'an index is filled anew'),
+  });
+  const memories = new Memories({
+    store,
+    keyring,
+    journal,
+    sealer,
+    vaults,
+    rows,
+    indexes,
+    recorder,
+    cursors,
+    newId,
+    environment,
+  });
+  const apiKeys = new ApiKeys({
+    store,
+    keyring,
+    journal,
+    keys: recordKeys,
+    sealer,
+    slots,
+    organizations,
+    access,
+    recorder,
+    pepper,
+    newId,
+    environment,
+    vaultOf: async (organization, reference) => (await vaults.find(organization, reference))?.id ?? null,
+  });
+  const ledgerReads = new LedgerReads({
+    ledger,
+    access,
+    recorder,
+    cursors,
+    subjectOf: async (organization, name) => (await people.subjects(organization)).withName(name)?.id ?? null,
+  });
+  const refusals = new RefusalCounts(ledger, store, environment.clock);
+  const checkpoints = new CheckpointClock(ledger);
+  return {
+    store,
+    keyring,
+    journal,
+    services,
+    ledger,
+    slots,
+    organizations,
+    recorder,
+    access,
+    apiKeys,
+    ledgerReads,
+    vaults,
+    people,
+    memories,
+    indexes,
+    idempotency,
+    cursors,
+    refusals,
+    checkpoints,
+    periods,
+    newId,
+    close: async () => {
+      await refusals.flush();
+      await indexes.saveAll();
+      await checkpoints.tick();
+      await closing.run();
+    },
+  };
+}
+
+const keystoreOf = (
+  { directory, settings, environment }: OpenStrongroom,
+  deployment: Bytes,
+): Omit<KeystoreOptions, 'journal'> => ({
+  replicas: keystoreDirectories(settings, directory).map((folder, index) => ({
+    name: `replica-${index + 1}`,
+    folder,
+  })),
+  deployment,
+  disk: realDisk,
+  environment,
+});
+
+/** The journal reads the ledger's head from its rows: the ledger itself opens later, with keys. */
+const journalOf = (store: Store, environment: Environment): SqlKeyJournal =>
+  new SqlKeyJournal(store, environment.clock, {
+    ledgerHead: async () => {
+      const head = await store.read(SYSTEM, (db) => readHead(db, DEPLOYMENT_LOG));
+      return head.size === 0 ? null : head;
+    },
+    ledgerConsistent: (head) => store.read(SYSTEM, (db) => extendsHead(db, head)),
+  });
+
+/** Whether the deployment's log begins with what `head` saw. */
+async function extendsHead(db: ReadSql, head: LedgerHead): Promise<boolean> {
+  const today = await readHead(db, DEPLOYMENT_LOG);
+  if (today.generation !== head.generation || today.size < head.size) return false;
+  return isEqual(await readRoot(db, DEPLOYMENT_LOG, head.size), head.root);
+}
+
+async function readDeployment(store: Store): Promise<Bytes> {
+  const row = await store.read(SYSTEM, (db) =>
+    db.selectFrom('meta').select('value').where('name', '=', 'deployment').executeTakeFirst(),
+  );
+  if (row === undefined) throw new StrongroomError('data.missing', 'the store has no deployment: run init');
+  return new Uint8Array(row.value);
+}
+
+const logError = (log: Log, error: unknown, message: string): void =>
+  log.error(
+    error instanceof StrongroomError ? { code: error.code, detail: error.detail } : { error: String(error) },
+    message,
+  );
+
+/** Closes what was opened, last first; one failure does not keep the rest open. */
+class Closing {
+  readonly #steps: (() => Promise<void>)[] = [];
+
+  add(step: () => Promise<void>): void {
+    this.#steps.push(step);
+  }
+
+  async run(): Promise<void> {
+    const errors: unknown[] = [];
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
+      await step().catch((error: unknown) => errors.push(error));
+    }
+    if (errors.length > 0) throw new AggregateError(errors, 'not everything could be closed');
+  }
+}
