@@ -46,7 +46,8 @@ const schema = z.strictObject({
   searchWorkers: z.coerce.number().int().min(1).max(64).default(1),
   /** Whether every request must carry a purpose. */
   requirePurpose: toggle.default('off'),
-  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  /** What the application log says; by default `info`, and `warn` where a person watches (`start`). */
+  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).optional(),
 });
 
 export type Settings = z.output<typeof schema>;
@@ -60,6 +61,7 @@ const CLIENT_VARIABLES = new Set([
   'STRONGROOM_DATA',
 ]);
 const PREFIX = 'STRONGROOM_';
+const DEFAULT_KEYSTORES = ['keystore/a', 'keystore/b'];
 
 /**
  * Reads the settings from the text of the file (null: no file) and the environment's variables.
@@ -78,11 +80,15 @@ export function parseSettings(
   return settings;
 }
 
-/** Where the replicas of the keystore lie for a data directory. */
-export const keystoreDirectories = (settings: Settings, dataDirectory: string): readonly string[] =>
-  settings.keystores.length > 0
-    ? settings.keystores.map((path) => resolve(dataDirectory, path))
-    : ['a', 'b'].map((name) => resolve(dataDirectory, 'keystore', name));
+/** Where the replicas of the keystore lie for a data directory; each is called by its path as it was set. */
+export const keystorePlaces = (
+  settings: Settings,
+  dataDirectory: string,
+): readonly { readonly name: string; readonly folder: string }[] =>
+  (settings.keystores.length > 0 ? settings.keystores : DEFAULT_KEYSTORES).map((name) => ({
+    name,
+    folder: resolve(dataDirectory, name),
+  }));
 
 export function isLoopback(host: string): boolean {
   if (host === 'localhost' || host === '::1') return true;

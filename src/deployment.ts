@@ -6,10 +6,11 @@ import { createInterface } from 'node:readline';
 import type { KeyInput, NewKey } from '@strongroom/client';
 import type { RequestContext } from './access/context.ts';
 import { organizationScope } from './access/organizations.ts';
-import { isLoopback, keystoreDirectories, type Settings } from './config.ts';
+import { decodeBase64, encodeHex } from './bytes/encoding.ts';
+import { isLoopback, keystorePlaces, type Settings } from './config.ts';
 import { realEnvironment, type Environment } from './environment.ts';
 import { StrongroomError } from './errors.ts';
-import { checkExposure, listen, type TlsMaterial } from './http/listener.ts';
+import { checkExposure, listen, renewSecureContext, type TlsMaterial } from './http/listener.ts';
 import { createLog, errorFields, type Log } from './http/request-log.ts';
 import { buildServer } from './http/server.ts';
 import { ensureLocalTls } from './http/tls.ts';
@@ -84,9 +85,16 @@ export async function serve(
     });
     const port = await listen(app, settings.host, settings.port);
     await recordSystem(open, 'server.start');
-    const housekeeping = new Housekeeping(open, environment.clock, (error) =>
-      log.error(errorFields(new StrongroomError('internal', { cause: error })), 'housekeeping failed'),
-    );
+    const housekeeping = new Housekeeping({
+      open,
+      clock: environment.clock,
+      renewTls: async () => {
+        if (tls !== null)
+          renewSecureContext(app, await tlsOf(directory, settings, options), settings.tlsMinimum);
+      },
+      onError: (error) =>
+        log.error(errorFields(new StrongroomError('internal', { cause: error })), 'housekeeping failed'),
+    });
     return {
       ...reachOf(directory, settings, port),
       close: async () => {
@@ -146,7 +154,7 @@ export async function doctor(directory: string, settings: Settings): Promise<rea
     if (!(error instanceof StrongroomError)) throw error;
     findings.push({ name: 'opens', status: 'failing', detail: `${error.code}: ${error.message}` });
   }
-  const replicas = keystoreDirectories(settings, directory);
+  const replicas = keystorePlaces(settings, directory).map(({ folder }) => folder);
   const devices = await Promise.all(
     replicas.map((path) =>
       stat(path).then(
@@ -195,7 +203,7 @@ export async function verifyLedger(source: LedgerSource): Promise<readonly Verif
     return report.logs.map(({ log, size, root }) => ({
       log,
       size,
-      rootHash: root,
+      rootHash: hexOf(root),
       broken: firstFault(report.faults.filter((fault) => fault.log === log)),
     }));
   });
@@ -207,7 +215,7 @@ async function verifyExportFile(path: string): Promise<readonly VerifiedLog[]> {
   const logs = report.logs.map(({ log, size, root, faults }) => ({
     log: log as string,
     size,
-    rootHash: root,
+    rootHash: hexOf(root),
     broken: firstFault(faults),
   }));
   const { fileFault } = report;
@@ -215,6 +223,8 @@ async function verifyExportFile(path: string): Promise<readonly VerifiedLog[]> {
   const broken = { n: null, reason: `line ${fileFault.line}: ${fileFault.detail}` };
   return [...logs, { log: path, size: 0, rootHash: '', broken }];
 }
+
+const hexOf = (base64: string): string => encodeHex(decodeBase64(base64));
 
 const firstFault = (
   faults: readonly { n: number; kind: string; detail: string }[],
@@ -247,7 +257,7 @@ const openOptions = (directory: string, settings: Settings, options: ServeOption
   ...(options.substitutes === undefined ? {} : { substitutes: options.substitutes }),
 });
 
-const defaultLog = (settings: Settings): Log => createLog(settings.logLevel, process.stderr);
+const defaultLog = (settings: Settings): Log => createLog(settings.logLevel ?? 'info', process.stderr);
 
 /** After a failed write nobody knows what is on disk: the next opening finds out, and this process writes no more. */
 function endProcess(error: unknown): void {

@@ -1,6 +1,7 @@
 /**
  * What is done from time to time without being asked: once a minute the witness, signed checkpoints and the counts of
- * anonymous refusals; once a day the slots that the next days need, and the end of idempotency keys that are over.
+ * anonymous refusals; once an hour the slots that the next months need, the end of idempotency keys that are over, what
+ * erasures left to remove, and the segments of indexes.
  */
 import { isPeriodOver } from './access/idempotency.ts';
 import type { Clock } from './environment.ts';
@@ -12,17 +13,21 @@ import type { Strongroom } from './strongroom.ts';
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
+export interface HousekeepingParts {
+  readonly open: Strongroom;
+  readonly clock: Clock;
+  /** Takes a certificate that is about to end out of service. */
+  readonly renewTls: () => Promise<void>;
+  readonly onError: (error: unknown) => void;
+}
+
 export class Housekeeping {
-  readonly #open: Strongroom;
-  readonly #clock: Clock;
-  readonly #onError: (error: unknown) => void;
+  readonly #parts: HousekeepingParts;
   readonly #timers: NodeJS.Timeout[];
   #running: Promise<void> = Promise.resolve();
 
-  constructor(open: Strongroom, clock: Clock, onError: (error: unknown) => void) {
-    this.#open = open;
-    this.#clock = clock;
-    this.#onError = onError;
+  constructor(parts: HousekeepingParts) {
+    this.#parts = parts;
     this.#timers = [
       setInterval(() => this.#run(() => this.minute()), MINUTE_MS),
       setInterval(() => this.#run(() => this.hour()), HOUR_MS),
@@ -31,14 +36,17 @@ export class Housekeeping {
   }
 
   async minute(): Promise<void> {
-    await this.#open.refusals.flush();
-    await this.#open.checkpoints.tick();
-    await this.#open.keyring.tend();
+    await this.#parts.open.refusals.flush();
+    await this.#parts.open.checkpoints.tick();
+    await this.#parts.open.keyring.tend();
   }
 
   async hour(): Promise<void> {
-    await this.#open.periods.prepare();
+    await this.#parts.open.periods.ensure(this.#parts.clock.now());
+    await this.#parts.renewTls();
     await this.#endPeriods();
+    await this.#parts.open.sweep.run();
+    await this.#parts.open.indexes.saveAll();
   }
 
   /** Lets what is under way come to its end. */
@@ -49,8 +57,8 @@ export class Housekeeping {
 
   /** The digests by which idempotency keys of a past day are looked up die with the day's slot. */
   async #endPeriods(): Promise<void> {
-    const { store, journal, keyring, newId, services } = this.#open;
-    const now = this.#clock.now();
+    const { store, journal, keyring, newId, services } = this.#parts.open;
+    const now = this.#parts.clock.now();
     const slots = await store.read(SYSTEM, (db) => serviceSlots(db));
     for (const [name, slot] of slots) {
       if (!isPeriodOver(name, now)) continue;
@@ -70,6 +78,6 @@ export class Housekeeping {
   }
 
   #run(work: () => Promise<void>): void {
-    this.#running = this.#running.then(work).catch(this.#onError);
+    this.#running = this.#running.then(work).catch(this.#parts.onError);
   }
 }

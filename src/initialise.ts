@@ -4,8 +4,9 @@
  * What is half made is never served: the mark that a deployment is whole is written in the last transaction. A folder
  * that an interrupted run left behind holds nothing of anybody and is refused with the advice to remove it.
  */
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { encodeHex } from './bytes/encoding.ts';
 import type { OrganizationId } from './ids.ts';
 import { StrongroomError } from './errors.ts';
 import { lockDirectory } from './store/directory-lock.ts';
@@ -21,6 +22,8 @@ import {
 
 const DEPLOYMENT_BYTES = 16;
 const DEFAULT_NAME = 'default';
+/** Says to whoever looks at the folder which deployment lies here; the database says whether it is whole. */
+const MARK_FILE = 'deployment';
 
 /** Throws `data.exists` where there is a deployment, or the rest of one. Answers the text of the first key. */
 export async function initialise(options: OpenStrongroom): Promise<string> {
@@ -35,11 +38,14 @@ export async function initialise(options: OpenStrongroom): Promise<string> {
 }
 
 /** Whether the folder holds a deployment or the rest of one, without opening it. */
-export const isInitialised = (directory: string): Promise<boolean> =>
-  stat(join(directory, 'strongroom.db')).then(
-    () => true,
-    () => false,
-  );
+export async function isInitialised(directory: string): Promise<boolean> {
+  try {
+    await stat(join(directory, MARK_FILE));
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 async function makeKeys(options: OpenStrongroom): Promise<void> {
   const { directory, environment, onFatal } = options;
@@ -49,6 +55,7 @@ async function makeKeys(options: OpenStrongroom): Promise<void> {
     try {
       const deployment = environment.random(DEPLOYMENT_BYTES);
       await refuseExisting(store, directory);
+      await writeFile(join(directory, MARK_FILE), `${encodeHex(deployment)}\n`, { mode: 0o600 });
       await store.write(SYSTEM, (tx) => mark(tx, 'deployment', deployment));
       await createKeys(options, store, deployment);
     } finally {

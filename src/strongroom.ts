@@ -10,20 +10,17 @@ import { Access } from './access/access.ts';
 import { ApiKeys } from './access/api-keys.ts';
 import { Cursors } from './access/cursors.ts';
 import { Idempotency } from './access/idempotency.ts';
-import { LedgerPeriods } from './access/ledger-periods.ts';
 import { LedgerReads } from './access/ledger-reads.ts';
 import { ServiceSlots } from './access/service-slots.ts';
 import { Organizations } from './access/organizations.ts';
 import { Recorder } from './access/recorder.ts';
 import { encodeHex, type Bytes } from './bytes/encoding.ts';
-import { isEqual } from './bytes/equal.ts';
-import { keystoreDirectories, type Settings } from './config.ts';
+import { keystorePlaces, type Settings } from './config.ts';
 import { SigningKey } from './crypto/signature.ts';
 import type { Environment } from './environment.ts';
 import { StrongroomError } from './errors.ts';
 import { createIdSource, type NewId } from './ids.ts';
 import { realDisk } from './keys/disk.ts';
-import type { LedgerHead } from './keys/key-journal.ts';
 import type { Keyring } from './keys/keyring.ts';
 import { createKeystore, openKeyring, type KeystoreOptions } from './keys/open.ts';
 import { RecordKeys } from './keys/record-key.ts';
@@ -31,9 +28,9 @@ import { KeyedSealer, type RecordSealer } from './keys/record-sealer.ts';
 import { serviceKey } from './keys/service-key.ts';
 import { CheckpointClock } from './ledger/checkpoint-clock.ts';
 import { Ledger } from './ledger/ledger.ts';
-import { DEPLOYMENT_LOG } from './ledger/entry.ts';
-import { readHead, readRoot } from './ledger/log-rows.ts';
+import { LedgerPeriods } from './ledger/periods.ts';
 import { RefusalCounts } from './ledger/refusal-counts.ts';
+import { DeploymentWitness } from './ledger/witness.ts';
 import { createSearchPool } from './search/pool.ts';
 import type { SearchPool } from './search/types.ts';
 import { FileBlobs } from './store/blobs.ts';
@@ -41,13 +38,14 @@ import { lockDirectory } from './store/directory-lock.ts';
 import { SqlKeyJournal } from './store/key-journal.ts';
 import { openStore, type StoreTarget } from './store/open-store.ts';
 import { SlotAllocator } from './store/slots.ts';
-import { SYSTEM, type ReadSql, type Store } from './store/store.ts';
+import { SYSTEM, type Store } from './store/store.ts';
 import { VaultIndexes } from './vaults/indexes.ts';
 import { Memories } from './vaults/memories.ts';
 import { MemoryStore } from './vaults/memory-store.ts';
 import { People } from './vaults/people.ts';
 import { SegmentRegistry } from './vaults/segment-registry.ts';
 import { Segments } from './vaults/segments.ts';
+import { Sweep } from './vaults/sweep.ts';
 import { Vaults } from './vaults/vaults.ts';
 
 /** Where the server writes what happened, free of content. */
@@ -94,6 +92,7 @@ export interface Strongroom {
   readonly refusals: RefusalCounts;
   readonly checkpoints: CheckpointClock;
   readonly periods: LedgerPeriods;
+  readonly sweep: Sweep;
   readonly newId: NewId;
   close(): Promise<void>;
 }
@@ -168,8 +167,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   const keyed = new KeyedSealer(recordKeys, environment.random);
   const sealer = substitutes.sealer?.(keyed) ?? keyed;
   const services = new ServiceSlots(store, slots, environment.clock);
-  const periods = new LedgerPeriods(services, environment.clock);
-  await periods.prepare();
+  const periods = await LedgerPeriods.open(store, slots, environment.clock.now());
   const signing = await services.get('ledger signing');
   const realLedger = new Ledger({
     store,
@@ -197,7 +195,10 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   const people = new People({ store, sealer, slots, organizations, newId, environment });
   const vaults = new Vaults({ store, sealer, slots, organizations, access, recorder, newId, environment });
   const rows = new MemoryStore({ sealer, slots, people, newId, environment });
-  const blobs = await FileBlobs.open(join(options.directory, 'blobs'), { environment, onFatal: options.onFatal });
+  const blobs = await FileBlobs.open(join(options.directory, 'blobs'), {
+    environment,
+    onFatal: options.onFatal,
+  });
   const segments = new Segments(
     {
       store,
@@ -263,6 +264,8 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   });
   const refusals = new RefusalCounts(ledger, store, environment.clock);
   const checkpoints = new CheckpointClock(ledger);
+  const sweep = new Sweep({ store, keyring, journal, rows, newId, clock: environment.clock });
+  await sweep.run();
   return {
     store,
     keyring,
@@ -284,6 +287,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     refusals,
     checkpoints,
     periods,
+    sweep,
     newId,
     close: async () => {
       await refusals.flush();
@@ -298,10 +302,7 @@ const keystoreOf = (
   { directory, settings, environment }: OpenStrongroom,
   deployment: Bytes,
 ): Omit<KeystoreOptions, 'journal'> => ({
-  replicas: keystoreDirectories(settings, directory).map((folder, index) => ({
-    name: `replica-${index + 1}`,
-    folder,
-  })),
+  replicas: keystorePlaces(settings, directory),
   deployment,
   disk: realDisk,
   environment,
@@ -309,20 +310,7 @@ const keystoreOf = (
 
 /** The journal reads the ledger's head from its rows: the ledger itself opens later, with keys. */
 const journalOf = (store: Store, environment: Environment): SqlKeyJournal =>
-  new SqlKeyJournal(store, environment.clock, {
-    ledgerHead: async () => {
-      const head = await store.read(SYSTEM, (db) => readHead(db, DEPLOYMENT_LOG));
-      return head.size === 0 ? null : head;
-    },
-    ledgerConsistent: (head) => store.read(SYSTEM, (db) => extendsHead(db, head)),
-  });
-
-/** Whether the deployment's log begins with what `head` saw. */
-async function extendsHead(db: ReadSql, head: LedgerHead): Promise<boolean> {
-  const today = await readHead(db, DEPLOYMENT_LOG);
-  if (today.generation !== head.generation || today.size < head.size) return false;
-  return isEqual(await readRoot(db, DEPLOYMENT_LOG, head.size), head.root);
-}
+  new SqlKeyJournal(store, environment.clock, new DeploymentWitness(store));
 
 async function readDeployment(store: Store): Promise<Bytes> {
   const row = await store.read(SYSTEM, (db) =>

@@ -80,7 +80,7 @@ interface Serving {
 
 /** Waits for the end of its input, which is the end of the process that holds the other end of the pipe. */
 const KEEPER = `
-"$1" -D "$2" -p "$4" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=60 -c log_min_messages=fatal &
+"$1" -D "$2" -p "$4" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=60 -c log_min_messages=log &
 server=$!
 cat >/dev/null
 kill -QUIT $server

@@ -26,23 +26,54 @@ const LAYERS = [
   ['recovery'],
   ['http'],
   ['assurance'],
-  ['strongroom.ts'],
+  ['strongroom.ts', 'initialise.ts', 'housekeeping.ts', 'http-parts.ts', 'deployment.ts'],
   ['cli'],
   ['mcp'],
 ];
 
 /** Calls that have a replacement, and who may use them all the same. */
 const BANNED: readonly { pattern: RegExp; instead: string; allowed: readonly string[] }[] = [
-  { pattern: /\bDate\.now\(|new Date\(\)/, instead: 'environment.clock', allowed: ['src/environment.ts', 'src/cli/', 'client/src/'] },
+  {
+    pattern: /\bDate\.now\(|new Date\(\)/,
+    instead: 'environment.clock',
+    allowed: ['src/environment.ts', 'src/cli/', 'client/src/'],
+  },
   { pattern: /\bMath\.random\(/, instead: 'environment.random', allowed: ['client/src/'] },
-  { pattern: /\brandomBytes\(|\brandomUUID\(|\brandomFillSync\(/, instead: 'environment.random', allowed: ['src/environment.ts'] },
-  { pattern: /\bprocess\.env\b/, instead: 'settings handed in', allowed: ['src/cli/'] },
-  { pattern: /\bprocess\.exit\(/, instead: 'process.exitCode or onFatal', allowed: ['src/cli/main.ts'] },
-  { pattern: /\bconsole\.(log|error|warn)\(/, instead: 'the logger or the command line’s streams', allowed: [] },
-  { pattern: /\bfrom '(node:)?(net|http|https|dgram|dns)'|\bfetch\(/, instead: 'egress/', allowed: ['src/egress/', 'src/http/', 'src/cli/', 'client/src/', 'src/config.ts', 'src/access/'] },
+  {
+    pattern: /\brandomBytes\(|\brandomUUID\(|\brandomFillSync\(/,
+    instead: 'environment.random',
+    allowed: ['src/environment.ts'],
+  },
+  { pattern: /\bprocess\.env\b/, instead: 'settings handed in', allowed: ['src/cli/', 'client/src/node.ts'] },
+  {
+    pattern: /\bprocess\.exit\(/,
+    instead: 'process.exitCode or onFatal',
+    allowed: ['src/cli/process-io.ts'],
+  },
+  {
+    pattern: /\bconsole\.(log|error|warn)\(/,
+    instead: 'the logger or the command line’s streams',
+    allowed: [],
+  },
+  {
+    pattern: /\bfrom '(node:)?(net|http|https|dgram|dns)'|\bfetch\(/,
+    instead: 'egress/',
+    allowed: ['src/egress/', 'src/http/', 'src/cli/', 'client/src/', 'src/config.ts', 'src/access/'],
+  },
   { pattern: /\bas any\b|: any\b|<any>/, instead: 'unknown, parsed', allowed: [] },
-  { pattern: /\b(TODO|FIXME|XXX)\b|coming soon|not implemented/i, instead: 'doing it, or leaving it out', allowed: [] },
+  {
+    pattern: /\b(TODO|FIXME|XXX)\b|coming soon|not implemented/i,
+    instead: 'doing it, or leaving it out',
+    allowed: [],
+  },
 ];
+
+/** What is built and tested, and not yet called by the product, with who will. */
+const WAITING: Readonly<Record<string, string>> = {
+  'src/crypto/cobblestone.ts': 'backups, archives and exports are encrypted with it',
+  'src/keys/replica-set.ts': 'moving a replica of the keystore',
+  'src/search/kernel/twin.ts': 'the readable form that tests hold the kernel equal to',
+};
 
 interface SourceFile {
   readonly path: string;
@@ -66,7 +97,10 @@ test('no file calls what has a replacement', async () => {
 });
 
 test('a banned call is found', () => {
-  const files = BANNED.map((_, index) => ({ path: `src/vaults/${index}.ts`, text: bannedExamples[index] ?? '' }));
+  const files = BANNED.map((_, index) => ({
+    path: `src/vaults/${index}.ts`,
+    text: bannedExamples[index] ?? '',
+  }));
   assert.equal(new Set(bannedFaults(files).map((fault) => fault.split(':')[0])).size, BANNED.length);
 });
 
@@ -90,7 +124,9 @@ test('every link in the documents leads somewhere', async () => {
 });
 
 test('a link that leads nowhere is found', async () => {
-  const faults = await linkFaults([{ path: 'docs/x.md', text: '[a](./no-such-file.md) [b](https://example.org)' }]);
+  const faults = await linkFaults([
+    { path: 'docs/x.md', text: '[a](./no-such-file.md) [b](https://example.org)' },
+  ]);
   assert.deepEqual(faults, ['docs/x.md: ./no-such-file.md']);
 });
 
@@ -129,7 +165,10 @@ const bannedFaults = (files: readonly SourceFile[]): string[] =>
 function deadFiles(files: readonly SourceFile[]): string[] {
   const byPath = new Map(files.map((file) => [file.path, file]));
   const isEntry = (path: string): boolean =>
-    path === 'src/cli/main.ts' || path.startsWith('client/src/') || /-worker\.ts$|\/worker\.ts$/.test(path);
+    path === 'src/cli/main.ts' ||
+    path.startsWith('client/src/') ||
+    path in WAITING ||
+    /-worker\.ts$|\/worker\.ts$/.test(path);
   const reached = new Set<string>();
   const queue = [...byPath.keys()].filter(isEntry);
   for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
@@ -176,8 +215,11 @@ const withoutComments = (text: string): string =>
 
 /** Source files of the product, without tests and the AssemblyScript sources. */
 async function sourceFiles(): Promise<SourceFile[]> {
-  const files = [...(await filesBelow(join(root, 'src'), /\.ts$/)), ...(await filesBelow(join(root, 'client/src'), /\.ts$/))];
-  return files.filter(({ path }) => !/\.test\.ts$|\/testing\/|\.type-test\.ts$|\/assembly\//.test(path));
+  const files = [
+    ...(await filesBelow(join(root, 'src'), /\.ts$/)),
+    ...(await filesBelow(join(root, 'client/src'), /\.ts$/)),
+  ];
+  return files.filter(({ path }) => !/\.test\.ts$|\.d\.ts$|\/testing\/|\/assembly\//.test(path));
 }
 
 async function filesBelow(folder: string, name: RegExp): Promise<SourceFile[]> {

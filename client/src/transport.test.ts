@@ -109,6 +109,28 @@ describe('retries', () => {
     assert.match((await failureOf(stuck.strongroom.vaults.list())).message, /no whole answer within 5 ms/);
   });
 
+  it('a stream that falls silent is ended, one that is slow to be read is not', async () => {
+    const chunks = async function* (signal: AbortSignal) {
+      yield new TextEncoder().encode('{"id":"mem_1"}\n');
+      await new Promise((_, reject) => {
+        signal.addEventListener('abort', () => {
+          reject(signal.reason as Error);
+        });
+      });
+    };
+    const silent: Reply = (asked) => Promise.resolve({ ...answer(200), body: chunks(asked.signal) });
+    const { strongroom, asked } = clientOf([silent], { timeoutMs: 5 });
+    const seen: string[] = [];
+    const error = await failureOf(
+      (async () => {
+        for await (const memory of strongroom.vault('v').export()) seen.push(memory.id);
+      })(),
+    );
+    assert.equal(error.code, 'server.unreachable');
+    assert.match(error.message, /within 5 ms/);
+    assert.deepEqual([seen, asked.length], [['mem_1'], 1]);
+  });
+
   it("a call that its caller ends fails with the caller's own reason and is not tried again", async () => {
     const reason = new Error('changed my mind');
     const controller = new AbortController();

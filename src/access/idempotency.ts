@@ -83,11 +83,10 @@ export class Idempotency implements Claims {
       throw new StrongroomError('idempotency.conflict');
     this.#underWay.add(name);
     try {
-      for (const candidate of [claim, earlier]) {
-        const deed = await this.#kept(context, candidate);
-        if (deed === null) continue;
+      const kept = await this.#kept(context, [claim, earlier]);
+      if (kept !== null) {
         this.#underWay.delete(name);
-        return { kind: 'replay', response: await this.#answer(context, deed) };
+        return { kind: 'replay', response: await this.#answer(context, kept) };
       }
     } catch (error) {
       this.#underWay.delete(name);
@@ -154,19 +153,22 @@ export class Idempotency implements Claims {
     return { period, periodSlot, digest: hmacSha256(secret, encodeUtf8(`${context.principal.id}\n${key}`)) };
   }
 
-  async #kept(context: RequestContext, claim: Claim): Promise<KeptDeed | null> {
+  /** What was done under one of the claims: the same key, looked up under the slots of today and yesterday. */
+  async #kept(context: RequestContext, claims: readonly Claim[]): Promise<KeptDeed | null> {
+    const digests = claims.map(({ digest }) => digest);
     const row = await this.#parts.store.read(context.organization, (db) =>
       db
         .selectFrom('idempotency')
-        .select(['id', 'response_box'])
+        .select(['id', 'period', 'response_box'])
         .where('principal', '=', context.principal.id)
-        .where('digest', '=', claim.digest)
+        .where('digest', 'in', digests)
         .executeTakeFirst(),
     );
-    if (row === undefined || row.response_box === null) return null;
-    const place = placeOf({ ...context, requestId: row.id });
+    const claim = claims.find(({ period }) => period === row?.period);
+    if (row === undefined || row.response_box === null || claim === undefined) return null;
+    const first = { ...context, requestId: row.id };
     return JSON.parse(
-      decodeUtf8(openBox(this.#key({ ...context, requestId: row.id }, claim), place, row.response_box)),
+      decodeUtf8(openBox(this.#key(first, claim), placeOf(first), row.response_box)),
     ) as KeptDeed;
   }
 

@@ -37,7 +37,6 @@ export type LedgerSource =
 export interface VerifiedLog {
   readonly log: string;
   readonly size: number;
-  /** Hexadecimal. */
   readonly rootHash: string;
   /** Null: every entry, tile, root and signature holds. */
   readonly broken: {

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { InjectOptions } from 'fastify';
 import type { ErrorCode } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
-import { asGood, fakeServer, MEMORY_ID, problemIn, VAULT_ID } from './fake-parts.ts';
+import { asGood, fakeServer, MEMORY_ID, problemIn, VAULT_ID } from './testing/fake-parts.ts';
 
 const vaultUrl = `/v1/vaults/${VAULT_ID}`;
 const memoriesUrl = `${vaultUrl}/memories`;

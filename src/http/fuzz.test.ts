@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import type { InjectOptions } from 'fastify';
 import { ERRORS, isErrorCode } from '../errors.ts';
-import { asGood, fakeServer, KEY_ID, MEMORY_ID, VAULT_ID } from './fake-parts.ts';
+import { asGood, fakeServer, KEY_ID, MEMORY_ID, VAULT_ID } from './testing/fake-parts.ts';
 import { declaredErrors } from './openapi.ts';
 import type { Route } from './route.ts';
 import { routesOf } from './server.ts';
@@ -199,6 +199,12 @@ interface Attempt {
   readonly request: InjectOptions;
 }
 
+/** Empty and dot segments would make another path of it (RFC 3986, 5.2.4), and so another route. */
+function segmentOf(text = ''): string {
+  const segment = encodeURIComponent(text.toWellFormed());
+  return /^\.{0,2}$/.test(segment) ? 'x' : segment;
+}
+
 function attempts(routes: readonly Route[]): fc.Arbitrary<Attempt> {
   return fc
     .record({
@@ -217,11 +223,8 @@ function attempts(routes: readonly Route[]): fc.Arbitrary<Attempt> {
         key: KEY_ID,
         n: '3',
       };
-      const path = route.url.replaceAll(
-        /:(\w+)/g,
-        (_, name: string) =>
-          encodeURIComponent((areIds ? ids[name] : names[name === 'vault' ? 0 : 1])?.toWellFormed() ?? '') ||
-          'x',
+      const path = route.url.replaceAll(/:(\w+)/g, (_, name: string) =>
+        segmentOf(areIds ? ids[name] : names[name === 'vault' ? 0 : 1]),
       );
       const search = query
         .map((pair) => pair.map((part) => encodeURIComponent(part.toWellFormed())).join('='))
@@ -274,10 +277,10 @@ test('no request makes a 500, an unknown code or an undeclared status, and a ref
     fc.asyncProperty(attempts(routesOf(fake.parts)), async (attempt) => {
       if (await checkAnswer({ app, fake }, attempt)) taken++;
     }),
-    { numRuns: 3_000 },
+    { numRuns: 2_000 },
   );
   // Else the generator only ever found the front door shut.
-  assert.ok(taken > 100, `only ${taken} requests were taken`);
+  assert.ok(taken > 60, `only ${taken} requests were taken`);
 });
 
 test('the check can fail: a part that breaks is noticed', async () => {

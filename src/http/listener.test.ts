@@ -5,7 +5,7 @@ import { connect, Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { isErrorCode } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
-import { asGood, fakeServer, GOOD_KEY, VAULT_ID } from './fake-parts.ts';
+import { asGood, fakeServer, GOOD_KEY, VAULT_ID } from './testing/fake-parts.ts';
 import { answerClientError, limitConnections, listen, LISTENER_LIMITS } from './listener.ts';
 
 async function running(t: TestContext) {
@@ -164,7 +164,7 @@ test('an export whose source breaks ends without its end, so that nobody takes i
   await assert.rejects(response.text());
 });
 
-test('an export stops reading its source when the reader goes away', async (t) => {
+test('an export stops reading its source when the reader goes away', { timeout: 10_000 }, async (t) => {
   const { fake, port } = await running(t);
   let stopped: () => void;
   const wasStopped = new Promise<void>((resolve) => (stopped = resolve));

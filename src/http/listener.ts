@@ -7,6 +7,7 @@
 import type { Server, ServerOptions as HttpOptions, ServerResponse } from 'node:http';
 import type { ServerOptions as HttpsOptions } from 'node:https';
 import type { Socket } from 'node:net';
+import { Server as SecureServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import { isLoopback } from '../config.ts';
 import { StrongroomError } from '../errors.ts';
@@ -170,4 +171,10 @@ export async function listen(app: FastifyInstance, host: string, port: number): 
   }
   const address = app.server.address();
   return typeof address === 'object' && address !== null ? address.port : port;
+}
+
+/** New connections get the new certificate; those that are open keep theirs. */
+export function renewSecureContext(app: FastifyInstance, material: TlsMaterial, minimum: TlsMinimum): void {
+  const server: Server | SecureServer = app.server;
+  if (server instanceof SecureServer) server.setSecureContext(secureContextOf(material, minimum));
 }

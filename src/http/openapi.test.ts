@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fakeParts, fakeServer } from './fake-parts.ts';
+import { fakeParts, fakeServer } from './testing/fake-parts.ts';
 import { declaredErrors } from './openapi.ts';
 import { EXEMPT_ROUTES, routesOf } from './server.ts';
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { realEnvironment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { ipPrefix, plainAddress } from './address.ts';
-import { asGood, fakeServer, OTHER_KEY } from './fake-parts.ts';
+import { asGood, fakeServer, OTHER_KEY } from './testing/fake-parts.ts';
 import { RequestLimits, type Rates } from './rate-limit.ts';
 
 const RATES: Rates = { perKey: { perSecond: 10, burst: 5 }, perAddress: { perSecond: 1, burst: 3 } };

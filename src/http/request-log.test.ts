@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { asGood, fakeServer, GOOD_KEY, MEMORY_ID } from './fake-parts.ts';
+import { asGood, fakeServer, GOOD_KEY, MEMORY_ID } from './testing/fake-parts.ts';
 import { createLog } from './request-log.ts';
 
 const CANARY = 'canary-7f3a';

@@ -17,7 +17,7 @@ import {
   problemIn,
   vault,
   VAULT_ID,
-} from './fake-parts.ts';
+} from './testing/fake-parts.ts';
 import { EXEMPT_ROUTES, routesOf } from './server.ts';
 
 const memoriesUrl = `/v1/vaults/${VAULT_ID}/memories`;

@@ -11,7 +11,7 @@ import { connect, createServer, type ConnectionOptions, type TLSSocket } from 'n
 import { realEnvironment, type Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { makeServerCertificate } from './certificate.ts';
-import { fakeServer } from './fake-parts.ts';
+import { fakeServer } from './testing/fake-parts.ts';
 import { listen, secureContextOf } from './listener.ts';
 import { ensureLocalTls, RENEWAL_DAYS } from './tls.ts';
 

@@ -102,7 +102,7 @@ export async function openKeyring(options: OpenOptions): Promise<Keyring> {
     const keys = new SlotKeys(truth.tree);
     const sideKeys = { deployment, derive: keys.need.bind(keys) };
     const sides = await readSides(survey, keystore, sideKeys);
-    await opener.compare(truth);
+    await opener.compare(truth, rows);
     const restored = judgeRestores(sides, truth, survey);
     if (restored.generation === null) await compareLedger(sides.witness, journal);
     keystore.adopt(sides.intents, sides.witness);

@@ -1,11 +1,11 @@
 /**
  * What the replicas hold when a keystore is opened, before anything is believed or changed.
  */
-import type { Bytes } from '../bytes/encoding.ts';
+import { encodeHex, type Bytes } from '../bytes/encoding.ts';
 import { isEqual } from '../bytes/equal.ts';
 import { StrongroomError } from '../errors.ts';
 import type { Disk } from './disk.ts';
-import { fileIdOf, fileNameOf } from './epoch-file.ts';
+import { fileIdOf, fileNameOf, matchFileHead } from './epoch-file.ts';
 import { matchIntents, type Intents } from './intents.ts';
 import type { EpochRow } from './key-journal.ts';
 import { isDiskError, type Keystore } from './keystore.ts';
@@ -102,20 +102,32 @@ export class RootOpener {
     return { cell, fileName: fileNameOf(cell.root), tree: await readTree(cell, this.#copies) };
   }
 
-  /** Names replicas that lack a file of this tree, or whose copy differs where no page refers to. */
-  async compare({ tree, cell }: OpenedRoot): Promise<void> {
+  /**
+   * Names replicas that lack a file of this tree, or whose copy of it is not what another's is. Boxes to which no page
+   * refers any more open for nobody, so that a difference in them is all there is to see: both copies are named then.
+   */
+  async compare({ tree, cell }: OpenedRoot, rows: readonly EpochRow[]): Promise<void> {
     const holders = this.#survey.filter(({ root }) => root.cells.some((held) => isSameRoot(held, cell)));
     for (const file of tree.liveBytes.keys()) {
       const copies = await this.#copies.copies(file);
-      const [first] = copies;
       for (const { replica } of holders) {
-        const copy = copies.get(replica.name);
-        if (copy === undefined) this.#keystore.find(replica.name, `pages/${file} is missing`);
-        else if (first !== undefined && !isEqual(copy, first[1])) {
-          this.#keystore.find(replica.name, `pages/${file} differs from the copy in ${first[0]}`);
-        }
+        if (!copies.has(replica.name)) this.#keystore.find(replica.name, `pages/${file} is missing`);
       }
+      const row = rows.find(({ fileId }) => encodeHex(fileId) === file);
+      for (const [name, copy] of copies) {
+        const head = matchFileHead(copy);
+        const isSound = head !== null && (row === undefined || head.epoch === row.epoch);
+        if (!isSound) this.#keystore.find(name, `pages/${file}: its head is damaged`);
+      }
+      this.#nameDifferences(file, copies);
     }
+  }
+
+  #nameDifferences(file: string, copies: ReadonlyMap<string, Bytes>): void {
+    const [first, ...others] = [...copies.values()];
+    if (first === undefined || others.every((copy) => isEqual(copy, first))) return;
+    if (this.#keystore.findings.some(({ what }) => what.startsWith(`pages/${file}`))) return;
+    for (const name of copies.keys()) this.#keystore.find(name, `pages/${file}: the replicas' copies differ`);
   }
 
   async #readCopies(file: string): Promise<ReadonlyMap<string, Bytes>> {

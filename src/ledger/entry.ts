@@ -25,7 +25,7 @@
 import { canonicalBytes, canonicalJson, type Json } from '../bytes/canonical-json.ts';
 import { concat, decodeUtf8, encodeBase64, type Bytes } from '../bytes/encoding.ts';
 import { HASH_BYTES } from '../crypto/hash.ts';
-import type { ErrorCode } from '../errors.ts';
+import { isErrorCode, type ErrorCode } from '../errors.ts';
 import type { Scope } from '../keys/record-key.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { LogId } from '../store/schema.ts';
@@ -112,6 +112,8 @@ const isTarget = (text: string): boolean => isId(text) || text === DEPLOYMENT_LO
  * draft that is not content-free or not whole.
  */
 export function draftBodies(draft: EntryDraft, at: number, box: BoxReference | null): readonly EntryBody[] {
+  if (!isAction(draft.action)) throw new RangeError('the action is not in the catalogue');
+  if (draft.code !== undefined && !isErrorCode(draft.code)) throw new RangeError('the code is no error code');
   const targets = draft.targets ?? [];
   const parts = Math.max(1, Math.ceil(targets.length / PART_TARGETS_MAX));
   return Array.from({ length: parts }, (_, part) => {
@@ -134,7 +136,6 @@ export function draftBodies(draft: EntryDraft, at: number, box: BoxReference | n
       ...(box === null || part > 0 ? {} : { box }),
     };
     checkBody(body);
-    if (!isAction(body.action)) throw new RangeError(`no action ${body.action}`);
     return body;
   });
 }

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { StrongroomError } from '../errors.ts';
+import { BLOCK_BYTES_MAX } from './arena.ts';
+import { openEngineRoom } from './engine-room.ts';
 import { parseFilter } from './parse-filter.ts';
 import type { Engine } from './engine.ts';
 import { NOW, openEngine, recordOf } from './testing/records.ts';
@@ -328,4 +330,58 @@ test('exact neighbours: every dimension from 2 to 20, and 768, equals the refere
     const own = ask({ mode: 'vector', vector: at(100) });
     assertClose(engine.search(own), referenceSearch(left, 'cosine', own));
   }
+});
+
+test('vaults of one worker do not disturb each other', () => {
+  const room = openEngineRoom();
+  const wide = openEngine({ metric: 'euclidean' }, room);
+  const narrow = openEngine({ metric: 'euclidean' }, room);
+  wide.add([recordOf(1, { text: 'guitar', vector: new Float32Array(8).fill(9) })]);
+  narrow.add([recordOf(2, { text: 'guitar piano', vector: new Float32Array(5).fill(9) })]);
+  for (let round = 0; round < 2; round++) {
+    const [one] = wide.search(ask({ mode: 'vector', vector: new Float32Array(8).fill(9) }));
+    const [other] = narrow.search(ask({ mode: 'vector', vector: new Float32Array(5).fill(9) }));
+    assert.deepEqual([one?.score, other?.score], [1, 1]);
+    assert.equal(wide.search(ask({ query: 'guitar' })).length, 1);
+    assert.equal(narrow.search(ask({ query: 'piano' })).length, 1);
+  }
+});
+
+test('when the memory for vectors is full an addition is refused whole, and room that is given back is used', () => {
+  const engine = openEngine({}, openEngineRoom(4 * BLOCK_BYTES_MAX));
+  const many = (from: number, count: number) =>
+    Array.from({ length: count }, (_, n) =>
+      recordOf(from + n, { text: 'x', vector: new Float32Array(1024).fill(1) }),
+    );
+  engine.add(many(0, 200));
+  const before = engine.stats();
+  assert.throws(() => engine.add(many(1000, 1000)), { code: 'search.unavailable' });
+  assert.deepEqual(engine.stats(), before);
+  engine.remove(many(0, 200).map(({ id }) => id));
+  assert.equal(engine.stats().vectorBytes, 0);
+  engine.add(many(2000, 200));
+  assert.equal(engine.stats().vectors, 200);
+});
+
+test('memory does not grow by what comes and goes', () => {
+  const engine = openEngine();
+  const round = (n: number): number => {
+    const records = Array.from({ length: 200 }, (_, at) =>
+      recordOf(at, {
+        text: `word${n}x${at} word${n} both`,
+        speaker: `s${n}`,
+        vector: Float32Array.of(n, at + 1),
+      }),
+    );
+    engine.add(records);
+    const { textBytes } = engine.stats();
+    engine.remove(records.map(({ id }) => id));
+    return textBytes;
+  };
+  const first = round(0);
+  const empty = engine.stats();
+  for (let n = 1; n < 10; n++) assert.equal(round(n), first);
+  assert.deepEqual(engine.stats(), empty);
+  assert.equal(empty.vectorBytes, 0);
+  assert.deepEqual(engine.leaves(), []);
 });

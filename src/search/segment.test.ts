@@ -82,6 +82,7 @@ test('a segment with context of a neighbour, a removed record or unused room in 
     Buffer.from((neighbour.vector as Float32Array<ArrayBuffer>).buffer),
   ]);
   assert.equal(found(slack, neighbour), true);
+  assert.throws(() => decodeSegment(slack), { code: 'box.damaged' });
 });
 
 test('an index loaded from segments answers as the one that wrote them, context across leaves included', () => {

@@ -28,6 +28,7 @@ import { StrongroomError } from '../errors.ts';
 import { LEAF_SLOTS } from '../keys/slot.ts';
 import type { TermCounts } from './text-index.ts';
 import type { FilterableRecord, JsonObject, Metric } from './types.ts';
+import { firstNotFinite } from './vector-index.ts';
 
 export interface SegmentRow {
   readonly slot: number;
@@ -175,7 +176,7 @@ function decodeVectors(bytes: Uint8Array, dimensions: number): readonly Float32A
   if (bytes.length === 0) return [];
   check(size > 0 && bytes.length % size === 0, 'vectors of another length');
   const floats = new Float32Array(new Uint8Array(bytes).buffer);
-  check(floats.every(Number.isFinite), 'a vector that is not finite');
+  check(firstNotFinite(floats) < 0, 'a vector that is not finite');
   return Array.from({ length: bytes.length / size }, (_, at) =>
     floats.subarray(at * dimensions, (at + 1) * dimensions),
   );

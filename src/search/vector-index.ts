@@ -72,7 +72,7 @@ export class VectorIndex {
       return { path, message: `has ${length} numbers, the vault's vectors have ${dimensions}` };
     if (length < LIMITS.dimensionsMin || length > LIMITS.dimensionsMax)
       return { path, message: `must have ${LIMITS.dimensionsMin} to ${LIMITS.dimensionsMax} numbers` };
-    const bad = vector.findIndex((value) => !Number.isFinite(value));
+    const bad = firstNotFinite(vector);
     if (bad >= 0) return { path: `${path}/${bad}`, message: 'is not finite as float32' };
     if (this.#metric === 'cosine' && vector.every((value) => value === 0))
       return { path, message: 'is zero, which has no direction for the cosine' };
@@ -118,7 +118,7 @@ export class VectorIndex {
     const lastView = this.#view(lastRow);
     if (row !== lastRow) {
       this.#view(row).set(lastView);
-      
+      this.#documents[row] = moved;
       this.#rows.set(moved, row);
     }
     lastView.fill(0);
@@ -246,9 +246,18 @@ export class VectorIndex {
 }
 
 /** The vector at length 1. Summed in float64, where no float32 vector overflows or vanishes. */
-export function unit(vector: Float32Array): Float32Array {
+function unit(vector: Float32Array): Float32Array {
   let sum = 0;
-  for (const value of vector) sum += value * value;
+  for (let i = 0; i < vector.length; i++) sum += (vector[i] as number) ** 2;
   const length = Math.sqrt(sum);
-  return vector.map((value) => value / length);
+  const scaled = new Float32Array(vector.length);
+  for (let i = 0; i < vector.length; i++) scaled[i] = (vector[i] as number) / length;
+  return scaled;
+}
+
+/** Where the first number stands that is NaN or infinite, or -1. */
+export function firstNotFinite(vector: Float32Array): number {
+  // Loops with an index and no callback: each number of every vector that comes in goes through here.
+  for (let i = 0; i < vector.length; i++) if (!Number.isFinite(vector[i])) return i;
+  return -1;
 }

@@ -57,7 +57,7 @@ async function start(session: Session, flags: DataFlags): Promise<void> {
   const access = isNew ? await local.initDeployment(directory, settings) : null;
   let server: RunningServer;
   try {
-    server = await local.serve(directory, settings);
+    server = await local.serve(directory, { ...settings, logLevel: settings.logLevel ?? 'warn' });
   } catch (error) {
     // The key has been made and will not be shown again.
     if (access !== null) await showAccess(session, access);

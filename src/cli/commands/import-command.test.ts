@@ -45,6 +45,19 @@ describe('an import that is interrupted', () => {
     }
   });
 
+  it('has its state on disk before the next batch leaves, for a process that gets no chance to say goodbye', async (t) => {
+    const bench = benchWith(t);
+    const folder = join(bench.directory, 'home/.local/state/strongroom/imports');
+    const seen: number[] = [];
+    bench.server.intercept = () => {
+      const kept = readFileSync(join(folder, readdirSync(folder)[0] ?? ''), 'utf8');
+      seen.push((JSON.parse(kept) as { position: { items: number } }).position.items);
+      return undefined;
+    };
+    await bench.run(['import', 'file.jsonl', '--batch', '5']);
+    assert.deepEqual(seen, [0, 5, 10, 15, 20]);
+  });
+
   it('stops between batches when it is asked to, and says how to go on', async (t) => {
     const bench = benchWith(t);
     bench.server.lose = (_, number) => {
@@ -144,7 +157,8 @@ describe('progress', () => {
     const bench = benchWith(t);
     bench.tickMs = 150;
     const { err } = await bench.run(['import', 'file.jsonl', '--batch', '5'], { errColumns: 100 });
-    assert.match(err, /\r\u001b\[K\[#+\.+\] \d+ % · 5 added · \d+\/s · [\d.]+ s left/);
+    const drawn = err.split('\r\u001b[K');
+    assert.match(drawn[1] ?? '', /^\[#+\.+\] \d+ % · 5 added · \d+\/s · [\d.]+ s left$/);
     assert.ok(err.endsWith('\r\u001b[K'));
   });
 

@@ -53,5 +53,5 @@ test('what could be read in two ways, or is no day, is not a time', () => {
     {},
     [],
   ];
-  for (const value of none) assert.equal(iso(value), null, String(value));
+  for (const value of none) assert.equal(iso(value), null, JSON.stringify(value));
 });

@@ -51,7 +51,7 @@ function writeFile(path: string, lines: string[]): string[] {
 async function runLine(line: string, bench: TestBench): Promise<string[]> {
   const { argv, options } = parseLine(line);
   const { code, written } = await bench.run(argv, options);
-  const shown = linesOf(written).map((text) => text.replaceAll(bench.directory, '/work'));
+  const shown = linesOf(written).map((text) => text.replaceAll(bench.directory, '/home/ann'));
   return code === 0 ? shown : [...shown, `[exit ${code}]`];
 }
 

@@ -24,7 +24,8 @@ type NameChange = { readonly folder: string } & (
   | { readonly kind: 'rename'; readonly from: string; readonly path: string; readonly inode: Inode }
 );
 
-const SECTOR_BYTES = 512;
+/** A torn write keeps fewer bytes than this: less than a cell's content. */
+const TORN_BYTES = 90;
 
 /** A small generator for the choices of a test: same seed, same choices. */
 export function seeded(seed: number): () => number {
@@ -93,7 +94,7 @@ export class FaultyDisk implements Disk {
   }
 
   /**
-   * The power goes: of what was not synced each write is lost, kept or torn at a sector, and of the changes of names
+   * The power goes: of what was not synced each write is lost, kept or torn, and of the changes of names
    * in each folder the first few are kept. `mustTear` tears every unsynced write of these folders.
    */
   cutPower(random: () => number, mustTear: (path: string) => boolean = () => false): void {
@@ -107,8 +108,9 @@ export class FaultyDisk implements Disk {
     for (const [path, inode] of this.#durable) {
       for (const { offset, bytes } of inode.unsynced) {
         const choice = random();
-        const cut = SECTOR_BYTES * Math.floor((random() * bytes.length) / SECTOR_BYTES);
-        const length = mustTear(path) ? tornLength(bytes.length, cut) : choice < 0.4 ? 0 : choice < 0.7 ? bytes.length : cut;
+        // Real disks tear at sectors, in which a cell would lie whole; these are worse.
+        const cut = Math.floor(random() * Math.min(bytes.length, TORN_BYTES));
+        const length = mustTear(path) ? cut + 1 : choice < 0.4 ? 0 : choice < 0.7 ? bytes.length : cut;
         inode.durable = overwritten(inode.durable, offset, bytes.slice(0, length));
       }
       inode.unsynced = [];
@@ -287,9 +289,6 @@ const newInode = (kind: Inode['kind'], mode: number, owner: number): Inode => ({
   durable: new Uint8Array(0),
   unsynced: [],
 });
-
-/** Something of the write, but not all of it. */
-const tornLength = (length: number, cut: number): number => (cut > 0 ? cut : Math.max(1, Math.floor(length / 2)));
 
 function overwritten(content: Bytes, offset: number, bytes: Bytes): Bytes {
   const out = new Uint8Array(Math.max(content.length, offset + bytes.length));

@@ -4,6 +4,7 @@ import { sha256 } from '../../crypto/hash.ts';
 import { Crash, type Environment } from '../../environment.ts';
 import { encodeUtf8 } from '../../bytes/encoding.ts';
 import { createKeystore, openForRestore, openKeyring, type OpenOptions } from '../open.ts';
+import type { EpochSteps } from '../epoch.ts';
 import type { Keyring, KeyringOptions } from '../keyring.ts';
 import { FakeJournal } from './fake-journal.ts';
 import { FaultyDisk } from './faulty-disk.ts';
@@ -31,6 +32,10 @@ export class World {
   readonly passed: string[] = [];
   /** Crash at the n-th time any fault point is passed. */
   crashAt = Infinity;
+  /** Broken steps of the protocol, for sabotages. */
+  steps: Partial<EpochSteps> = {};
+  /** Told of each fault point before the crash may strike. */
+  onFault: (name: string) => void = () => undefined;
   readonly #seed: string;
   readonly #random: (length: number) => Bytes;
 
@@ -60,6 +65,7 @@ export class World {
   fault(name: string): void {
     if (this.disk.isDead) throw new Crash(name);
     this.passed.push(name);
+    this.onFault(name);
     if (this.passed.length < this.crashAt) return;
     this.disk.die();
     throw new Crash(name);
@@ -79,6 +85,7 @@ export class World {
       environment: this.environment,
       journal: this.journal,
       derived: [],
+      steps: this.steps,
       onFatal: (error) => this.fatal.push(error),
       ...changes,
     };

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import * as fc from 'fast-check';
 import { KERNEL_FILE, openKernel, type Kernel } from './kernel.ts';
-import { openTwin } from './twin.ts';
+import { openTwin } from '../testing/kernel-twin.ts';
 
 const QUERY = 0;
 const ROWS = 16 * 1024;

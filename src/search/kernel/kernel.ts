@@ -5,7 +5,7 @@
  *
  *     npx asc --config src/search/kernel/assembly/asconfig.json
  *
- * twin.ts is the same in TypeScript, bit for bit.
+ * ../testing/kernel-twin.ts is the same in TypeScript, bit for bit.
  */
 import { readFileSync } from 'node:fs';
 

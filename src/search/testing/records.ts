@@ -24,5 +24,5 @@ export function recordOf(number: number, own: Partial<IndexedRecord> = {}): Inde
   };
 }
 
-export const openEngine = (settings: Partial<VaultSettings> = {}): Engine =>
-  new Engine({ id: 'vlt_test', metric: 'cosine', dimensions: null, ...settings }, openEngineRoom());
+export const openEngine = (settings: Partial<VaultSettings> = {}, room = openEngineRoom()): Engine =>
+  new Engine({ id: 'vlt_test', metric: 'cosine', dimensions: null, ...settings }, room);

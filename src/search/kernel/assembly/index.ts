@@ -2,7 +2,7 @@
  * Distances of one query to many rows of float32 numbers, with WebAssembly SIMD.
  *
  * Rows lie one behind the other and are padded with zeros to a multiple of four numbers. Four running sums of four
- * lanes each are kept and added up in a fixed order; ../twin.ts does the same in TypeScript, bit for bit.
+ * lanes each are kept and added up in a fixed order; ../../testing/kernel-twin.ts does the same in TypeScript, bit for bit.
  * `lanes` is the row's length in numbers (a multiple of 4), `out` receives one float32 for each row.
  */
 

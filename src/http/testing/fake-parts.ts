@@ -1,10 +1,10 @@
 /** Parts for the server's tests: they note every call and answer the least that is right. */
 import assert from 'node:assert/strict';
 import type { Key, Memory, NewKey, Problem, Vault } from '@strongroom/client';
-import { ERRORS, isErrorCode, StrongroomError } from '../errors.ts';
-import { createIdSource } from '../ids.ts';
-import { realEnvironment, type Environment } from '../environment.ts';
-import { LIMITS } from '../limits.ts';
+import { ERRORS, isErrorCode, StrongroomError } from '../../errors.ts';
+import { createIdSource } from '../../ids.ts';
+import { realEnvironment, type Environment } from '../../environment.ts';
+import { LIMITS } from '../../limits.ts';
 import type {
   AnonymousRefusal,
   Deed,
@@ -12,9 +12,9 @@ import type {
   IdempotencyAnswer,
   Principal,
   RequestContext,
-} from './parts.ts';
-import { buildServer, type HttpOptions } from './server.ts';
-import { silentLog } from './request-log.ts';
+} from '../parts.ts';
+import { buildServer, type HttpOptions } from '../server.ts';
+import { silentLog } from '../request-log.ts';
 
 const newId = createIdSource(realEnvironment.clock, realEnvironment.random);
 

@@ -2,7 +2,7 @@
  * The kernel in plain TypeScript, equal to it bit for bit: float32 after every step, and sums in the same order.
  * It says what the kernel computes, and tests hold the two together.
  */
-import type { Kernel } from './kernel.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 
 const LANES = 4;
 const UNROLLED = 16;

@@ -1,0 +1,146 @@
+/** A ledger over a real store in a folder of its own, with keys that can be punctured one by one. */
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { encodeUtf8, type Bytes } from '../../bytes/encoding.ts';
+import { SigningKey } from '../../crypto/signature.ts';
+import type { Environment } from '../../environment.ts';
+import { StrongroomError } from '../../errors.ts';
+import { createIdSource, type NewId, type OrganizationId } from '../../ids.ts';
+import { RecordKeys, type ScopeKeyring } from '../../keys/record-key.ts';
+import { KeyedSealer } from '../../keys/record-sealer.ts';
+import { slotOf, type Slot, type SlotKey } from '../../keys/slot.ts';
+import { openStore, type StoreTarget } from '../../store/open-store.ts';
+import type { Store } from '../../store/store.ts';
+import type { EntryDraft } from '../entry.ts';
+import { Ledger } from '../ledger.ts';
+
+export const ORIGIN = 'strongroom/00112233445566778899aabbccddeeff';
+export const PERIOD = slotOf(0, 1);
+export const PRINCIPAL_SLOT = slotOf(1, 1);
+const START = Date.UTC(2026, 4, 7);
+
+/** Keys by slot number; the dead ones answer `erased`. */
+export class TestKeyring implements ScopeKeyring {
+  readonly #dead = new Set<Slot>();
+  readonly #caches = new Set<() => void>();
+
+  derive(slot: Slot): SlotKey {
+    if (this.#dead.has(slot)) throw new StrongroomError('erased');
+    return new Uint8Array(createHash('sha256').update(`slot ${slot}`).digest()) as SlotKey;
+  }
+
+  holdCache(clear: () => void): () => void {
+    this.#caches.add(clear);
+    return () => this.#caches.delete(clear);
+  }
+
+  puncture(slot: Slot): void {
+    this.#dead.add(slot);
+    for (const clear of this.#caches) clear();
+  }
+}
+
+export interface LedgerWorld {
+  readonly target: StoreTarget;
+  readonly store: Store;
+  readonly ledger: Ledger;
+  readonly keyring: TestKeyring;
+  readonly environment: Environment;
+  readonly newId: NewId;
+  readonly organization: OrganizationId;
+  /** Moves the clock. */
+  advance(ms: number): void;
+  /** Throws from the next fault points of that name; null lets everything pass. */
+  failAt(point: string | null): void;
+  /** The draft of an entry as a request makes it. */
+  draft(over?: Partial<EntryDraft>): EntryDraft;
+  /** Appends entries in one job each, all in flight together. */
+  append(count: number, over?: Partial<EntryDraft>): Promise<void>;
+}
+
+export async function temporaryFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'strongroom-ledger-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export async function createLedgerWorld(t: TestContext, given?: StoreTarget): Promise<LedgerWorld> {
+  const target: StoreTarget = given ?? { engine: 'sqlite', directory: await temporaryFolder(t) };
+  let now = START;
+  let failing: string | null = null;
+  const environment: Environment = {
+    clock: { now: () => now },
+    random: createRandom(),
+    fault: (name) => {
+      if (name === failing) throw new Error(`fault at ${name}`);
+    },
+  };
+  const store = await openStore(target, environment, (error) =>
+    t.diagnostic(`the store ended: ${String(error)}`),
+  );
+  t.after(() => store.close());
+  const keyring = new TestKeyring();
+  const newId = createIdSource(environment.clock, environment.random);
+  const ledger = new Ledger({
+    store,
+    environment,
+    sealer: new KeyedSealer(new RecordKeys(keyring), environment.random),
+    signer: new SigningKey(new Uint8Array(32).fill(3)),
+    origin: ORIGIN,
+    periods: { slotAt: () => PERIOD },
+  });
+  const organization = newId('organization');
+  const principal = newId('key');
+  const target_ = newId('memory');
+  const draft = (over: Partial<EntryDraft> = {}): EntryDraft => ({
+    principal,
+    action: 'memory.get',
+    target: target_,
+    outcome: 'done',
+    request: newId('request'),
+    details: { purpose: 'ticket 4711', address: '192.0.2.7' },
+    scope: [['principal', PRINCIPAL_SLOT]],
+    ...over,
+  });
+  const appendOne = (over: Partial<EntryDraft>): Promise<void> =>
+    store.write(organization, (tx) => {
+      ledger.append(tx, draft(over));
+      return Promise.resolve();
+    });
+  return {
+    target,
+    store,
+    ledger,
+    keyring,
+    environment,
+    newId,
+    organization,
+    advance: (ms) => {
+      now += ms;
+    },
+    failAt: (point) => {
+      failing = point;
+    },
+    draft,
+    append: async (count, over = {}) => {
+      await Promise.all(Array.from({ length: count }, () => appendOne(over)));
+    },
+  };
+}
+
+/** Bytes that never repeat and are the same in each run. */
+function createRandom(): (length: number) => Bytes {
+  let count = 0;
+  return (length) => {
+    const blocks = Math.ceil(length / 32);
+    const hash = createHash('sha512');
+    hash.update(encodeUtf8(`random ${count++}`));
+    const first = hash.digest();
+    const bytes = new Uint8Array(blocks * 32);
+    for (let at = 0; at < bytes.length; at++) bytes[at] = first[at % 64]! ^ (at >> 6);
+    return bytes.slice(0, length);
+  };
+}

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { StrongroomError } from '../errors.ts';
+import { decodeBody, decodeVector, encodeBody, encodeVector } from './memory-content.ts';
+
+test('a vector comes back bit for bit', () => {
+  fc.assert(
+    fc.property(fc.float32Array({ minLength: 2, maxLength: 64, noNaN: true }), (vector) => {
+      const bytes = encodeVector(vector);
+      assert.deepEqual(Array.from(decodeVector(bytes)), Array.from(vector));
+      // Also where the bytes do not begin at a multiple of four.
+      const shifted = new Uint8Array(bytes.length + 1);
+      shifted.set(bytes, 1);
+      assert.deepEqual(Array.from(decodeVector(shifted.subarray(1))), Array.from(vector));
+    }),
+  );
+});
+
+test('a body comes back with everything in it', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme' }), fc.jsonValue(), (text, value) => {
+      const body = { text, metadata: JSON.parse(JSON.stringify({ value })), at: 5, kind: 'fact' };
+      assert.deepEqual(decodeBody(encodeBody(body)), body);
+    }),
+  );
+});
+
+test('a broken body or vector is damage, not an answer', () => {
+  const isDamage = (error: unknown): boolean =>
+    error instanceof StrongroomError && error.code === 'box.damaged';
+  assert.throws(() => decodeVector(new Uint8Array(7)), isDamage);
+  assert.throws(() => decodeBody(Uint8Array.of(0xff, 0xfe)), isDamage);
+  assert.throws(() => decodeBody(new Uint8Array()), isDamage);
+});
