@@ -10,8 +10,15 @@ type Handlers<Q extends Questions<Q>> = {
   readonly [Name in keyof Q]: (takes: Q[Name]['takes']) => Promise<Q[Name]['answers']> | Q[Name]['answers'];
 };
 
+interface Answer {
+  readonly value: unknown;
+  readonly error?: string;
+}
+
 export class Child<Q extends Questions<Q>> {
   readonly #process: ChildProcess;
+  readonly #ended: Promise<unknown>;
+  #onAnswer: ((answer: Answer) => void) | null = null;
 
   /** `file` lies beside this one; the child runs with the flags of this process. Its errors go to `log`, a file. */
   constructor(file: string, args: readonly string[], log: string) {
@@ -21,33 +28,32 @@ export class Child<Q extends Questions<Q>> {
       stdio: ['ignore', 'inherit', errors, 'ipc'],
     });
     closeSync(errors);
+    this.#process.on('message', (answer: Answer) => this.#onAnswer?.(answer));
+    this.#ended = once(this.#process, 'exit').then(() =>
+      this.#onAnswer?.({ value: null, error: 'the process ended' }),
+    );
   }
 
-  async ask<Name extends keyof Q & string>(
-    name: Name,
-    takes: Q[Name]['takes'],
-  ): Promise<Q[Name]['answers']> {
-    const answered = once(this.#process, 'message');
-    const ended = once(this.#process, 'exit').then(([code]) => {
-      throw new Error(`the process ended (${String(code)}) while it was asked for ${name}`);
+  async ask<Name extends keyof Q & string>(name: Name, takes: Q[Name]['takes']): Promise<Q[Name]['answers']> {
+    const answer = await new Promise<Answer>((resolve) => {
+      this.#onAnswer = resolve;
+      this.#process.send({ name, takes });
     });
-    this.#process.send({ name, takes });
-    const [answer] = (await Promise.race([answered, ended])) as [{ value: unknown; error?: string }];
-    ended.catch(() => undefined);
     if (answer.error !== undefined) throw new Error(`${name}: ${answer.error}`);
     return answer.value;
   }
 
-  /** Lets the child end by itself. */
+  /** Hangs up, at which the child ends by itself. */
   async end(): Promise<void> {
-    const ended = once(this.#process, 'exit');
     this.#process.disconnect();
-    await ended;
+    await this.#ended;
   }
 }
 
 /** The child's side: answers until the parent hangs up. */
 export function answerParent<Q extends Questions<Q>>(handlers: Handlers<Q>): void {
+  // Whatever is open: a parent that failed leaves nobody behind.
+  process.on('disconnect', () => process.exit());
   process.on('message', (message: { name: keyof Q; takes: never }) => {
     Promise.resolve()
       .then(() => handlers[message.name](message.takes))

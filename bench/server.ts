@@ -6,15 +6,15 @@
  * Two servers run side by side, one whole and one without sealing and ledger, each in a process of its own; a third
  * process asks them over HTTPS, in turns, so that whatever else the machine does meets both. Medians of the rounds.
  */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { arch, cpus, platform, tmpdir } from 'node:os';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Child } from './child.ts';
 import type { Cold, ColdQuestions, Sealing } from './cold-process.ts';
 import { DIMENSIONS } from './corpus.ts';
-import { median, rounded } from './figures.ts';
 import type { LoadQuestions, Measured, SearchMode } from './load-process.ts';
+import { report, type ColdFigures, type Kind, type Round, type Rounds } from './report.ts';
 import type { Reach, ServerQuestions } from './server-process.ts';
 
 const VAULT = 'memories';
@@ -26,10 +26,9 @@ const LIMIT = 10;
 const WARM_UP_BATCHES = 10;
 const WARM_UP_SECONDS = 1;
 const COLD_OPENINGS = 3;
+const SEALING_SECONDS = 1;
 const MODES: readonly SearchMode[] = ['text', 'vector', 'hybrid'];
-const KINDS = ['protected', 'bare'] as const;
-
-type Kind = (typeof KINDS)[number];
+const KINDS: readonly Kind[] = ['protected', 'bare'];
 
 interface Side {
   readonly kind: Kind;
@@ -37,11 +36,6 @@ interface Side {
   readonly server: Child<ServerQuestions>;
   readonly reach: Reach;
 }
-
-/** One round on one side; `serverCpuMs` is the processor time of all the server's threads meanwhile. */
-type Round = Measured & { readonly serverCpuMs: number };
-
-type Rounds = { readonly [K in Kind]: Round[] };
 
 const { values: flags } = parseArgs({
   options: {
@@ -82,7 +76,11 @@ async function run(): Promise<void> {
     await server.end();
   }
   const cold = await coldRounds(sides[0]?.directory ?? '');
-  await report({ adds, searches, cold, peakMb });
+  const conditions =
+    `${MEMORIES} memories of ${DIMENSIONS} numbers and 200 bytes of text; HTTPS; batches of ${BATCH_SIZE}, ` +
+    `${ADDS_IN_FLIGHT} in flight; searches for ${LIMIT}, ${SEARCHES_IN_FLIGHT} in flight; ${rounds} rounds, medians; ` +
+    `server, search worker and load generator share the cores`;
+  await report({ conditions, batchSize: BATCH_SIZE, adds, searches, cold, peakMb }, flags.json);
 }
 
 async function startSide(kind: Kind): Promise<Side> {
@@ -138,25 +136,30 @@ async function searchRounds(
 }
 
 /** Who goes first alternates. */
-const inTurn = (sides: readonly Side[], round: number): readonly Side[] =>
-  round % 2 === 0 ? sides : sides.toReversed();
+function inTurn(sides: readonly Side[], round: number): readonly Side[] {
+  return round % 2 === 0 ? sides : sides.toReversed();
+}
 
-const addLoad = (seed: number) => ({
-  vault: VAULT,
-  batches: Math.ceil(MEMORIES / BATCH_SIZE / rounds),
-  batchSize: BATCH_SIZE,
-  inFlight: ADDS_IN_FLIGHT,
-  seed,
-});
+function addLoad(seed: number) {
+  return {
+    vault: VAULT,
+    batches: Math.ceil(MEMORIES / BATCH_SIZE / rounds),
+    batchSize: BATCH_SIZE,
+    inFlight: ADDS_IN_FLIGHT,
+    seed,
+  };
+}
 
-const searchLoad = (mode: SearchMode, seed: number) => ({
-  vault: VAULT,
-  mode,
-  seconds,
-  inFlight: SEARCHES_IN_FLIGHT,
-  limit: LIMIT,
-  seed,
-});
+function searchLoad(mode: SearchMode, seed: number) {
+  return {
+    vault: VAULT,
+    mode,
+    seconds,
+    inFlight: SEARCHES_IN_FLIGHT,
+    limit: LIMIT,
+    seed,
+  };
+}
 
 async function timed(side: Side, name: string, work: () => Promise<Measured>): Promise<Round> {
   const { server, kind } = side;
@@ -169,12 +172,6 @@ async function timed(side: Side, name: string, work: () => Promise<Measured>): P
   return { ...measured, serverCpuMs: after.cpuMs - before.cpuMs };
 }
 
-interface ColdFigures {
-  readonly withSegments: readonly Cold[];
-  readonly withoutSegments: readonly Cold[];
-  readonly sealing: readonly Sealing[];
-}
-
 async function coldRounds(directory: string): Promise<ColdFigures> {
   const withSegments: Cold[] = [];
   const withoutSegments: Cold[] = [];
@@ -184,96 +181,9 @@ async function coldRounds(directory: string): Promise<ColdFigures> {
     const child = new Child<ColdQuestions>('./cold-process.ts', [directory, VAULT], logFile);
     const cold = await child.ask('open', { withSegments: hasSegments });
     (hasSegments ? withSegments : withoutSegments).push(cold);
-    if (hasSegments) sealing.push(await child.ask('seal', { seconds: 1 }));
+    if (hasSegments) sealing.push(await child.ask('seal', { seconds: SEALING_SECONDS }));
     await child.ask('close', null);
     await child.end();
   }
   return { withSegments, withoutSegments, sealing };
-}
-
-interface Figures {
-  readonly adds: Rounds;
-  readonly searches: Record<SearchMode, Rounds>;
-  readonly cold: ColdFigures;
-  readonly peakMb: number;
-}
-
-async function report({ adds, searches, cold, peakMb }: Figures): Promise<void> {
-  const machine = {
-    date: new Date().toISOString(),
-    node: process.version,
-    system: `${platform()} ${arch()}`,
-    cores: cpus().length,
-    cpu: cpus()[0]?.model ?? '',
-  };
-  const work = [
-    workRow(`add, batches of ${BATCH_SIZE}, ${ADDS_IN_FLIGHT} in flight`, adds, BATCH_SIZE),
-    ...MODES.map((mode) => workRow(`search, ${mode}, ${SEARCHES_IN_FLIGHT} in flight`, searches[mode], 1)),
-  ];
-  const protection = [ratioRow('add', adds), ...MODES.map((mode) => ratioRow(`search, ${mode}`, searches[mode]))];
-  const alone = [
-    openingRow('cold open, with segments', cold.withSegments),
-    openingRow('cold open, without', cold.withoutSegments),
-  ];
-  const sealing = {
-    'seals / s': rounded(median(cold.sealing.map(({ sealsPerSecond }) => sealsPerSecond))),
-    'opens / s': rounded(median(cold.sealing.map(({ opensPerSecond }) => opensPerSecond))),
-  };
-  console.log(
-    `${machine.date}, Node ${machine.node}, ${machine.system}, ${machine.cores} cores of ${machine.cpu}`,
-  );
-  console.log(
-    `${MEMORIES} memories of ${DIMENSIONS} numbers and 200 bytes, HTTPS, ${rounds} rounds, medians; ` +
-      `server, search worker and load generator share the cores`,
-  );
-  console.table(work);
-  console.log('The cost of protection: rates divided by those without sealing and ledger (at least 0.5 wanted)');
-  console.table(protection);
-  console.table(alone);
-  console.log('Keys and boxes of a memory (text and vector) in one thread');
-  console.table([sealing]);
-  console.log(`peak memory of the protected server: ${Math.round(peakMb)} MB`);
-  if (flags.json !== undefined) {
-    const raw = { machine, work, protection, alone, sealing, peakMb, rounds: { adds, searches, cold } };
-    await writeFile(flags.json, `${JSON.stringify(raw, null, 2)}\n`);
-  }
-}
-
-function workRow(what: string, { protected: measured }: Rounds, unit: number) {
-  const of = (figure: (round: Round) => number): number => rounded(median(measured.map(figure)));
-  return {
-    what,
-    'per second': of(({ requests, seconds }) => (requests * unit) / seconds),
-    'p50 ms': of(({ p50Ms }) => p50Ms),
-    'p95 ms': of(({ p95Ms }) => p95Ms),
-    'server CPU ms': of(({ serverCpuMs, requests }) => serverCpuMs / requests),
-    'client CPU ms': of(({ cpuMs, requests }) => cpuMs / requests),
-    'request KB': of(({ requestBytes }) => requestBytes / 1024),
-  };
-}
-
-/** Rates of neighbouring rounds are divided, then the median is taken. */
-function ratioRow(what: string, { protected: whole, bare }: Rounds) {
-  const rate = ({ requests, seconds }: Round): number => requests / seconds;
-  const cpu = ({ requests, serverCpuMs }: Round): number => serverCpuMs / requests;
-  const ratios = whole.map((round, at) => rate(round) / rate(bare[at] as Round));
-  return {
-    what,
-    'ratio of rates': rounded(median(ratios)),
-    lowest: rounded(Math.min(...ratios)),
-    'server CPU ms, protected': rounded(median(whole.map(cpu))),
-    'server CPU ms, bare': rounded(median(bare.map(cpu))),
-  };
-}
-
-function openingRow(what: string, openings: readonly Cold[]) {
-  const of = (figure: (cold: Cold) => number): number => rounded(median(openings.map(figure)));
-  return {
-    what,
-    memories: of(({ memories }) => memories),
-    segments: of(({ segments }) => segments),
-    'deployment ms': of(({ deploymentMs }) => deploymentMs),
-    'vault ms': of(({ vaultMs }) => vaultMs),
-    'first search ms': of(({ searchMs }) => searchMs),
-  };
 }

@@ -41,14 +41,11 @@ export interface Answer {
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
   /** The answer read as JSON; of a 204, undefined. */
-  // eslint-disable-next-line typescript/no-redundant-type-constituents -- what it holds is the reader's to know
   readonly json: Json;
 }
 
-/** JSON as a test reads it: it knows what it asked for, and a wrong guess fails the test. */
-export interface Json {
-  readonly [name: string]: Json & string & number & readonly (Json & string)[];
-}
+/** An object, as most answers are; what it holds the test knows, which has asked for it. */
+export type Json = Readonly<Record<string, unknown>>;
 
 export interface DeploymentOptions {
   readonly settings?: SettingsInput;
@@ -88,7 +85,7 @@ export function exchange(url: string, method: string, path: string, call: Call &
       res.on('error', reject);
       res.on('end', () => {
         const text = Buffer.concat(chunks).toString('utf8');
-        const isJson = /^application\/(problem\+)?json/.test(res.headers['content-type'] ?? '');
+        const isJson = /^application\/(problem\+)?json\b/.test(res.headers['content-type'] ?? '');
         const json = (isJson && text !== '' ? JSON.parse(text) : undefined) as Json;
         resolve({ status: res.statusCode ?? 0, headers: res.headers, text, json });
       });
@@ -97,6 +94,9 @@ export function exchange(url: string, method: string, path: string, call: Call &
     req.end(body);
   });
 }
+
+/** The id of what was made. */
+export const idOf = ({ json }: Answer): string => String(json['id']);
 
 export class TestDeployment {
   readonly directory: string;
@@ -120,7 +120,8 @@ export class TestDeployment {
 
   /** Made, and not yet served. */
   static async make(t: TestContext, options: DeploymentOptions = {}): Promise<TestDeployment> {
-    const directory = join(await temporaryFolder(t), 'data');
+    const folder = await mkdtemp(join(tmpdir(), 'strongroom-test-'));
+    const directory = join(folder, 'data');
     const settings = settingsOf(options.settings);
     const clock = new TestClock();
     const { substitutes } = options;
@@ -130,7 +131,11 @@ export class TestDeployment {
       ...(substitutes === undefined ? {} : { substitutes }),
     });
     const deployment = new TestDeployment({ directory, settings, apiKey, clock }, options);
-    t.after(() => deployment.stop());
+    // In one hook, because hooks run first to last: the server stops before its folder goes.
+    t.after(async () => {
+      await deployment.stop();
+      await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+    });
     return deployment;
   }
 

@@ -29,7 +29,10 @@ const sabotages: { name: string; sabotage: (world: World) => void; found: RegExp
   {
     name: 'a second barrier that one replica does not take part in',
     sabotage: (world) => {
-      const wipe = async (replica: { name: string; wipeOtherCells(keep: number): Promise<void> }, keep: number): Promise<void> => {
+      const wipe = async (
+        replica: { name: string; wipeOtherCells(keep: number): Promise<void> },
+        keep: number,
+      ): Promise<void> => {
         if (replica.name === 'a') await replica.wipeOtherCells(keep);
       };
       world.steps = { wipe, reopen: async () => undefined };
@@ -57,7 +60,8 @@ const sabotages: { name: string; sabotage: (world: World) => void; found: RegExp
 function wipeBehind(world: World): void {
   for (const path of world.disk.paths().filter((name) => name.endsWith('/root'))) {
     world.disk.poke(path, (bytes) => {
-      for (const { cell } of decodeRootFile(bytes.slice()).cells) bytes.fill(0, BLOCK_BYTES * (1 + cell), BLOCK_BYTES * (2 + cell));
+      for (const { cell } of decodeRootFile(bytes.slice()).cells)
+        bytes.fill(0, BLOCK_BYTES * (1 + cell), BLOCK_BYTES * (2 + cell));
     });
   }
 }

@@ -104,7 +104,7 @@ class RealFile implements DiskFile {
   async read(): Promise<Bytes> {
     const { size } = await this.#handle.stat();
     const bytes = new Uint8Array(size);
-    for (let at = 0; at < size; ) {
+    for (let at = 0; at < size;) {
       const { bytesRead } = await this.#handle.read(bytes, at, size - at, at);
       if (bytesRead === 0) return bytes.slice(0, at);
       at += bytesRead;
@@ -113,7 +113,7 @@ class RealFile implements DiskFile {
   }
 
   async writeAt(offset: number, bytes: Bytes): Promise<void> {
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       const { bytesWritten } = await this.#handle.write(bytes, at, bytes.length - at, offset + at);
       at += bytesWritten;
     }

@@ -22,7 +22,8 @@ const TOP_INFO = encodeUtf8('strongroom/keyring/top/1');
 const FILE_INFO = encodeUtf8('strongroom/keyring/file/1');
 const FILE_NAME = /^[0-9a-f]{16}$/;
 
-export const topKeyOf = (root: Bytes, deployment: Bytes): Bytes => hkdf(root, NO_SALT, concat(TOP_INFO, deployment));
+export const topKeyOf = (root: Bytes, deployment: Bytes): Bytes =>
+  hkdf(root, NO_SALT, concat(TOP_INFO, deployment));
 
 export const fileIdOf = (root: Bytes): Bytes => hkdf(root, NO_SALT, FILE_INFO, FILE_ID_BYTES);
 
@@ -43,7 +44,8 @@ export class EpochFileDraft {
     this.#boxes.push(box);
     this.#length += box.length;
     // Offsets are 32 bits wide: some 120 million separate live slots fit.
-    if (this.#length > FILE_BYTES_MAX) throw new StrongroomError('internal', 'an epoch file of more than 4 GiB');
+    if (this.#length > FILE_BYTES_MAX)
+      throw new StrongroomError('internal', 'an epoch file of more than 4 GiB');
     return offset;
   }
 

@@ -20,7 +20,7 @@ import { openPage, TOP_HEIGHT } from './page.ts';
 import { soundPlanSteps, type EpochPlan, type PlanSteps } from './plan.ts';
 import type { Replica } from './replica.ts';
 import type { Slot } from './slot.ts';
-import { FileCopies, findLeaf, readLeaf, readTree, type Tree } from './tree.ts';
+import { FileCopies, findLeaf, LeafReader, readTree, type Tree } from './tree.ts';
 
 /** The steps of an epoch that a test may break to show that the attack finds it. */
 export interface EpochSteps extends PlanSteps {
@@ -47,7 +47,9 @@ export async function writeEpoch(write: EpochWrite, journal: KeyJournal, fault: 
   const { plan, targets } = write;
   const { epoch } = plan.order;
   await allDone([
-    atFault(fault, 'epoch.journal', () => journal.prepare({ epoch, fileId: plan.fileId }, write.requests, write.along)),
+    atFault(fault, 'epoch.journal', () =>
+      journal.prepare({ epoch, fileId: plan.fileId }, write.requests, write.along),
+    ),
     ...targets.flatMap(({ replica, cell }) => [
       atFault(fault, 'epoch.file', () => replica.writePages(plan.fileName, plan.file)),
       atFault(fault, 'epoch.root', () => replica.writeCell(cell, plan.tree.deployment, epoch, plan.root)),
@@ -71,7 +73,8 @@ async function readBack(replica: Replica, cell: number, plan: EpochPlan): Promis
   }
   const root = await replica.readRoot();
   const written = root.cells.find((found) => found.cell === cell);
-  const isWritten = written !== undefined && isEqual(written.root, plan.root) && written.epoch === plan.order.epoch;
+  const isWritten =
+    written !== undefined && isEqual(written.root, plan.root) && written.epoch === plan.order.epoch;
   forget(root);
   if (!isWritten) throw unlike(replica, `cell ${cell} of root`);
   const { deployment } = plan.tree;
@@ -90,8 +93,6 @@ export async function wipeOlderRoots(write: EpochWrite, steps: EpochSteps, fault
   );
 }
 
-const LEAVES_READ_ALONE_MAX = 64;
-
 /** Step 4 for one replica: what it holds, read anew from its disk, is the new tree and nothing older. */
 export async function reopenCold(replica: Replica, plan: EpochPlan): Promise<void> {
   const root = await replica.readRoot();
@@ -105,11 +106,13 @@ export async function reopenCold(replica: Replica, plan: EpochPlan): Promise<voi
     return new Map(bytes === null ? [] : [[replica.name, bytes]]);
   });
   const { order } = plan;
-  const whole = order.full || order.puncture.size > LEAVES_READ_ALONE_MAX ? await readTree(cell, source) : null;
+  const whole = order.full ? await readTree(cell, source) : null;
+  const reader = new LeafReader(cell, source);
   for (const [leaf, dead] of order.puncture) {
-    const found = whole === null ? await readLeaf(cell, source, leaf) : findLeaf(whole, leaf);
+    const found = whole === null ? await reader.leaf(leaf) : findLeaf(whole, leaf);
     const planned = findLeaf(plan.tree, leaf);
-    const isPlanned = typeof found === 'string' ? found === planned : typeof planned !== 'string' && isEqual(found, planned);
+    const isPlanned =
+      typeof found === 'string' ? found === planned : typeof planned !== 'string' && isEqual(found, planned);
     if (!isPlanned) throw unlike(replica, `leaf ${leaf}`);
     if (typeof found !== 'string' && dead.indexes.some((index) => coveringLabel(found, index) !== null)) {
       throw unlike(replica, `a punctured slot of leaf ${leaf}`);
@@ -129,4 +132,7 @@ export async function collectFiles(tree: Tree, targets: readonly Target[]): Prom
 }
 
 const unlike = (replica: Replica, what: string): StrongroomError =>
-  new StrongroomError('keyring.damaged', `replica ${replica.name}: ${what} does not read back as it was written`);
+  new StrongroomError(
+    'keyring.damaged',
+    `replica ${replica.name}: ${what} does not read back as it was written`,
+  );

@@ -193,13 +193,20 @@ export class Epochs {
     if (reach.targets.length === 0 || this.#isRestoring) {
       throw new StrongroomError('store.unavailable', 'too few replicas of the keystore can be reached');
     }
-    const known = new Set(this.keystore.intents.records.flatMap((record) => (record.kind === 'puncture' ? [record.id] : [])));
+    const known = new Set(
+      this.keystore.intents.records.flatMap((record) => (record.kind === 'puncture' ? [record.id] : [])),
+    );
     const requests = order.requests.filter(({ id }) => !known.has(id));
     if (requests.length === 0) return { epoch: null, state: 'hidden', confirmed: [], missing };
     for (const { slots } of requests) for (const slot of slots) this.dying.add(slot);
     this.#forgetCaches();
     this.addPending(requests);
-    const records = requests.map(({ id, slots, reason }): IntentRecord => ({ kind: 'puncture', id, slots: [...slots], reason }));
+    const records = requests.map(({ id, slots, reason }): IntentRecord => ({
+      kind: 'puncture',
+      id,
+      slots: [...slots],
+      reason,
+    }));
     await this.orStop(async () => {
       this.environment.fault('epoch.intents');
       await this.writeIntents(withIntents(this.keystore.intents, records), reach);
@@ -218,7 +225,8 @@ export class Epochs {
       const along = await this.#derivedOf(requested, added);
       const puncture = this.#punctures(order, [...requested, ...along]);
       this.#seenEpoch = Math.max(this.#seenEpoch, reach.seenEpoch, this.#current.epoch) + 1;
-      const isFull = order.isFull === true || this.#hasGarbage() || reach.targets.some(({ isCurrent }) => !isCurrent);
+      const isFull =
+        order.isFull === true || this.#hasGarbage() || reach.targets.some(({ isCurrent }) => !isCurrent);
       if (order.restore !== undefined) this.spare.clear();
       const allot = this.spare.wanted();
       this.environment.fault('epoch.plan');
@@ -245,7 +253,7 @@ export class Epochs {
   async #derivedOf(requested: ReadonlySet<Slot>, added: Slot[]): Promise<Slot[]> {
     if (requested.size === 0) return [];
     const dead = new Set(requested);
-    for (let before = -1; before !== dead.size; ) {
+    for (let before = -1; before !== dead.size;) {
       before = dead.size;
       for (const holder of this.holders) for (const slot of await holder(dead)) dead.add(slot);
     }
@@ -256,7 +264,9 @@ export class Epochs {
 
   #punctures(order: EpochOrder, slots: readonly Slot[]): ReadonlyMap<number, DeadIndexes> {
     const puncture = punctureOf(slots);
-    return order.restore === undefined ? puncture : punctureUnknown(this.keys.tree, order.restore.leaves, puncture);
+    return order.restore === undefined
+      ? puncture
+      : punctureUnknown(this.keys.tree, order.restore.leaves, puncture);
   }
 
   /** More than twice the state and a mebibyte lies in files that the tree still refers to. */
@@ -292,7 +302,8 @@ export class Epochs {
     for (const secret of plan.retired) secret.fill(0);
     this.#current = { epoch: plan.order.epoch, fileName: plan.fileName };
     this.#fileBytes.set(plan.fileName, plan.file.length);
-    for (const file of this.#fileBytes.keys()) if (!plan.tree.liveBytes.has(file)) this.#fileBytes.delete(file);
+    for (const file of this.#fileBytes.keys())
+      if (!plan.tree.liveBytes.has(file)) this.#fileBytes.delete(file);
     if (plan.order.full) this.#fullAtMs = this.environment.clock.now();
   }
 
@@ -301,11 +312,18 @@ export class Epochs {
     const confirmed = reach.targets.map(({ replica }) => replica.name);
     const { missing } = reach;
     const isDone = missing.length === 0;
-    const destroyed = isDone ? [...this.#pending.values()].filter(({ slots }) => slots.every((slot) => this.keys.isDead(slot))) : [];
+    const destroyed = isDone
+      ? [...this.#pending.values()].filter(({ slots }) => slots.every((slot) => this.keys.isDead(slot)))
+      : [];
     const restored = order.restore?.generation ?? order.restored ?? null;
     this.environment.fault('epoch.complete');
     const { epoch } = plan.order;
-    await this.journal.complete(epoch, { confirmed, missing, destroyed: destroyed.map(({ id }) => id), restored });
+    await this.journal.complete(epoch, {
+      confirmed,
+      missing,
+      destroyed: destroyed.map(({ id }) => id),
+      restored,
+    });
     for (const { id } of destroyed) this.#pending.delete(id);
     for (const slot of this.dying) if (this.keys.isDead(slot)) this.dying.delete(slot);
     this.spare.add(plan.tree.leafCount - plan.order.allot, plan.tree.leafCount);
@@ -339,7 +357,10 @@ export class Epochs {
   }
 
   /** What the keystore has seen of the ledger, at this moment. */
-  async writeWitness(reach: Reach, known: { readonly generation?: number; readonly backup?: string } = {}): Promise<void> {
+  async writeWitness(
+    reach: Reach,
+    known: { readonly generation?: number; readonly backup?: string } = {},
+  ): Promise<void> {
     const head = await this.journal.ledgerHead();
     const { witness, intents } = this.keystore;
     const seen = {

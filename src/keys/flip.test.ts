@@ -5,7 +5,7 @@ import { checkFlip, checkFlipAlone, filesOf, flippable } from './testing/flips.t
 import type { World } from './testing/world.ts';
 
 /** Every byte of what is small, every so-manieth of the rest; test/slow flips all of them. */
-const STRIDES = { root: 211, pages: 19, side: 5 };
+const STRIDES = { root: 397, pages: 31, side: 9 };
 
 const strideOf = (path: string): number =>
   path.endsWith('/root') ? STRIDES.root : path.includes('/pages/') ? STRIDES.pages : STRIDES.side;
@@ -13,7 +13,8 @@ const strideOf = (path: string): number =>
 function* flips(world: World, phase: number): Generator<{ path: string; offset: number; bit: number }> {
   for (const path of filesOf(world, 'a')) {
     const size = world.disk.peek(path).length;
-    for (let offset = phase % strideOf(path); offset < size; offset += strideOf(path)) yield { path, offset, bit: offset % 8 };
+    for (let offset = phase % strideOf(path); offset < size; offset += strideOf(path))
+      yield { path, offset, bit: offset % 8 };
   }
 }
 

@@ -95,7 +95,9 @@ export const puncturesOf = (intents: Intents): PunctureRequest[] =>
 /** Restores that were begun and not abandoned, oldest first. */
 export function restoresOf(intents: Intents): readonly RestoreIntent[] {
   const abandoned = abandonedOf(intents);
-  return intents.records.flatMap((entry) => (entry.kind === 'restore' && !abandoned.has(entry.file) ? [entry] : []));
+  return intents.records.flatMap((entry) =>
+    entry.kind === 'restore' && !abandoned.has(entry.file) ? [entry] : [],
+  );
 }
 
 /** Names of files of epochs that must never be taken for the truth. */

@@ -8,7 +8,11 @@ import { checkInvariants, keyOf, rootsEverWritten } from './testing/invariants.t
 import { DiskError } from './testing/faulty-disk.ts';
 import { REPLICAS, World } from './testing/world.ts';
 
-const request = (id: string, ...slots: Slot[]): { id: string; slots: Slot[]; reason: string } => ({ id, slots, reason: 'test' });
+const request = (id: string, ...slots: Slot[]): { id: string; slots: Slot[]; reason: string } => ({
+  id,
+  slots,
+  reason: 'test',
+});
 
 test('callers within a moment share one epoch, and so do those that come while one runs', async () => {
   const world = await World.create();
@@ -21,7 +25,8 @@ test('callers within a moment share one epoch, and so do those that come while o
   assert.ok(new Set(outcomes.map(({ epoch }) => epoch)).size <= 2);
   assert.ok(outcomes.every(({ state }) => state === 'destroyed'));
   assert.ok(world.journal.state.requests.every(({ state }) => state === 'destroyed'));
-  for (let at = 0; at < 20; at++) assert.ok(keyring.isErased(slotOf(1, at)) && keyring.isErased(slotOf(2, at)));
+  for (let at = 0; at < 20; at++)
+    assert.ok(keyring.isErased(slotOf(1, at)) && keyring.isErased(slotOf(2, at)));
 });
 
 test('a slot derives nothing from the first moment of the epoch that will puncture it, nor does what was cached with it', async () => {
@@ -29,7 +34,15 @@ test('a slot derives nothing from the first moment of the epoch that will punctu
   const keyring = await world.open();
   const records = new RecordKeys(keyring);
   const subject = slotOf(1, 7);
-  const record = { id: 'mem_1', version: 1, own: slotOf(1, 8), scope: [['organization', slotOf(1, 0)], ['subject', subject]] } as const;
+  const record = {
+    id: 'mem_1',
+    version: 1,
+    own: slotOf(1, 8),
+    scope: [
+      ['organization', slotOf(1, 0)],
+      ['subject', subject],
+    ],
+  } as const;
   records.key(record);
   const refusals: unknown[] = [];
   world.onFault = (name) => {
@@ -101,7 +114,12 @@ test('a replica that is away holds up the certificate, not the erasure; back aga
   await keyring.tend();
   assert.ok(world.journal.state.requests.every(({ state }) => state === 'destroyed'));
   const facts = { keys: new Map(), living: [], dead, asked: [] };
-  await checkInvariants(world, keyring, facts, REPLICAS.map(({ folder }) => folder));
+  await checkInvariants(
+    world,
+    keyring,
+    facts,
+    REPLICAS.map(({ folder }) => folder),
+  );
 });
 
 test('a replica that is declared lost no longer holds up certificates; turning up later, its root is wiped', async () => {
@@ -113,11 +131,16 @@ test('a replica that is declared lost no longer holds up certificates; turning u
   await declareLost(keyring, 'b', 'the disk burnt');
   await keyring.tend();
   assert.equal(world.journal.requestOf('era_1')?.state, 'destroyed');
-  assert.deepEqual(keyring.dropped.map(({ replica, how, reason }) => [replica, how, reason]), [['b', 'lost', 'the disk burnt']]);
+  assert.deepEqual(
+    keyring.dropped.map(({ replica, how, reason }) => [replica, how, reason]),
+    [['b', 'lost', 'the disk burnt']],
+  );
   await keyring.close();
   world.disk.bringBack('/keystore/b');
   keyring = await world.open();
-  assert.ok(keyring.findings.some(({ replica, what }) => replica === 'b' && what.includes('its root is wiped')));
+  assert.ok(
+    keyring.findings.some(({ replica, what }) => replica === 'b' && what.includes('its root is wiped')),
+  );
   const left = Buffer.from(world.disk.peek('/keystore/b/root'));
   for (const root of rootsEverWritten(world).keys()) assert.ok(!left.includes(Buffer.from(root, 'hex')));
 });
@@ -167,8 +190,18 @@ test('a sync that fails, whichever it is, ends the process, and the next opening
     world.disk.cutPower(() => 0.1);
     const again = await world.open();
     const isAcknowledged = !(result instanceof Error);
-    const facts = { keys, living: [slotOf(1, 5)], dead: isAcknowledged ? [slotOf(1, 1)] : [], asked: [[slotOf(1, 1)]] };
-    await checkInvariants(world, again, facts, REPLICAS.map(({ folder }) => folder));
+    const facts = {
+      keys,
+      living: [slotOf(1, 5)],
+      dead: isAcknowledged ? [slotOf(1, 1)] : [],
+      asked: [[slotOf(1, 1)]],
+    };
+    await checkInvariants(
+      world,
+      again,
+      facts,
+      REPLICAS.map(({ folder }) => folder),
+    );
     assert.ok(failing < 60);
     if (ran) assert.ok(failing > 12, 'several syncs were made to fail');
   }

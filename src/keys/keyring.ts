@@ -10,7 +10,14 @@ import type { Json } from '../bytes/canonical-json.ts';
 import type { Bytes } from '../bytes/encoding.ts';
 import { StrongroomError } from '../errors.ts';
 import { Epochs, type DerivedHolder, type KeyringParts, type PunctureOutcome } from './epochs.ts';
-import { droppedOf, puncturesOf, restoresOf, withIntents, withoutIntents, type DroppedReplica } from './intents.ts';
+import {
+  droppedOf,
+  puncturesOf,
+  restoresOf,
+  withIntents,
+  withoutIntents,
+  type DroppedReplica,
+} from './intents.ts';
 import type { PunctureRequest } from './key-journal.ts';
 import type { Finding } from './keystore.ts';
 import { OWN_LEAF } from './sealed-side.ts';
@@ -158,7 +165,8 @@ export class Keyring {
   async begin(restored: number | null): Promise<void> {
     await this.#exclusive(this.#epochs, async (epochs) => {
       const outcome = await epochs.run({ requests: epochs.undone(), isFull: true, restored });
-      if (outcome.epoch === null) throw new StrongroomError('keystore.missing', 'too few replicas of the keystore');
+      if (outcome.epoch === null)
+        throw new StrongroomError('keystore.missing', 'too few replicas of the keystore');
     });
   }
 
@@ -197,7 +205,8 @@ export class Keyring {
   }
 
   #writable(): Epochs {
-    if (this.#epochs.isRestoring) throw new StrongroomError('conflict', 'a restore is under way: commit it first');
+    if (this.#epochs.isRestoring)
+      throw new StrongroomError('conflict', 'a restore is under way: commit it first');
     return this.#running();
   }
 

@@ -169,4 +169,7 @@ export async function allDone(work: readonly Promise<unknown>[]): Promise<void> 
 }
 
 export const isDiskError = (error: unknown): error is Error & { code: string } =>
-  error instanceof Error && !(error instanceof StrongroomError) && 'code' in error && typeof error.code === 'string';
+  error instanceof Error &&
+  !(error instanceof StrongroomError) &&
+  'code' in error &&
+  typeof error.code === 'string';

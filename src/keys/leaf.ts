@@ -207,7 +207,10 @@ export class LeafPath {
     for (let depth = from; depth < LEAF_DEPTH; depth++) {
       const label = slot >> (LEAF_DEPTH - depth);
       if (this.#labels[depth] === label) continue;
-      this.#expand(depth, depth === from ? seedAt(page, findEntry(page, covering)) : this.#child(depth - 1, label & 1));
+      this.#expand(
+        depth,
+        depth === from ? seedAt(page, findEntry(page, covering)) : this.#child(depth - 1, label & 1),
+      );
       this.#labels[depth] = label;
     }
     return this.#child(LEAF_DEPTH - 1, slot & 1).slice();

@@ -17,7 +17,8 @@ async function refuses(world: World, code: ErrorCode, line: RegExp): Promise<voi
   assert.deepEqual(bytesOf(world), before, 'a refusal changes nothing');
 }
 
-const bytesOf = (world: World): unknown => world.disk.paths().map((path) => [path, Buffer.from(world.disk.peek(path)).toString('hex')]);
+const bytesOf = (world: World): unknown =>
+  world.disk.paths().map((path) => [path, Buffer.from(world.disk.peek(path)).toString('hex')]);
 
 /** A world in use: one leaf, one erasure, a ledger. */
 async function used(): Promise<World> {
@@ -43,11 +44,23 @@ test('a keystore whose database goes on from where it was is served, in a new fu
 test('no replica: refused', async () => {
   const world = await used();
   for (const { folder } of REPLICAS) world.disk.delete(folder);
-  await refuses(world, 'keystore.missing', /^No keystore replica was found \(looked in \/keystore\/a, \/keystore\/b\)\.$/);
+  await refuses(
+    world,
+    'keystore.missing',
+    /^No keystore replica was found \(looked in \/keystore\/a, \/keystore\/b\)\.$/,
+  );
 });
 
 test('a replica that others can read is refused, folder and each file alike', async () => {
-  const exposed = [['', 0o750], ['', 0o701], ['/root', 0o604], ['/root', 0o640], ['/pages', 0o755], ['/intents', 0o644], ['/witness', 0o666]] as const;
+  const exposed = [
+    ['', 0o750],
+    ['', 0o701],
+    ['/root', 0o604],
+    ['/root', 0o640],
+    ['/pages', 0o755],
+    ['/intents', 0o644],
+    ['/witness', 0o666],
+  ] as const;
   for (const [path, mode] of exposed) {
     const world = await used();
     world.disk.expose(`/keystore/b${path}`, mode);
@@ -76,7 +89,11 @@ test('a database that was put back is refused: the keystore is at an epoch that 
   const world = await used();
   const old = world.journal.copy();
   await (await world.open()).close();
-  await refuses(new World(world.disk, old), 'store.older', /older than the keystore: replica a is at epoch 4, .* \(at 3\).* Run restore\.$/);
+  await refuses(
+    new World(world.disk, old),
+    'store.older',
+    /older than the keystore: replica a is at epoch 4, .* \(at 3\).* Run restore\.$/,
+  );
 });
 
 test('one replica at an epoch that the database does not know is enough to refuse', async () => {
@@ -91,7 +108,11 @@ test('one replica at an epoch that the database does not know is enough to refus
 test('a ledger that is shorter than the witness is refused', async () => {
   const world = await used();
   world.journal.state.ledgerRoots.splice(-1);
-  await refuses(world, 'store.older', /its ledger has \d+ entries, the keystore has seen \d+\. Run restore\.$/);
+  await refuses(
+    world,
+    'store.older',
+    /its ledger has \d+ entries, the keystore has seen \d+\. Run restore\.$/,
+  );
 });
 
 test('a ledger that is gone is refused', async () => {
@@ -125,7 +146,11 @@ test('a keystore that was put back is refused: the database has completed a late
   const world = await used();
   const old = world.disk.copy();
   await (await world.open()).close();
-  await refuses(new World(old, world.journal), 'keystore.older', /epoch 4 is complete, the newest replica is at 3\. Run keystore recover\.$/);
+  await refuses(
+    new World(old, world.journal),
+    'keystore.older',
+    /epoch 4 is complete, the newest replica is at 3\. Run keystore recover\.$/,
+  );
 });
 
 test('a replica that missed epochs does not serve alone', async () => {
@@ -144,7 +169,11 @@ test('a root whose pages open in no replica is damage, not an older keystore', a
   for (const path of world.disk.paths().filter((name) => name.includes('/pages/'))) {
     world.disk.poke(path, (bytes) => void bytes.fill(1, bytes.length - 20));
   }
-  await refuses(world, 'keyring.damaged', /^The keyring is damaged: pages\/[0-9a-f]{16}: .* opens in no replica\.$/);
+  await refuses(
+    world,
+    'keyring.damaged',
+    /^The keyring is damaged: pages\/[0-9a-f]{16}: .* opens in no replica\.$/,
+  );
 });
 
 test('replicas without any readable root are damage', async () => {
@@ -168,7 +197,9 @@ test('a slot that was never allotted is damage, not an erasure', async () => {
   const keyring = await (await used()).open();
   assert.throws(() => keyring.derive(slotOf(5000, 0)), { code: 'keyring.damaged' });
   assert.throws(() => keyring.isErased(slotOf(5000, 0)), { code: 'keyring.damaged' });
-  await assert.rejects(keyring.puncture({ id: 'era_x', slots: [slotOf(5000, 0)], reason: '' }), { code: 'keyring.damaged' });
+  await assert.rejects(keyring.puncture({ id: 'era_x', slots: [slotOf(5000, 0)], reason: '' }), {
+    code: 'keyring.damaged',
+  });
 });
 
 test('a keystore is not made where one is', async () => {
@@ -202,13 +233,17 @@ test('erased data stays erased and its twin comes back when yesterday’s databa
   assert.ok(keyring.isRestoring);
   assert.ok(keyring.isErased(slotOf(1, 4)));
   assert.equal(Buffer.from(keyring.derive(slotOf(1, 5))).toString('hex'), twin);
-  await assert.rejects(keyring.puncture({ id: 'era_3', slots: [slotOf(1, 6)], reason: '' }), { code: 'conflict' });
+  await assert.rejects(keyring.puncture({ id: 'era_3', slots: [slotOf(1, 6)], reason: '' }), {
+    code: 'conflict',
+  });
   assert.throws(() => keyring.takeLeaf(), { code: 'conflict' });
   // Slots 10 and up were handed out after the backup: live until the commit, dead after it.
   assert.ok(!keyring.isErased(slotOf(1, 10)));
   const outcome = await keyring.commitRestore();
   assert.equal(outcome.state, 'destroyed');
-  assert.ok(keyring.isErased(slotOf(1, 10)) && keyring.isErased(slotOf(2, 0)) && keyring.isErased(slotOf(1, 4)));
+  assert.ok(
+    keyring.isErased(slotOf(1, 10)) && keyring.isErased(slotOf(2, 0)) && keyring.isErased(slotOf(1, 4)),
+  );
   assert.equal(Buffer.from(keyring.derive(slotOf(1, 5))).toString('hex'), twin);
   assert.equal(backup.state.generation, 2);
   assert.ok(keyring.takeLeaf() > 32, 'spare leaves are new ones');

@@ -19,7 +19,15 @@ import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import type { Disk } from './disk.ts';
 import { soundSteps } from './epoch.ts';
-import { droppedOf, membersOf, NO_INTENTS, puncturesOf, restoresOf, withIntents, type RestoreIntent } from './intents.ts';
+import {
+  droppedOf,
+  membersOf,
+  NO_INTENTS,
+  puncturesOf,
+  restoresOf,
+  withIntents,
+  type RestoreIntent,
+} from './intents.ts';
 import type { EpochRow, KeyJournal, PunctureRequest } from './key-journal.ts';
 import { Keyring, type KeyringOptions } from './keyring.ts';
 import { allDone, forget, Keystore, type Target } from './keystore.ts';
@@ -62,7 +70,14 @@ export async function createKeystore(options: KeystoreOptions): Promise<void> {
   const { random } = environment;
   const replicas = replicasAt(options.replicas, options.disk);
   for (const replica of replicas) await replica.create();
-  const nothing: Tree = { deployment, height: 1, leafCount: 0, children: [], top: { file: '', lengthBytes: 0 }, liveBytes: new Map() };
+  const nothing: Tree = {
+    deployment,
+    height: 1,
+    leafCount: 0,
+    children: [],
+    top: { file: '', lengthBytes: 0 },
+    liveBytes: new Map(),
+  };
   const order = { epoch: 1, puncture: new Map(), allot: FIRST_LEAVES, full: true };
   const plan = await planEpoch(nothing, order, random, soundSteps);
   const targets = replicas.map((replica): Target => ({ replica, cell: 0, isCurrent: false }));
@@ -78,7 +93,13 @@ export async function createKeystore(options: KeystoreOptions): Promise<void> {
   const keystore = new Keystore(deployment, replicas, random);
   const members = replicas.map(({ name }) => ({ kind: 'member', replica: name }) as const);
   const head = await journal.ledgerHead();
-  const witness = { epoch: 1, intents: 1, generation: head?.generation ?? 0, ledger: witnessedLedger(head), backup: null };
+  const witness = {
+    epoch: 1,
+    intents: 1,
+    generation: head?.generation ?? 0,
+    ledger: witnessedLedger(head),
+    backup: null,
+  };
   await keystore.writeIntents(withIntents(NO_INTENTS, members), sideKeys, targets);
   await keystore.writeWitness(witness, sideKeys, targets);
   await journal.prepare({ epoch: 1, fileId: plan.fileId }, [], []);
@@ -146,7 +167,9 @@ export async function openForRestore(options: OpenOptions): Promise<Keyring> {
   const opener = new RootOpener(keystore, survey);
   const abandoned: string[] = [];
   for (const cell of readableRoots(survey)) {
-    const truth = await opener.open(cell).catch((error: unknown) => (isDamage(error) ? null : Promise.reject(error)));
+    const truth = await opener
+      .open(cell)
+      .catch((error: unknown) => (isDamage(error) ? null : Promise.reject(error)));
     if (truth === null) continue;
     const keys = new SlotKeys(truth.tree);
     const sides = await readSides(survey, keystore, { deployment, derive: keys.need.bind(keys) });
@@ -161,7 +184,16 @@ export async function openForRestore(options: OpenOptions): Promise<Keyring> {
     keystore.adopt(sides.intents, sides.witness);
     const seenEpoch = highestSeen(survey, rows, sides);
     const { fileName, tree } = truth;
-    const parts = { keystore, tree, epoch: cell.epoch, fileName, seenEpoch, leaves: [], pending: [], options };
+    const parts = {
+      keystore,
+      tree,
+      epoch: cell.epoch,
+      fileName,
+      seenEpoch,
+      leaves: [],
+      pending: [],
+      options,
+    };
     for (const { root } of survey) forget(root);
     return new Keyring({ ...parts, isRestoring: true, abandoned });
   }
@@ -173,7 +205,8 @@ function refuseOlderStore(survey: readonly Surveyed[], rows: readonly EpochRow[]
   const newest = rows.reduce((max, { epoch }) => Math.max(max, epoch), 0);
   for (const { replica, root } of survey) {
     const highest = root.cells.reduce((max, { epoch }) => Math.max(max, epoch), 0);
-    if (root.cells.length === 0 || highest < newest || root.cells.some((cell) => isKnown(cell, rows))) continue;
+    if (root.cells.length === 0 || highest < newest || root.cells.some((cell) => isKnown(cell, rows)))
+      continue;
     throw new StrongroomError(
       'store.older',
       `The database is older than the keystore: replica ${replica.name} is at epoch ${highest}, which the database ` +
@@ -182,8 +215,15 @@ function refuseOlderStore(survey: readonly Surveyed[], rows: readonly EpochRow[]
   }
 }
 
-async function findTruth(survey: readonly Surveyed[], rows: readonly EpochRow[], opener: RootOpener): Promise<OpenedRoot> {
-  const complete = rows.reduce((max, { epoch, state }) => (state === 'complete' ? Math.max(max, epoch) : max), 0);
+async function findTruth(
+  survey: readonly Surveyed[],
+  rows: readonly EpochRow[],
+  opener: RootOpener,
+): Promise<OpenedRoot> {
+  const complete = rows.reduce(
+    (max, { epoch, state }) => (state === 'complete' ? Math.max(max, epoch) : max),
+    0,
+  );
   const named = readableRoots(survey).filter((cell) => isKnown(cell, rows));
   if (readableRoots(survey).length === 0) {
     throw new StrongroomError('keyring.damaged', 'No keystore replica has a readable root.');
@@ -198,7 +238,10 @@ async function findTruth(survey: readonly Surveyed[], rows: readonly EpochRow[],
     }
   }
   if (damage !== null) {
-    throw new StrongroomError('keyring.damaged', { detail: `The keyring is damaged: ${damage.message}.`, cause: damage });
+    throw new StrongroomError('keyring.damaged', {
+      detail: `The keyring is damaged: ${damage.message}.`,
+      cause: damage,
+    });
   }
   const highest = readableRoots(survey)[0]?.epoch ?? 0;
   throw new StrongroomError(
@@ -219,7 +262,10 @@ function judgeRestores(
   for (const restore of unwitnessed(sides)) {
     const isTruth = restore.file === truth.fileName;
     if (isTruth && !isCommitted(truth.cell, survey)) {
-      throw new StrongroomError('store.older', 'A restore was interrupted before it was committed. Run restore.');
+      throw new StrongroomError(
+        'store.older',
+        'A restore was interrupted before it was committed. Run restore.',
+      );
     }
     if (isTruth || restore.epoch < truth.cell.epoch) generation = restore.generation;
     else abandoned.push(restore);
@@ -252,7 +298,8 @@ async function wipeWhatIsNotTrue(
   for (const { replica, root } of survey) {
     const { name } = replica;
     const isMember = members.has(name);
-    if (!isMember) keystore.find(name, dropped.has(name) ? 'it was dropped; its root is wiped' : 'it was never added');
+    if (!isMember)
+      keystore.find(name, dropped.has(name) ? 'it was dropped; its root is wiped' : 'it was never added');
     const gone = root.cells.filter((held) =>
       isMember ? held.epoch >= cell.epoch && !isSameRoot(held, cell) : dropped.has(name),
     );
@@ -262,7 +309,11 @@ async function wipeWhatIsNotTrue(
   }
 }
 
-const highestSeen = (survey: readonly Surveyed[], rows: readonly EpochRow[], { intents, witness }: Sides): number =>
+const highestSeen = (
+  survey: readonly Surveyed[],
+  rows: readonly EpochRow[],
+  { intents, witness }: Sides,
+): number =>
   Math.max(
     witness.epoch,
     ...rows.map(({ epoch }) => epoch),

@@ -63,7 +63,8 @@ export const sealPage = (key: Bytes, place: PagePlace, plaintext: Bytes, random:
   sealWith(key, placeBytes(place), plaintext, random);
 
 /** Throws `box.damaged`. */
-export const openPage = (key: Bytes, place: PagePlace, box: Uint8Array): Bytes => openWith(key, placeBytes(place), box);
+export const openPage = (key: Bytes, place: PagePlace, box: Uint8Array): Bytes =>
+  openWith(key, placeBytes(place), box);
 
 const placeBytes = ({ deployment, height, index }: PagePlace): Bytes =>
   concat(PAGE_CONTEXT, deployment, Uint8Array.of(height), u32(index));
@@ -86,13 +87,15 @@ export function decodeInner(page: Uint8Array, height: number): InnerEntry[] {
   const input = view(page);
   const entries: InnerEntry[] = [];
   let last = -1;
-  for (let at = 0; at < page.length; ) {
+  for (let at = 0; at < page.length;) {
     const index = page[at] as number;
     const kind = page[at + 1];
     const length = kind === KIND_SEED ? SEED_ENTRY_BYTES : PAGE_ENTRY_BYTES;
-    if (kind !== KIND_SEED && kind !== KIND_PAGE) throw damaged('an inner page with an unknown kind of entry');
+    if (kind !== KIND_SEED && kind !== KIND_PAGE)
+      throw damaged('an inner page with an unknown kind of entry');
     if (kind === KIND_SEED && height !== 1) throw damaged('a leaf seed above height 1');
-    if (index <= last || at + length > page.length) throw damaged('entries of an inner page out of order or cut');
+    if (index <= last || at + length > page.length)
+      throw damaged('entries of an inner page out of order or cut');
     const key = page.slice(at + 2, at + 34);
     if (kind === KIND_SEED) entries.push({ kind: 'seed', index, seed: key });
     else entries.push({ kind: 'page', index, ref: decodeRef(key, input, at + 34) });
@@ -115,7 +118,8 @@ export const encodeTop = (deployment: Bytes, { height, leafCount, entries }: Top
 export function decodeTop(page: Bytes, deployment: Bytes): TopPage {
   if (page.length < TOP_HEAD_BYTES) throw damaged('a top page that is too short');
   if (page[0] !== TOP_VERSION) throw damaged(`unknown version ${page[0]} of the top page`);
-  if (!isEqual(page.subarray(1, 1 + DEPLOYMENT_BYTES), deployment)) throw damaged('a top page of another deployment');
+  if (!isEqual(page.subarray(1, 1 + DEPLOYMENT_BYTES), deployment))
+    throw damaged('a top page of another deployment');
   const height = page[1 + DEPLOYMENT_BYTES] as number;
   if (height < 1 || height > HEIGHT_MAX) throw damaged(`a top page of height ${height}`);
   const leafCount = view(page).readUInt32BE(2 + DEPLOYMENT_BYTES);

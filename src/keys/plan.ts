@@ -85,7 +85,12 @@ export const soundPlanSteps: PlanSteps = {
 const LEAVES_PER_TURN = 16;
 const SEEDS_CHECKED_MAX = 16;
 
-export async function planEpoch(before: Tree, order: PlanOrder, random: Random, steps: PlanSteps): Promise<EpochPlan> {
+export async function planEpoch(
+  before: Tree,
+  order: PlanOrder,
+  random: Random,
+  steps: PlanSteps,
+): Promise<EpochPlan> {
   const pages = await puncturedPages(before, order, steps);
   const plan = await new Planner(before, order, random, steps).plan(pages);
   steps.check(before, plan);
@@ -93,11 +98,16 @@ export async function planEpoch(before: Tree, order: PlanOrder, random: Random, 
 }
 
 /** The new page of each leaf that loses slots, empty where nothing is left. Yields, so that bulk erasures stall nobody. */
-async function puncturedPages(before: Tree, order: PlanOrder, steps: PlanSteps): Promise<Map<number, LeafPage>> {
+async function puncturedPages(
+  before: Tree,
+  order: PlanOrder,
+  steps: PlanSteps,
+): Promise<Map<number, LeafPage>> {
   const pages = new Map<number, LeafPage>();
   for (const [leaf, dead] of order.puncture) {
     const page = findLeaf(before, leaf);
-    if (page === 'unallotted') throw new StrongroomError('keyring.damaged', `leaf ${leaf} was never allotted`);
+    if (page === 'unallotted')
+      throw new StrongroomError('keyring.damaged', `leaf ${leaf} was never allotted`);
     if (page === 'dead') continue;
     pages.set(leaf, steps.puncture(page, dead));
     if (pages.size % LEAVES_PER_TURN === 0) await nextTurn();
@@ -192,12 +202,17 @@ class Planner {
     const changed = new Set<number>();
     const below = leavesBelow(height);
     for (const leaf of pages.keys()) changed.add(Math.floor(leaf / below));
-    for (let leaf = this.#before.leafCount; leaf < this.#leafCount; leaf++) changed.add(Math.floor(leaf / below));
+    for (let leaf = this.#before.leafCount; leaf < this.#leafCount; leaf++)
+      changed.add(Math.floor(leaf / below));
     this.#changedByHeight.set(height, changed);
     return changed;
   }
 
-  #leaf(old: Child | Draft | undefined, leaf: number, pages: ReadonlyMap<number, LeafPage>): Child | undefined {
+  #leaf(
+    old: Child | Draft | undefined,
+    leaf: number,
+    pages: ReadonlyMap<number, LeafPage>,
+  ): Child | undefined {
     if (leaf >= this.#before.leafCount) return this.#newLeaf();
     if (old === undefined || isDraft(old) || old.kind !== 'leaf') return undefined;
     const page = pages.get(leaf) ?? old.page;
@@ -268,7 +283,8 @@ interface Draft {
   readonly first: Children | Draft;
 }
 
-const isDraft = (child: Child | Children | Draft | undefined): child is Draft => child !== undefined && 'first' in child;
+const isDraft = (child: Child | Children | Draft | undefined): child is Draft =>
+  child !== undefined && 'first' in child;
 
 const childAt = (page: Children | Draft | undefined, at: number): Child | Draft | undefined => {
   if (page === undefined) return undefined;

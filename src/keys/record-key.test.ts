@@ -8,7 +8,9 @@ import { slotOf } from './slot.ts';
 import { World } from './testing/world.ts';
 
 const own = slotOf(1, 9);
-const [organization, vault, conversation, first, second] = [0, 1, 2, 3, 4].map((index) => slotOf(2, index)) as [never, never, never, never, never];
+const [organization, vault, conversation, first, second] = [0, 1, 2, 3, 4].map((index) =>
+  slotOf(2, index),
+) as [never, never, never, never, never];
 const scope: Scope = [
   ['organization', organization],
   ['vault', vault],
@@ -25,7 +27,11 @@ test('a record key is HKDF over its own slot, salted with those of its scope, bo
   const info = canonicalBytes(['record/1', 'mem_1', 3, scope.map(([role, slot]) => [role, slot])]);
   const expected = new Uint8Array(hkdfSync('sha256', keyring.derive(own), salt, info, 32));
   assert.deepEqual(records.key({ id: 'mem_1', version: 3, own, scope }), expected);
-  assert.deepEqual(records.key({ id: 'mem_1', version: 3, own, scope: [...scope].reverse() }), expected, 'in whatever order given');
+  assert.deepEqual(
+    records.key({ id: 'mem_1', version: 3, own, scope: [...scope].reverse() }),
+    expected,
+    'in whatever order given',
+  );
 });
 
 test('another id, version, own slot, scope or role is another key', async () => {

@@ -11,7 +11,17 @@ import { concat, encodeUtf8, type Bytes } from '../bytes/encoding.ts';
 import { hkdf, hkdfExtract } from '../crypto/hkdf.ts';
 import type { Slot, SlotKey } from './slot.ts';
 
-const ROLES = ['organization', 'project', 'vault', 'conversation', 'subject', 'principal', 'hold', 'period', 'service'] as const;
+const ROLES = [
+  'organization',
+  'project',
+  'vault',
+  'conversation',
+  'subject',
+  'principal',
+  'hold',
+  'period',
+  'service',
+] as const;
 
 export type ScopeRole = (typeof ROLES)[number];
 export type Scope = readonly (readonly [ScopeRole, Slot])[];
@@ -74,7 +84,8 @@ export class RecordKeys {
 
 function orderScope(scope: Scope): Scope {
   for (let at = 1; at < scope.length; at++) {
-    if (compareScope(scope[at - 1] as Scope[number], scope[at] as Scope[number]) > 0) return [...scope].sort(compareScope);
+    if (compareScope(scope[at - 1] as Scope[number], scope[at] as Scope[number]) > 0)
+      return [...scope].sort(compareScope);
   }
   return scope;
 }

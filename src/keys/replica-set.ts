@@ -62,7 +62,8 @@ export async function dropReplica(keyring: Keyring, name: string): Promise<void>
 export async function declareLost(keyring: Keyring, name: string, reason: string): Promise<void> {
   await keyring.withEpochs(async (epochs) => {
     const { others, dropped } = await partition(epochs, name);
-    if (dropped !== null) throw new StrongroomError('conflict', `${name} is at hand: drop it, so that it is wiped`);
+    if (dropped !== null)
+      throw new StrongroomError('conflict', `${name} is at hand: drop it, so that it is wiped`);
     epochs.environment.fault('replica.record');
     await record(epochs, others, { replica: name, how: 'lost', reason });
   });
@@ -79,12 +80,19 @@ async function record(
 }
 
 /** The replicas that remain, at least one of them whole, and the one to drop if it can be reached. */
-async function partition(epochs: Epochs, name: string): Promise<{ others: readonly Target[]; dropped: Target | null }> {
-  if (!membersOf(epochs.keystore.intents).has(name)) throw new StrongroomError('not_found', `no replica is called ${name}`);
+async function partition(
+  epochs: Epochs,
+  name: string,
+): Promise<{ others: readonly Target[]; dropped: Target | null }> {
+  if (!membersOf(epochs.keystore.intents).has(name))
+    throw new StrongroomError('not_found', `no replica is called ${name}`);
   const { targets } = await epochs.reach();
   const others = targets.filter(({ replica }) => replica.name !== name);
   if (!others.some(({ isCurrent }) => isCurrent)) {
-    throw new StrongroomError('conflict', 'no other replica holds the keyring: the last one cannot be dropped');
+    throw new StrongroomError(
+      'conflict',
+      'no other replica holds the keyring: the last one cannot be dropped',
+    );
   }
   return { others, dropped: targets.find(({ replica }) => replica.name === name) ?? null };
 }
@@ -115,7 +123,8 @@ async function copyInto(replica: Replica, source: Replica, epochs: Epochs): Prom
   fault('replica.pages');
   for (const file of epochs.keys.tree.liveBytes.keys()) {
     const bytes = await source.readPages(file);
-    if (bytes === null) throw new StrongroomError('keyring.damaged', `replica ${source.name}: pages/${file} is missing`);
+    if (bytes === null)
+      throw new StrongroomError('keyring.damaged', `replica ${source.name}: pages/${file} is missing`);
     await replica.writePages(file, bytes);
   }
   fault('replica.root');
@@ -140,6 +149,7 @@ async function verify(replica: Replica, epochs: Epochs): Promise<void> {
 async function currentCell(replica: Replica, epochs: Epochs): Promise<RootCell> {
   const { cells } = await replica.readRoot();
   const cell = cells.find(({ epoch }) => epoch === epochs.current.epoch);
-  if (cell === undefined) throw new StrongroomError('keyring.damaged', `replica ${replica.name} lost its root`);
+  if (cell === undefined)
+    throw new StrongroomError('keyring.damaged', `replica ${replica.name} lost its root`);
   return cell;
 }

@@ -66,16 +66,27 @@ export class Replica {
 
   /** What others can read, in words; null if nothing. */
   async exposure(): Promise<string | null> {
-    const paths = [this.folder, this.#path('root'), this.#path('pages'), this.#path('intents'), this.#path('witness')];
+    const paths = [
+      this.folder,
+      this.#path('root'),
+      this.#path('pages'),
+      this.#path('intents'),
+      this.#path('witness'),
+    ];
     for (const path of paths) {
       const entry = await this.#disk.stat(path);
-      if (entry !== null && this.#isExposed(entry)) return `${path} can be read by others (chmod go= and its owner)`;
+      if (entry !== null && this.#isExposed(entry))
+        return `${path} can be read by others (chmod go= and its owner)`;
     }
     return null;
   }
 
   #isExposed(entry: DiskEntry): boolean {
-    return entry.kind === 'other' || (entry.mode & OTHERS) !== 0 || (entry.owner !== this.#disk.user && entry.owner !== 0);
+    return (
+      entry.kind === 'other' ||
+      (entry.mode & OTHERS) !== 0 ||
+      (entry.owner !== this.#disk.user && entry.owner !== 0)
+    );
   }
 
   /** The header and three empty cells, as a new file. */
@@ -114,7 +125,10 @@ export class Replica {
     });
     const { empty } = await this.readRoot();
     if (!cells.every((cell) => empty.includes(cell))) {
-      throw new StrongroomError('keyring.damaged', `replica ${this.name}: an overwritten cell does not read as zeros`);
+      throw new StrongroomError(
+        'keyring.damaged',
+        `replica ${this.name}: an overwritten cell does not read as zeros`,
+      );
     }
   }
 
@@ -129,7 +143,8 @@ export class Replica {
       await file.sync();
     });
     const { empty } = await this.readRoot();
-    if (empty.length !== CELLS) throw new StrongroomError('keyring.damaged', `replica ${this.name} could not be wiped`);
+    if (empty.length !== CELLS)
+      throw new StrongroomError('keyring.damaged', `replica ${this.name} could not be wiped`);
   }
 
   /** Names of epoch files, and of whatever else lies there. */
@@ -205,7 +220,11 @@ export class Replica {
     return this.#inFile(path, 'read', (file) => file.read());
   }
 
-  async #inFile<T>(path: string, access: 'read' | 'write' | 'create', work: (file: DiskFile) => Promise<T>): Promise<T> {
+  async #inFile<T>(
+    path: string,
+    access: 'read' | 'write' | 'create',
+    work: (file: DiskFile) => Promise<T>,
+  ): Promise<T> {
     const file = await this.#disk.open(path, access);
     try {
       return await work(file);

@@ -20,7 +20,10 @@ import { slotOf, type Slot, type SlotKey } from './slot.ts';
 
 /** The keystore's own leaf. */
 export const OWN_LEAF = 0;
-export const SIDE_SLOTS: Readonly<Record<SideFile, Slot>> = { witness: slotOf(OWN_LEAF, 0), intents: slotOf(OWN_LEAF, 1) };
+export const SIDE_SLOTS: Readonly<Record<SideFile, Slot>> = {
+  witness: slotOf(OWN_LEAF, 0),
+  intents: slotOf(OWN_LEAF, 1),
+};
 
 const MAGIC: Readonly<Record<SideFile, Bytes>> = {
   intents: concat(encodeUtf8('SRKI'), Uint8Array.of(1)),
@@ -46,7 +49,9 @@ export function matchSide(name: SideFile, keys: SideKeys, bytes: Bytes): unknown
   if (bytes.length < magic.length || !isEqual(bytes.subarray(0, magic.length), magic)) return null;
   const key = serviceKeyOf(keys.derive(SIDE_SLOTS[name]), name);
   try {
-    return JSON.parse(decodeUtf8(openWith(key, contextOf(name, keys.deployment), bytes.subarray(magic.length))));
+    return JSON.parse(
+      decodeUtf8(openWith(key, contextOf(name, keys.deployment), bytes.subarray(magic.length))),
+    );
   } catch (error) {
     if (error instanceof StrongroomError) return null;
     throw error;

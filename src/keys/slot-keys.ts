@@ -31,7 +31,8 @@ export class SlotKeys {
   /** The same for a slot that is never punctured. */
   need(slot: Slot): SlotKey {
     const key = this.key(slot);
-    if (key === null) throw new StrongroomError('keyring.damaged', `slot ${slot} of the keystore itself is dead`);
+    if (key === null)
+      throw new StrongroomError('keyring.damaged', `slot ${slot} of the keystore itself is dead`);
     return key;
   }
 
@@ -58,7 +59,8 @@ export class SlotKeys {
   #page(slot: Slot): LeafPage | 'dead' {
     const page = findLeaf(this.#tree, leafOf(slot));
     // Not `erased`: a database that knows slots the keyring never allotted belongs to a newer keyring, or is damaged.
-    if (page === 'unallotted') throw new StrongroomError('keyring.damaged', `slot ${slot} was never allotted`);
+    if (page === 'unallotted')
+      throw new StrongroomError('keyring.damaged', `slot ${slot} was never allotted`);
     return page;
   }
 

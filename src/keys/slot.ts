@@ -20,7 +20,8 @@ const SLOT_BYTES = 8;
 
 export function slotOf(leaf: number, index: number): Slot {
   if (!Number.isInteger(leaf) || leaf < 0 || leaf >= LEAVES_MAX) throw new RangeError(`not a leaf: ${leaf}`);
-  if (!Number.isInteger(index) || index < 0 || index >= LEAF_SLOTS) throw new RangeError(`not an index: ${index}`);
+  if (!Number.isInteger(index) || index < 0 || index >= LEAF_SLOTS)
+    throw new RangeError(`not an index: ${index}`);
   return (leaf * LEAF_SLOTS + index) as Slot;
 }
 

@@ -35,7 +35,8 @@ export class SpareLeaves {
   /** Throws `busy` where none is left until the next epoch. */
   take(): number {
     const leaf = this.#spare.shift();
-    if (leaf === undefined) throw new StrongroomError('busy', { detail: 'no key leaf is ready yet', retryAfterS: 1 });
+    if (leaf === undefined)
+      throw new StrongroomError('busy', { detail: 'no key leaf is ready yet', retryAfterS: 1 });
     this.#takenSinceAllotment++;
     return leaf;
   }

@@ -39,7 +39,8 @@ export async function surveyReplicas(keystore: Keystore): Promise<readonly Surve
     const root = await readRoot(replica, keystore);
     if (root === null) continue;
     const exposure = await replica.exposure();
-    if (exposure !== null) throw new StrongroomError('keystore.exposed', `The keystore can be read by others: ${exposure}.`);
+    if (exposure !== null)
+      throw new StrongroomError('keystore.exposed', `The keystore can be read by others: ${exposure}.`);
     if (!isOfDeployment(root, keystore.deployment)) {
       throw new StrongroomError(
         'keystore.foreign',
@@ -149,7 +150,11 @@ export class RootOpener {
  * The newest intents and witness that open. Throws `keyring.damaged` where no replica has a whole one: without the
  * intents an accepted erasure could be forgotten, without the witness a database put back could not be told.
  */
-export async function readSides(survey: readonly Surveyed[], keystore: Keystore, keys: SideKeys): Promise<Sides> {
+export async function readSides(
+  survey: readonly Surveyed[],
+  keystore: Keystore,
+  keys: SideKeys,
+): Promise<Sides> {
   const logs: Intents[] = [];
   const witnesses: Witness[] = [];
   for (const { replica } of survey) {
@@ -160,8 +165,10 @@ export async function readSides(survey: readonly Surveyed[], keystore: Keystore,
   }
   const intents = logs.sort((left, right) => right.revision - left.revision)[0];
   const witness = newestWitness(witnesses);
-  if (intents === undefined) throw new StrongroomError('keyring.damaged', 'The intents open in no keystore replica.');
-  if (witness === null) throw new StrongroomError('keyring.damaged', 'The witness opens in no keystore replica.');
+  if (intents === undefined)
+    throw new StrongroomError('keyring.damaged', 'The intents open in no keystore replica.');
+  if (witness === null)
+    throw new StrongroomError('keyring.damaged', 'The witness opens in no keystore replica.');
   if (intents.revision < witness.intents) {
     const detail = `The intents are older (revision ${intents.revision}) than the witness (${witness.intents}).`;
     throw new StrongroomError('keyring.damaged', detail);
@@ -169,7 +176,12 @@ export async function readSides(survey: readonly Surveyed[], keystore: Keystore,
   return { intents, witness };
 }
 
-async function openSide(name: SideFile, replica: Replica, keystore: Keystore, keys: SideKeys): Promise<unknown> {
+async function openSide(
+  name: SideFile,
+  replica: Replica,
+  keystore: Keystore,
+  keys: SideKeys,
+): Promise<unknown> {
   const bytes = await replica.readSide(name);
   const content = bytes === null ? null : matchSide(name, keys, bytes);
   if (content === null) keystore.find(replica.name, `${name} is ${bytes === null ? 'missing' : 'damaged'}`);

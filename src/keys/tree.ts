@@ -52,7 +52,11 @@ export interface Tree {
 /** Where pages are read from: bytes of a file from any place that has it, until one satisfies `open`. */
 export interface PageSource {
   /** Runs `open` on the last box of each copy of an epoch's own file; throws `keyring.damaged` if none opens. */
-  top(file: string, epoch: number, open: (box: Bytes) => Bytes): Promise<{ page: Bytes; lengthBytes: number }>;
+  top(
+    file: string,
+    epoch: number,
+    open: (box: Bytes) => Bytes,
+  ): Promise<{ page: Bytes; lengthBytes: number }>;
   /** Runs `open` on a box of each copy; throws `keyring.damaged` if none opens. */
   box(file: string, offset: number, length: number, open: (box: Bytes) => Bytes): Promise<Bytes>;
 }
@@ -81,7 +85,11 @@ export function findLeaf(tree: Tree, leaf: number): LeafPage | 'dead' | 'unallot
 
 /** Every leaf that is not dead, in order. */
 export function* livingLeaves(tree: Tree): Generator<{ leaf: number; child: LeafChild }> {
-  function* under(children: Children, height: number, base: number): Generator<{ leaf: number; child: LeafChild }> {
+  function* under(
+    children: Children,
+    height: number,
+    base: number,
+  ): Generator<{ leaf: number; child: LeafChild }> {
     for (const [index, child] of children.entries()) {
       if (child === undefined) continue;
       const at = base * FAN_OUT + index;
@@ -104,7 +112,11 @@ export async function readTree(
     liveBytes.set(ref.file, (liveBytes.get(ref.file) ?? 0) + ref.length);
     return source.box(ref.file, ref.offset, ref.length, (box) => openPage(ref.key, place, box));
   };
-  const childrenOf = async (entries: readonly InnerEntry[], height: number, base: number): Promise<Children> => {
+  const childrenOf = async (
+    entries: readonly InnerEntry[],
+    height: number,
+    base: number,
+  ): Promise<Children> => {
     const children: (Child | undefined)[] = [];
     for (const entry of entries) {
       children[entry.index] = await childOf(entry, height, base * FAN_OUT + entry.index);
@@ -136,37 +148,75 @@ export async function readTree(
   return tree;
 }
 
-/** Reads one leaf alone, by the pages on its path. */
-export async function readLeaf(
-  root: { readonly epoch: number; readonly root: Bytes; readonly deployment: Bytes },
-  source: PageSource,
-  leaf: number,
-): Promise<LeafPage | 'dead' | 'unallotted'> {
-  const { deployment } = root;
-  const topKey = topKeyOf(root.root, deployment);
-  const topPlace = { deployment, height: TOP_HEIGHT, index: 0 };
-  const { page } = await source.top(fileNameOf(root.root), root.epoch, (box) => openPage(topKey, topPlace, box));
-  topKey.fill(0);
-  const top = decodeTop(page, deployment);
-  if (leaf >= top.leafCount) return 'unallotted';
-  let entries = top.entries;
-  for (let height = top.height; ; height--) {
-    const index = Math.floor(leaf / leavesBelow(height));
-    const entry = entries.find((found) => found.index === index % FAN_OUT);
-    if (entry === undefined) return 'dead';
-    if (entry.kind === 'seed') return wholeLeaf(entry.seed);
-    const { ref } = entry;
-    const place = { deployment, height: height - 1, index };
-    const plaintext = await source.box(ref.file, ref.offset, ref.length, (box) => openPage(ref.key, place, box));
-    if (height === 1) return checkLeaf(plaintext);
-    entries = decodeInner(plaintext, height - 1);
+/** Reads single leaves by the pages on their paths, each page once. */
+export class LeafReader {
+  readonly #root: { readonly epoch: number; readonly root: Bytes; readonly deployment: Bytes };
+  readonly #source: PageSource;
+  readonly #inner = new Map<string, ReadonlyMap<number, InnerEntry>>();
+  #top: {
+    readonly height: number;
+    readonly leafCount: number;
+    readonly entries: ReadonlyMap<number, InnerEntry>;
+  } | null = null;
+
+  constructor(
+    root: { readonly epoch: number; readonly root: Bytes; readonly deployment: Bytes },
+    source: PageSource,
+  ) {
+    this.#root = root;
+    this.#source = source;
+  }
+
+  async leaf(leaf: number): Promise<LeafPage | 'dead' | 'unallotted'> {
+    this.#top ??= await this.#readTop();
+    if (leaf >= this.#top.leafCount) return 'unallotted';
+    let { entries } = this.#top;
+    for (let height = this.#top.height; ; height--) {
+      const index = Math.floor(leaf / leavesBelow(height));
+      const entry = entries.get(index % FAN_OUT);
+      if (entry === undefined) return 'dead';
+      if (entry.kind === 'seed') return wholeLeaf(entry.seed);
+      if (height === 1) return checkLeaf(await this.#read(entry.ref, 0, index));
+      entries = await this.#readInner(entry.ref, height - 1, index);
+    }
+  }
+
+  async #readTop(): Promise<{ height: number; leafCount: number; entries: ReadonlyMap<number, InnerEntry> }> {
+    const { root, deployment, epoch } = this.#root;
+    const key = topKeyOf(root, deployment);
+    const place = { deployment, height: TOP_HEIGHT, index: 0 };
+    const { page } = await this.#source.top(fileNameOf(root), epoch, (box) => openPage(key, place, box));
+    key.fill(0);
+    const { height, leafCount, entries } = decodeTop(page, deployment);
+    page.fill(0);
+    return { height, leafCount, entries: byIndex(entries) };
+  }
+
+  async #readInner(ref: PageRef, height: number, index: number): Promise<ReadonlyMap<number, InnerEntry>> {
+    const name = `${ref.file}/${ref.offset}`;
+    const known = this.#inner.get(name);
+    if (known !== undefined) return known;
+    const page = await this.#read(ref, height, index);
+    const entries = byIndex(decodeInner(page, height));
+    page.fill(0);
+    this.#inner.set(name, entries);
+    return entries;
+  }
+
+  #read(ref: PageRef, height: number, index: number): Promise<Bytes> {
+    const place = { deployment: this.#root.deployment, height, index };
+    return this.#source.box(ref.file, ref.offset, ref.length, (box) => openPage(ref.key, place, box));
   }
 }
+
+const byIndex = (entries: readonly InnerEntry[]): ReadonlyMap<number, InnerEntry> =>
+  new Map(entries.map((entry) => [entry.index, entry]));
 
 /** An entry at or above `leafCount` is nothing an epoch could have written. */
 function checkBounds(tree: Tree): void {
   for (const { leaf } of livingLeaves(tree)) {
-    if (leaf >= tree.leafCount) throw new StrongroomError('keyring.damaged', `leaf ${leaf} lies above the leaf count`);
+    if (leaf >= tree.leafCount)
+      throw new StrongroomError('keyring.damaged', `leaf ${leaf} lies above the leaf count`);
   }
 }
 
@@ -192,7 +242,11 @@ export class FileCopies implements PageSource {
     return copies;
   }
 
-  async top(file: string, epoch: number, open: (box: Bytes) => Bytes): Promise<{ page: Bytes; lengthBytes: number }> {
+  async top(
+    file: string,
+    epoch: number,
+    open: (box: Bytes) => Bytes,
+  ): Promise<{ page: Bytes; lengthBytes: number }> {
     const boxes = new Map<string, Bytes>();
     for (const [place, bytes] of await this.copies(file)) {
       const head = matchFileHead(bytes);
@@ -205,7 +259,8 @@ export class FileCopies implements PageSource {
 
   async box(file: string, offset: number, length: number, open: (box: Bytes) => Bytes): Promise<Bytes> {
     const boxes = new Map<string, Bytes>();
-    for (const [place, bytes] of await this.copies(file)) boxes.set(place, bytes.slice(offset, offset + length));
+    for (const [place, bytes] of await this.copies(file))
+      boxes.set(place, bytes.slice(offset, offset + length));
     return this.#openEach(file, `the box at ${offset}`, boxes, open).page;
   }
 
@@ -227,7 +282,8 @@ export class FileCopies implements PageSource {
         this.#onDamage(place, file, `${what} does not open`);
       }
     }
-    if (found === null) throw new StrongroomError('keyring.damaged', `pages/${file}: ${what} opens in no replica`);
+    if (found === null)
+      throw new StrongroomError('keyring.damaged', `pages/${file}: ${what} opens in no replica`);
     return found;
   }
 }

@@ -95,7 +95,8 @@ export class FileBlobs implements BlobStore {
         await file.close();
       }
     } catch (error) {
-      if (isMissing(error)) throw new StrongroomError('not_found', { detail: `no blob ${name}`, cause: error });
+      if (isMissing(error))
+        throw new StrongroomError('not_found', { detail: `no blob ${name}`, cause: error });
       throw failed(`blob ${name} was not read`, error);
     }
   }

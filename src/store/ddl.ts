@@ -6,10 +6,25 @@
  * store alone), and none when it says nothing. The application's role owns nothing, so it cannot alter or disable this.
  * Append-only tables: there the role has no right to update or delete; on SQLite triggers refuse it.
  */
-import { isTenantTable, TENANT_COLUMN, type Column, type ColumnType, type Migration, type Table } from './table.ts';
+import {
+  isTenantTable,
+  TENANT_COLUMN,
+  type Column,
+  type ColumnType,
+  type Migration,
+  type Table,
+} from './table.ts';
 
-const SQLITE_TYPES: Readonly<Record<ColumnType, string>> = { text: 'TEXT', integer: 'INTEGER', bytes: 'BLOB' };
-const POSTGRES_TYPES: Readonly<Record<ColumnType, string>> = { text: 'text', integer: 'bigint', bytes: 'bytea' };
+const SQLITE_TYPES: Readonly<Record<ColumnType, string>> = {
+  text: 'TEXT',
+  integer: 'INTEGER',
+  bytes: 'BLOB',
+};
+const POSTGRES_TYPES: Readonly<Record<ColumnType, string>> = {
+  text: 'text',
+  integer: 'bigint',
+  bytes: 'bytea',
+};
 
 /** The transaction's setting that names the organization, and what it says in the SYSTEM scope. */
 export const SCOPE_SETTING = 'strongroom.organization';

@@ -130,7 +130,8 @@ export class CommitGroups {
     this.#ended = error;
     this.#broken = true;
     this.#parts.engine.writer.abandon();
-    for (const job of [...jobs, ...this.#waiting.splice(0)]) job.reject(error instanceof Crash ? error : unavailable(error));
+    for (const job of [...jobs, ...this.#waiting.splice(0)])
+      job.reject(error instanceof Crash ? error : unavailable(error));
     if (!(error instanceof Crash)) this.#parts.onFatal(error);
   }
 }
@@ -196,7 +197,12 @@ class Group {
     const { engine } = this.#parts;
     const { scope } = job;
     const { change, epoch, deferrals } = at;
-    const handle = openHandle({ engine: engine.name, connection: engine.writer.connection, scope, mode: { change } });
+    const handle = openHandle({
+      engine: engine.name,
+      connection: engine.writer.connection,
+      scope,
+      mode: { change },
+    });
     let open = true;
     const tx: Tx = {
       sql: handle.sql,
@@ -228,7 +234,12 @@ class Group {
     await engine.writer.scope(SYSTEM);
     for (const [flusher, items] of this.#deferrals) {
       fault('store.flush');
-      const handle = openHandle({ engine: engine.name, connection: engine.writer.connection, scope: SYSTEM, mode: 'flush' });
+      const handle = openHandle({
+        engine: engine.name,
+        connection: engine.writer.connection,
+        scope: SYSTEM,
+        mode: 'flush',
+      });
       try {
         await flusher.flush(handle.sql satisfies Kysely<Database>, items, change);
         if (handle.failure !== undefined) throw handle.failure;

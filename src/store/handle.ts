@@ -27,7 +27,7 @@ import { rowMatrix } from './insert-rows.ts';
 import { tableOf } from './migrations.ts';
 import type { Database, TableName } from './schema.ts';
 import { isTenantTable, TENANT_COLUMN } from './table.ts';
-import { confine } from './tenancy.ts';
+import { confine, SYSTEM_TABLES } from './tenancy.ts';
 import { SYSTEM, type StoreScope } from './transaction.ts';
 
 export interface HandleOptions {
@@ -51,9 +51,16 @@ const handles = new WeakMap<Kysely<Database>, HandleConnection>();
 export function openHandle(options: HandleOptions): Handle {
   const connection = new HandleConnection(options);
   const { compiler, adapter } = PARTS[options.engine];
-  const provider = { provideConnection: <T>(work: (c: DatabaseConnection) => Promise<T>) => work(connection) };
+  const provider = {
+    provideConnection: <T>(work: (c: DatabaseConnection) => Promise<T>) => work(connection),
+  };
   const executor = new DefaultQueryExecutor(compiler, adapter, provider, [connection]);
-  const sql = new Kysely<Database>({ config: { dialect: NO_DIALECT }, driver: NO_DRIVER, executor, dialect: NO_DIALECT });
+  const sql = new Kysely<Database>({
+    config: { dialect: NO_DIALECT },
+    driver: NO_DRIVER,
+    executor,
+    dialect: NO_DIALECT,
+  });
   handles.set(sql, connection);
   return {
     sql,
@@ -125,8 +132,10 @@ class HandleConnection implements DatabaseConnection, KyselyPlugin {
     const { scope, mode } = this.#options;
     const definition = tableOf(table);
     if (mode === 'read') throw misuse('a read that writes');
+    if (scope !== SYSTEM && SYSTEM_TABLES.has(table)) throw misuse(`a write to ${table}`);
     for (const row of rows) {
-      if (typeof mode === 'object' && row['change'] !== mode.change) throw misuse(`a row of ${table} without its change`);
+      if (typeof mode === 'object' && row['change'] !== mode.change)
+        throw misuse(`a row of ${table} without its change`);
       if (scope !== SYSTEM && isTenantTable(definition) && row[TENANT_COLUMN] !== scope) {
         throw misuse(`an insert into ${table} for another organization`);
       }
@@ -143,7 +152,10 @@ class HandleConnection implements DatabaseConnection, KyselyPlugin {
   async #attempt<T>(work: (connection: Connection) => T | Promise<T>): Promise<T> {
     if (!this.#open) throw misuse('a statement after the end of its job');
     if (this.failure !== undefined) {
-      throw new StrongroomError('internal', { detail: 'a statement of this job has failed already', cause: this.failure });
+      throw new StrongroomError('internal', {
+        detail: 'a statement of this job has failed already',
+        cause: this.failure,
+      });
     }
     try {
       return await work(this.#options.connection);
@@ -165,7 +177,9 @@ const PERMITTED: ReadonlySet<string> = new Set([
 /** A job's inserts and updates carry its change number, or a backup, an index or a second server would miss them. */
 function requireChange(node: RootOperationNode, change: number): void {
   if (node.kind === 'UpdateQueryNode') {
-    const update = (node.updates ?? []).find(({ column }) => 'column' in column && columnName(column) === 'change');
+    const update = (node.updates ?? []).find(
+      ({ column }) => 'column' in column && columnName(column) === 'change',
+    );
     const value = update?.value as { readonly value?: unknown } | undefined;
     if (value?.value !== change) throw misuse('an update without its change');
   }
@@ -183,7 +197,8 @@ function requireChange(node: RootOperationNode, change: number): void {
 const columnName = (node: OperationNode): string =>
   (node as { readonly column?: { readonly name?: string } }).column?.name ?? '';
 
-const misuse = (what: string): StrongroomError => new StrongroomError('internal', `refused by the store: ${what}`);
+const misuse = (what: string): StrongroomError =>
+  new StrongroomError('internal', `refused by the store: ${what}`);
 
 const never = (): never => {
   throw misuse('a transaction, a schema change or an introspection through a handle');

@@ -17,7 +17,8 @@ export function rowMatrix(
       if ((value ?? null) === null && !nullable) throw fault(`${name}.${column} is missing`);
       return value ?? null;
     });
-    const unknown = given === Object.keys(row).length ? undefined : Object.keys(row).find((key) => !table.columns[key]);
+    const unknown =
+      given === Object.keys(row).length ? undefined : Object.keys(row).find((key) => !table.columns[key]);
     if (unknown !== undefined) throw fault(`${name} has no column ${unknown}`);
     return values;
   });

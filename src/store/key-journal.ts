@@ -95,7 +95,11 @@ export class SqlKeyJournal implements KeyJournal {
         .execute();
       for (const request of requests) await this.#hide(tx, request, epoch);
       for (const slots of chunks(alsoPunctured)) {
-        await tx.sql.updateTable('segments').set({ state: 'erased', change }).where('slot', 'in', slots).execute();
+        await tx.sql
+          .updateTable('segments')
+          .set({ state: 'erased', change })
+          .where('slot', 'in', slots)
+          .execute();
       }
     });
   }
@@ -112,7 +116,8 @@ export class SqlKeyJournal implements KeyJournal {
         missing: JSON.stringify(outcome.missing),
         change,
       };
-      for (const ids of chunks(destroyed)) await sql.updateTable('key_requests').set(set).where('id', 'in', ids).execute();
+      for (const ids of chunks(destroyed))
+        await sql.updateTable('key_requests').set(set).where('id', 'in', ids).execute();
       if (restored === null) return;
       await sql.updateTable('ledger_heads').set({ generation: restored, change }).execute();
       // Every slot that the restored rows had not handed out has been punctured: their leaves are used up.
@@ -130,7 +135,14 @@ export class SqlKeyJournal implements KeyJournal {
 
   async #hide(tx: Tx, { id, slots, reason }: PunctureRequest, epoch: number): Promise<void> {
     const { change } = tx;
-    const again = { slots: encodeSlots(slots), reason, state: 'hidden' as const, epoch, destroyed_at: null, change };
+    const again = {
+      slots: encodeSlots(slots),
+      reason,
+      state: 'hidden' as const,
+      epoch,
+      destroyed_at: null,
+      change,
+    };
     await tx.sql
       .insertInto('key_requests')
       .values({ id, ...again, requested_at: this.#clock.now(), confirmed: '[]', missing: '[]' })
@@ -141,7 +153,11 @@ export class SqlKeyJournal implements KeyJournal {
 
 const REQUEST = ['id', 'slots', 'reason'] as const;
 
-const requestOf = ({ id, slots, reason }: Pick<KeyRequestRow, (typeof REQUEST)[number]>): PunctureRequest => ({
+const requestOf = ({
+  id,
+  slots,
+  reason,
+}: Pick<KeyRequestRow, (typeof REQUEST)[number]>): PunctureRequest => ({
   id,
   slots: decodeSlots(slots),
   reason,

@@ -26,8 +26,13 @@ const SCHEMA = 'schema';
 /** The schema's version: how many migrations the database has been through. */
 export async function schemaVersion(migrator: Pick<Migrator, 'sql' | 'hasTable'>): Promise<number> {
   if (!(await migrator.hasTable('meta'))) return 0;
-  const row = await migrator.sql.selectFrom('meta').select('value').where('name', '=', SCHEMA).executeTakeFirst();
-  if (row?.value.length !== 4) throw new StrongroomError('schema.newer', 'the database does not say what wrote it');
+  const row = await migrator.sql
+    .selectFrom('meta')
+    .select('value')
+    .where('name', '=', SCHEMA)
+    .executeTakeFirst();
+  if (row?.value.length !== 4)
+    throw new StrongroomError('schema.newer', 'the database does not say what wrote it');
   return view(row.value).readUInt32BE();
 }
 
@@ -52,7 +57,10 @@ export async function migrate(
 
 export function requireKnown(version: number, migrations: readonly Migration[] = MIGRATIONS): void {
   if (version <= migrations.length) return;
-  throw new StrongroomError('schema.newer', `the schema is ${version}; this version knows ${migrations.length}`);
+  throw new StrongroomError(
+    'schema.newer',
+    `the schema is ${version}; this version knows ${migrations.length}`,
+  );
 }
 
 async function recordVersion(sql: Kysely<Database>, version: number): Promise<void> {

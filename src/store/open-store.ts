@@ -17,7 +17,11 @@ export type StoreTarget =
   | { readonly engine: 'postgres'; readonly url: string; readonly ownerUrl?: string };
 
 /** `onFatal` ends the process: it is called when a commit failed and nobody knows what is on disk. */
-export async function openStore(target: StoreTarget, environment: Environment, onFatal: OnFatal): Promise<Store> {
+export async function openStore(
+  target: StoreTarget,
+  environment: Environment,
+  onFatal: OnFatal,
+): Promise<Store> {
   const engine =
     target.engine === 'sqlite'
       ? await openSqliteEngine(target.directory, environment)
@@ -38,6 +42,12 @@ async function openSqliteEngine(directory: string, { fault }: Environment): Prom
 
 function storeOn(engine: Engine, { fault }: Environment, onFatal: OnFatal): Store {
   const groups = new CommitGroups({ engine, fault, onFatal });
+  let closing: Promise<void> | undefined;
+  const closeAll = async (): Promise<void> => {
+    await groups.close();
+    await engine.readers.close();
+    await engine.writer.close();
+  };
   return {
     engine: engine.name,
     write: (scope, work) => groups.submit(scope, work),
@@ -50,10 +60,9 @@ function storeOn(engine: Engine, { fault }: Environment, onFatal: OnFatal): Stor
           handle.close();
         }
       }),
-    close: async () => {
-      await groups.close();
-      await engine.readers.close();
-      await engine.writer.close();
+    close: () => {
+      closing ??= closeAll();
+      return closing;
     },
   };
 }

@@ -71,7 +71,9 @@ export class SlotAllocator {
       .insertInto('leaves')
       .values(rows)
       .onConflict((conflict) =>
-        conflict.column('leaf').doUpdateSet((row) => ({ next: row.ref('excluded.next'), change: row.ref('excluded.change') })),
+        conflict
+          .column('leaf')
+          .doUpdateSet((row) => ({ next: row.ref('excluded.next'), change: row.ref('excluded.change') })),
       )
       .execute();
   }
@@ -79,7 +81,11 @@ export class SlotAllocator {
 
 /** The slot of a service key, made at its first use. */
 export async function serviceSlot(tx: Tx, slots: SlotAllocator, name: string, now: number): Promise<Slot> {
-  const row = await tx.sql.selectFrom('service_slots').select('slot').where('name', '=', name).executeTakeFirst();
+  const row = await tx.sql
+    .selectFrom('service_slots')
+    .select('slot')
+    .where('name', '=', name)
+    .executeTakeFirst();
   if (row !== undefined) return parseSlot(row.slot);
   const [slot] = await slots.take(tx, DEPLOYMENT, 1);
   if (slot === undefined) throw new StrongroomError('internal', 'no slot was handed out');
@@ -88,7 +94,9 @@ export async function serviceSlot(tx: Tx, slots: SlotAllocator, name: string, no
 }
 
 /** All service slots there are, by name. */
-export async function serviceSlots(db: Parameters<Parameters<Store['read']>[1]>[0]): Promise<ReadonlyMap<string, Slot>> {
+export async function serviceSlots(
+  db: Parameters<Parameters<Store['read']>[1]>[0],
+): Promise<ReadonlyMap<string, Slot>> {
   const rows = await db.selectFrom('service_slots').select(['name', 'slot']).execute();
   return new Map(rows.map(({ name, slot }) => [name, parseSlot(slot)]));
 }

@@ -57,7 +57,10 @@ export function sqliteMigrator(database: DatabaseSync): Migrator {
   return {
     sql,
     hasTable: (name) =>
-      Promise.resolve(database.prepare(`select 1 from sqlite_schema where type = 'table' and name = ?`).all(name).length > 0),
+      Promise.resolve(
+        database.prepare(`select 1 from sqlite_schema where type = 'table' and name = ?`).all(name).length >
+          0,
+      ),
     create: (migration) => {
       for (const statement of sqliteDdl(migration)) database.exec(statement);
       return Promise.resolve();
@@ -84,7 +87,11 @@ export function sqliteEngine(directory: string, database: DatabaseSync): Engine 
 }
 
 function openDatabase(path: string, readOnly: boolean): DatabaseSync {
-  const database = new DatabaseSync(path, { readOnly, enableDoubleQuotedStringLiterals: false, timeout: 5000 });
+  const database = new DatabaseSync(path, {
+    readOnly,
+    enableDoubleQuotedStringLiterals: false,
+    timeout: 5000,
+  });
   database.exec(
     `pragma temp_store = memory; pragma cache_size = -32768; pragma trusted_schema = off; pragma recursive_triggers = on; ` +
       // As on PostgreSQL.
@@ -96,7 +103,8 @@ function openDatabase(path: string, readOnly: boolean): DatabaseSync {
 
 function requirePragma(database: DatabaseSync, pragma: string, expected: string | number): void {
   const [answer] = Object.values(database.prepare(`pragma ${pragma}`).get() ?? {});
-  if (answer !== expected) throw new StrongroomError('store.unavailable', `SQLite answers ${String(answer)} to ${pragma}`);
+  if (answer !== expected)
+    throw new StrongroomError('store.unavailable', `SQLite answers ${String(answer)} to ${pragma}`);
 }
 
 class SqliteConnection implements Connection {
@@ -215,7 +223,8 @@ class SqliteWriter implements Writer {
     try {
       // `noop` only tells how long the log is: its file does not shrink when it starts over.
       const { log } = this.connection.prepare('pragma wal_checkpoint(noop)').get() ?? {};
-      if (Number(log) * PAGE_BYTES >= LOG_BYTES_MAX) this.connection.prepare('pragma wal_checkpoint(passive)').all();
+      if (Number(log) * PAGE_BYTES >= LOG_BYTES_MAX)
+        this.connection.prepare('pragma wal_checkpoint(passive)').all();
     } catch (error) {
       throw new FatalStoreError('the checkpoint failed', { cause: error });
     }
@@ -303,7 +312,8 @@ const isFull = (error: unknown): boolean => (resultCode(error) & 0xff) === FULL;
 /** The store's error for one of SQLite's; anything else comes back as it is. */
 export function storeError(error: unknown): unknown {
   const code = resultCode(error);
-  if (code === CONSTRAINT_PRIMARY_KEY || code === CONSTRAINT_UNIQUE) return new StrongroomError('conflict', { cause: error });
+  if (code === CONSTRAINT_PRIMARY_KEY || code === CONSTRAINT_UNIQUE)
+    return new StrongroomError('conflict', { cause: error });
   switch (code & 0xff) {
     case BUSY:
     case LOCKED:
@@ -317,7 +327,10 @@ export function storeError(error: unknown): unknown {
     case READ_ONLY:
       return new FatalStoreError('the store failed', { cause: error });
     case CONSTRAINT:
-      return new StrongroomError('internal', { detail: 'a constraint of the store refused a row', cause: error });
+      return new StrongroomError('internal', {
+        detail: 'a constraint of the store refused a row',
+        cause: error,
+      });
     default:
       return error;
   }
@@ -326,5 +339,7 @@ export function storeError(error: unknown): unknown {
 /** A failed read writes nothing and ends nothing. */
 function readError(error: unknown): unknown {
   const known = storeError(error);
-  return known instanceof FatalStoreError ? new StrongroomError('store.unavailable', { cause: known.cause }) : known;
+  return known instanceof FatalStoreError
+    ? new StrongroomError('store.unavailable', { cause: known.cause })
+    : known;
 }

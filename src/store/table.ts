@@ -66,8 +66,9 @@ export type Erasure = (typeof ERASURES)[number];
 
 /** Where the parts of a sealed column's place and key stand in its row; a number stands for itself. */
 export interface Seal {
-  readonly id: string;
-  readonly version: string | number;
+  /** Null, as with the version, where the owner of the table keeps it elsewhere. */
+  readonly id: string | null;
+  readonly version: string | number | null;
   readonly vault: string | null;
   /** The column with the box's own slot, or null where the slot is found through another row. */
   readonly slot: string | null;
@@ -75,9 +76,9 @@ export interface Seal {
   readonly scope: string | null;
 }
 
-export interface Column {
-  readonly type: ColumnType;
-  readonly nullable: boolean;
+export interface Column<T extends ColumnType = ColumnType, N extends boolean = boolean> {
+  readonly type: T;
+  readonly nullable: N;
   readonly category: Category;
   readonly whose: Owner;
   readonly retention: Retention;
@@ -102,6 +103,29 @@ export interface Table {
 
 export type Tables = Readonly<Record<string, Table>>;
 
+/** The annotations of a column that must say one of the words above. */
+const WORDS = { category: CATEGORIES, whose: OWNERS, retention: RETENTIONS, erased: ERASURES } as const;
+
+/** What is wrong with the annotations of these tables; empty when nothing is. */
+export const annotationFaults = (tables: Tables): string[] =>
+  Object.entries(tables).flatMap(([name, { columns }]) =>
+    Object.entries(columns).flatMap(([column, definition]) => columnFaults(`${name}.${column}`, definition)),
+  );
+
+function columnFaults(name: string, column: Column): string[] {
+  const unsaid = Object.entries(WORDS).flatMap(([annotation, words]) => {
+    const said: unknown = column[annotation as keyof typeof WORDS];
+    return (words as readonly unknown[]).includes(said) ? [] : [`${name} does not say: ${annotation}`];
+  });
+  const isBox = name.endsWith('_box') || name.endsWith('.box');
+  const isSealed = column.category === 'sealed';
+  if (isBox !== isSealed || isSealed !== (column.seal !== undefined))
+    unsaid.push(`${name}: a box says how it is sealed`);
+  if ((isSealed || column.category === 'keyed hash') && column.erased !== 'key')
+    unsaid.push(`${name} dies with its key`);
+  return unsaid;
+}
+
 /** A step from one version of the schema to the next. Steps are never changed once released. */
 export interface Migration {
   readonly name: string;
@@ -119,8 +143,8 @@ type Annotation = Pick<Column, 'whose' | 'retention' | 'erased'>;
 export function columnsOf(whose: Owner, retention: Retention, erased: Erasure) {
   const annotation: Annotation = { whose, retention, erased };
   const column =
-    (type: ColumnType, category: Category) =>
-    (): Column => ({ type, nullable: false, category, ...annotation });
+    <T extends ColumnType>(type: T, category: Category) =>
+    (): Column<T, false> => ({ type, nullable: false, category, ...annotation });
   return {
     id: column('text', 'identifier'),
     state: column('text', 'state'),
@@ -132,12 +156,16 @@ export function columnsOf(whose: Owner, retention: Retention, erased: Erasure) {
     slots: column('text', 'slot'),
     packedSlots: column('bytes', 'slot'),
     blob: column('text', 'blob'),
-    hash: column('bytes', 'keyed hash'),
+    /** Dies with the key it was made under. */
+    hash: (): Column<'bytes', false> => ({ ...column('bytes', 'keyed hash')(), erased: 'key' }),
     bytes: column('bytes', 'setting'),
     proof: column('bytes', 'proof'),
     note: column('text', 'proof'),
-    sealed: (seal: Seal): Column => ({ ...column('bytes', 'sealed')(), erased: 'key', seal }),
+    sealed: (seal: Seal): Column<'bytes', false> => ({ ...column('bytes', 'sealed')(), erased: 'key', seal }),
   };
 }
 
-export const nullable = (column: Column): Column => ({ ...column, nullable: true });
+export const nullable = <T extends ColumnType>(column: Column<T, false>): Column<T, true> => ({
+  ...column,
+  nullable: true,
+});

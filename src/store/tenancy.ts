@@ -40,7 +40,12 @@ import type { OrganizationId } from '../ids.ts';
 import { TENANT_TABLES } from './migrations.ts';
 import { TENANT_COLUMN } from './table.ts';
 
-const QUERIES: ReadonlySet<string> = new Set(['SelectQueryNode', 'InsertQueryNode', 'UpdateQueryNode', 'DeleteQueryNode']);
+const QUERIES: ReadonlySet<string> = new Set([
+  'SelectQueryNode',
+  'InsertQueryNode',
+  'UpdateQueryNode',
+  'DeleteQueryNode',
+]);
 
 /** The statement confined to `organization`; throws on one that cannot be confined. */
 export function confine(node: RootOperationNode, organization: OrganizationId): RootOperationNode {
@@ -64,26 +69,39 @@ class TenancyTransformer extends OperationNodeTransformer {
 
   protected override transformUpdateQuery(node: UpdateQueryNode, id?: QueryId): UpdateQueryNode {
     const inner = super.transformUpdateQuery(node, id);
+    requireNotSystem(inner.table);
     this.#requireOwnUpdates(inner.updates);
     const { joins, conditions } = this.#joined(inner.joins);
     const sources = [inner.table, ...(inner.from?.froms ?? []), ...conditions];
-    return this.#where({ ...inner, ...joins }, sources.filter((source) => source !== undefined));
+    return this.#where(
+      { ...inner, ...joins },
+      sources.filter((source) => source !== undefined),
+    );
   }
 
   protected override transformDeleteQuery(node: DeleteQueryNode, id?: QueryId): DeleteQueryNode {
     const inner = super.transformDeleteQuery(node, id);
+    inner.from.froms.forEach(requireNotSystem);
     const { joins, conditions } = this.#joined(inner.joins);
-    return this.#where({ ...inner, ...joins }, [...inner.from.froms, ...(inner.using?.tables ?? []), ...conditions]);
+    return this.#where({ ...inner, ...joins }, [
+      ...inner.from.froms,
+      ...(inner.using?.tables ?? []),
+      ...conditions,
+    ]);
   }
 
   protected override transformInsertQuery(node: InsertQueryNode, id?: QueryId): InsertQueryNode {
     const inner = super.transformInsertQuery(node, id);
+    requireNotSystem(inner.into);
     const table = inner.into === undefined ? null : tenantTable(inner.into);
     if (table === null) return inner;
-    if (inner.replace || inner.orAction || inner.onDuplicateKey) throw refused(`insert or replace into ${table.name}`);
+    if (inner.replace || inner.orAction || inner.onDuplicateKey)
+      throw refused(`insert or replace into ${table.name}`);
     this.#requireOwnRows(inner, table.name);
     // A row with the same id may be another tenant's: it must not be what the conflict updates.
-    return inner.onConflict === undefined ? inner : { ...inner, onConflict: this.#ownConflict(inner.onConflict, table) };
+    return inner.onConflict === undefined
+      ? inner
+      : { ...inner, onConflict: this.#ownConflict(inner.onConflict, table) };
   }
 
   protected override transformMergeQuery(): never {
@@ -100,7 +118,10 @@ class TenancyTransformer extends OperationNodeTransformer {
   }
 
   /** Tenant tables of joins are confined in the join's own condition, so that an outer join stays one. */
-  #joined(joins: readonly JoinNode[] | undefined): { joins: { joins?: JoinNode[] }; conditions: OperationNode[] } {
+  #joined(joins: readonly JoinNode[] | undefined): {
+    joins: { joins?: JoinNode[] };
+    conditions: OperationNode[];
+  } {
     if (joins === undefined) return { joins: {}, conditions: [] };
     const conditions: OperationNode[] = [];
     const confined = joins.map((join): JoinNode => {
@@ -118,7 +139,9 @@ class TenancyTransformer extends OperationNodeTransformer {
   #where<N extends { readonly where?: WhereNode }>(node: N, sources: readonly OperationNode[]): N {
     const own = sources.map(tenantTable).filter((table) => table !== null);
     if (own.length === 0) return node;
-    const condition = own.map((table) => this.#own(table)).reduce((left, right) => AndNode.create(left, right));
+    const condition = own
+      .map((table) => this.#own(table))
+      .reduce((left, right) => AndNode.create(left, right));
     const where = node.where === undefined ? condition : and(condition, node.where.where);
     return { ...node, where: WhereNode.create(where) };
   }
@@ -142,16 +165,22 @@ class TenancyTransformer extends OperationNodeTransformer {
   #requireOwnRows(node: InsertQueryNode, table: string): void {
     const at = (node.columns ?? []).findIndex(({ column }) => column.name === TENANT_COLUMN);
     if (at < 0) throw refused(`an insert into ${table} without ${TENANT_COLUMN}`);
-    if (node.values === undefined || !ValuesNode.is(node.values)) throw refused(`insert … select into ${table}`);
+    if (node.values === undefined || !ValuesNode.is(node.values))
+      throw refused(`insert … select into ${table}`);
     for (const row of node.values.values) {
-      const value = PrimitiveValueListNode.is(row) ? row.values[at] : valueOf(ValueListNode.is(row) ? row.values[at] : row);
+      const value = PrimitiveValueListNode.is(row)
+        ? row.values[at]
+        : valueOf(ValueListNode.is(row) ? row.values[at] : row);
       if (value !== this.#organization) throw refused(`an insert into ${table} for another organization`);
     }
   }
 
   #requireOwnUpdates(updates: readonly ColumnUpdateNode[] | undefined): void {
     for (const { column, value } of updates ?? []) {
-      const moves = ColumnNode.is(column) && column.column.name === TENANT_COLUMN && valueOf(value) !== this.#organization;
+      const moves =
+        ColumnNode.is(column) &&
+        column.column.name === TENANT_COLUMN &&
+        valueOf(value) !== this.#organization;
       if (moves) throw refused('an update that moves a row to another organization');
     }
   }
@@ -179,7 +208,16 @@ function tenantTable(source: OperationNode): TenantTable | null {
   return { name: table.name, alias: source.alias.name };
 }
 
-const and = (left: OperationNode, right: OperationNode): AndNode => AndNode.create(left, ParensNode.create(right));
+/** What only the system's own jobs write: the head of the store and of the keyring. */
+export const SYSTEM_TABLES: ReadonlySet<string> = new Set(['meta', 'store_head', 'epochs', 'keyring_head']);
+
+function requireNotSystem(target: OperationNode | undefined): void {
+  const name = target === undefined ? '' : nameOf(AliasNode.is(target) ? target.node : target);
+  if (SYSTEM_TABLES.has(name)) throw refused(`a write to ${name}`);
+}
+
+const and = (left: OperationNode, right: OperationNode): AndNode =>
+  AndNode.create(left, ParensNode.create(right));
 
 const valueOf = (node: OperationNode | undefined): unknown =>
   node !== undefined && ValueNode.is(node) ? node.value : undefined;
@@ -199,7 +237,9 @@ function requireBalanced(text: string): void {
     if (character === ')') depth--;
     if (depth < 0) break;
   }
-  if (depth !== 0 || text.includes('--') || text.includes('/*')) throw refused('raw SQL that does not close itself');
+  if (depth !== 0 || text.includes('--') || text.includes('/*'))
+    throw refused('raw SQL that does not close itself');
 }
 
-const refused = (what: string): StrongroomError => new StrongroomError('internal', `refused by tenancy: ${what}`);
+const refused = (what: string): StrongroomError =>
+  new StrongroomError('internal', `refused by tenancy: ${what}`);

@@ -45,6 +45,8 @@ interface OpenIndex {
 
 /** Records opened between two turns of the event loop while an index is filled. */
 const FILL_ROWS = 250;
+/** Vaults with an open index at once. */
+const OPEN_INDEXES_MAX = 500;
 /** Sorts after every id. */
 const MAX_ID = 'zzzz';
 
@@ -61,7 +63,13 @@ export class VaultIndexes {
   /** The vault's index, opened and filled if it is not. */
   of(vault: Vault): Promise<VaultIndex> {
     const known = this.#open.get(vault.id);
-    if (known !== undefined) return known.index;
+    if (known !== undefined) {
+      // The map keeps the order of use: first the one that rested longest.
+      this.#open.delete(vault.id);
+      this.#open.set(vault.id, known);
+      return known.index;
+    }
+    this.#makeRoom();
     const opening: OpenIndex = { vault, index: this.#fillNew(vault), waiting: [], touched: new Set() };
     this.#open.set(vault.id, opening);
     return opening.index;
@@ -107,6 +115,13 @@ export class VaultIndexes {
   /** Saves every open index: before a clean stop, and from time to time. */
   async saveAll(): Promise<void> {
     for (const { vault } of [...this.#open.values()]) await this.save(vault);
+  }
+
+  /** Closes the index that rested longest; what is under way there comes to its end first. */
+  #makeRoom(): void {
+    const [longest] = this.#open.values();
+    if (this.#open.size < OPEN_INDEXES_MAX || longest === undefined) return;
+    this.drop(longest.vault).catch(this.#parts.onError);
   }
 
   async #fillNew(vault: Vault): Promise<VaultIndex> {

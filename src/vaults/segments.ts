@@ -11,7 +11,7 @@
  *
  * A segment may be stale: rows that changed after `through_change` are read from the store and laid over it.
  */
-import { StrongroomError } from '../errors.ts';
+import { StrongroomError, type ErrorCode } from '../errors.ts';
 import type { Environment } from '../environment.ts';
 import type { NewId } from '../ids.ts';
 import type { PunctureRequest } from '../keys/key-journal.ts';
@@ -82,9 +82,7 @@ export class Segments {
     const leaves = new Set<number>();
     let throughChange: number | null = null;
     for (const row of rows) {
-      const bytes = await this.#openBlob(vault, row);
-      if (bytes === null) continue;
-      await filler.loadSegment(bytes);
+      if (!(await this.#loadOne(vault, row, filler))) continue;
       leaves.add(row.leaf);
       throughChange = Math.min(throughChange ?? row.through_change, row.through_change);
     }
@@ -176,18 +174,20 @@ export class Segments {
     );
   }
 
-  async #openBlob(vault: Vault, row: SegmentRow): Promise<Uint8Array<ArrayBuffer> | null> {
+  /** Whether the segment is in the index now. One that is damaged is said in the log, and its records are read instead. */
+  async #loadOne(vault: Vault, row: SegmentRow, filler: IndexFiller): Promise<boolean> {
     try {
       const box = await this.#parts.blobs.get(row.blob);
-      return this.#boxes(vault, row.id as SegmentId, row.slot as Slot).open('blob', box);
+      await filler.loadSegment(this.#boxes(vault, row.id as SegmentId, row.slot as Slot).open('blob', box));
+      return true;
     } catch (error) {
-      if (!(error instanceof StrongroomError)) throw error;
+      if (!(error instanceof StrongroomError) || !IS_SPOILT.has(error.code)) throw error;
       if (error.code !== 'erased')
         this.#parts.onDamage(
           new StrongroomError('box.damaged', { detail: `segment ${row.id}`, cause: error }),
         );
       await this.#destroy([row.id as SegmentId]);
-      return null;
+      return false;
     }
   }
 
@@ -226,5 +226,8 @@ export class Segments {
     });
   }
 }
+
+/** What a segment can be replaced after: its bytes are wrong or missing, or its keys are gone. */
+const IS_SPOILT: ReadonlySet<ErrorCode> = new Set(['box.damaged', 'erased', 'not_found'] as const);
 
 const blobName = (id: SegmentId): string => `segments/${id}`;

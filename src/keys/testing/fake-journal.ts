@@ -6,7 +6,14 @@ import { encodeHex, encodeUtf8, u64, type Bytes } from '../../bytes/encoding.ts'
 import { isEqual } from '../../bytes/equal.ts';
 import { sha256 } from '../../crypto/hash.ts';
 import type { FaultPoint } from '../../environment.ts';
-import type { EpochOutcome, EpochRow, KeyJournal, LeafRow, LedgerHead, PunctureRequest } from '../key-journal.ts';
+import type {
+  EpochOutcome,
+  EpochRow,
+  KeyJournal,
+  LeafRow,
+  LedgerHead,
+  PunctureRequest,
+} from '../key-journal.ts';
 import type { Slot } from '../slot.ts';
 
 export interface RequestRow extends PunctureRequest {
@@ -92,7 +99,8 @@ export class FakeJournal implements KeyJournal {
     alsoPunctured: readonly Slot[],
   ): Promise<void> {
     this.#commit('prepare', () => {
-      if (this.state.epochs.some(({ epoch }) => epoch === row.epoch)) throw new Error(`epoch ${row.epoch} twice`);
+      if (this.state.epochs.some(({ epoch }) => epoch === row.epoch))
+        throw new Error(`epoch ${row.epoch} twice`);
       this.state.epochs.push({ ...row, state: 'prepared' });
       this.#hide(requests, row.epoch);
       this.state.along.push(...alsoPunctured);
@@ -129,7 +137,10 @@ export class FakeJournal implements KeyJournal {
   #hide(requests: readonly PunctureRequest[], epoch: number | null): void {
     const ids = new Set(requests.map(({ id }) => id));
     const others = this.state.requests.filter(({ id }) => !ids.has(id));
-    this.state.requests = [...others, ...requests.map((request) => ({ ...request, state: 'hidden' as const, epoch }))];
+    this.state.requests = [
+      ...others,
+      ...requests.map((request) => ({ ...request, state: 'hidden' as const, epoch })),
+    ];
   }
 
   /** A crash strikes before the commit (nothing stored) or after it (stored, and nobody told). */

@@ -70,13 +70,20 @@ export class FaultyDisk implements Disk {
     const copyOf = (inode: Inode): Inode => {
       const known = copies.get(inode);
       if (known !== undefined) return known;
-      const copied = { ...inode, visible: inode.visible.slice(), durable: inode.durable.slice(), unsynced: [...inode.unsynced] };
+      const copied = {
+        ...inode,
+        visible: inode.visible.slice(),
+        durable: inode.durable.slice(),
+        unsynced: [...inode.unsynced],
+      };
       copies.set(inode, copied);
       return copied;
     };
     for (const [path, inode] of this.#visible) disk.#visible.set(path, copyOf(inode));
     for (const [path, inode] of this.#durable) disk.#durable.set(path, copyOf(inode));
-    disk.#unsynced = this.#unsynced.map((change) => ('inode' in change ? { ...change, inode: copyOf(change.inode) } : change));
+    disk.#unsynced = this.#unsynced.map((change) =>
+      'inode' in change ? { ...change, inode: copyOf(change.inode) } : change,
+    );
     disk.written.push(...this.written);
     return disk;
   }
@@ -177,7 +184,9 @@ export class FaultyDisk implements Disk {
   async list(folder: string): Promise<readonly string[]> {
     await this.#operate(folder);
     const prefix = `${folder}/`;
-    const names = [...this.#visible.keys()].filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length));
+    const names = [...this.#visible.keys()]
+      .filter((path) => path.startsWith(prefix))
+      .map((path) => path.slice(prefix.length));
     return names.filter((name) => !name.includes('/')).sort();
   }
 

@@ -36,7 +36,10 @@ export async function checkFlip(flipped: Flipped, path: string, offset: number, 
   const keyring = await world.open();
   const named = keyring.findings.map(({ replica, what }) => `/keystore/${replica}/${what}`);
   const name = path.split('/').slice(3).join('/');
-  assert.ok(named.some((finding) => finding.startsWith('/keystore/a/') && finding.includes(name)), `${where} not named: ${named}`);
+  assert.ok(
+    named.some((finding) => finding.startsWith('/keystore/a/') && finding.includes(name)),
+    `${where} not named: ${named.join()}`,
+  );
   checkSlots(flipped, keyring, where);
   assert.deepEqual(keyring.notes.get('hold_1'), 'kept');
   await keyring.close();
@@ -46,7 +49,12 @@ export async function checkFlip(flipped: Flipped, path: string, offset: number, 
 }
 
 /** In the only replica at hand: refused as damage, or harmless; a living slot is never called erased. */
-export async function checkFlipAlone(flipped: Flipped, path: string, offset: number, bit: number): Promise<'refused' | 'served'> {
+export async function checkFlipAlone(
+  flipped: Flipped,
+  path: string,
+  offset: number,
+  bit: number,
+): Promise<'refused' | 'served'> {
   const world = flipped.world.copy(`alone/${path}/${offset}`);
   world.disk.takeAway('/keystore/b');
   flip(world, path, offset, bit);
@@ -59,7 +67,10 @@ export async function checkFlipAlone(flipped: Flipped, path: string, offset: num
     return 'served';
   } catch (error) {
     assert.ok(error instanceof StrongroomError, String(error));
-    assert.ok(['keyring.damaged', 'keystore.foreign'].includes(error.code), `${path} at ${offset}: ${error.code}`);
+    assert.ok(
+      ['keyring.damaged', 'keystore.foreign'].includes(error.code),
+      `${path} at ${offset}: ${error.code}`,
+    );
     return 'refused';
   }
 }

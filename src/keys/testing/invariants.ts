@@ -25,7 +25,12 @@ export interface Facts {
 export const keyOf = (keyring: Keyring, slot: Slot): string => encodeHex(keyring.derive(slot));
 
 /** `present` are the folders of the replicas that can be reached. */
-export async function checkInvariants(world: World, keyring: Keyring, facts: Facts, present: readonly string[]): Promise<void> {
+export async function checkInvariants(
+  world: World,
+  keyring: Keyring,
+  facts: Facts,
+  present: readonly string[],
+): Promise<void> {
   checkKeys(world, keyring, facts);
   if (keyring.isRestoring) return;
   checkJournal(world, keyring, present);
@@ -43,7 +48,8 @@ function checkKeys(world: World, keyring: Keyring, { keys, living, dead, asked }
   }
   if (keyring.isRestoring) return;
   for (const { id, slots } of world.journal.state.requests) {
-    for (const slot of slots) assert.ok(keyring.isErased(slot), `slot ${slot} of request ${id} is on record and derives`);
+    for (const slot of slots)
+      assert.ok(keyring.isErased(slot), `slot ${slot} of request ${id} is on record and derives`);
   }
 }
 
@@ -54,12 +60,17 @@ function checkJournal(world: World, keyring: Keyring, present: readonly string[]
   assert.equal(newest.state, 'complete');
   const destroyed = new Set(requests.flatMap(({ id, state }) => (state === 'destroyed' ? [id] : [])));
   for (const { outcome } of outcomes) {
-    if (outcome.destroyed.length > 0) assert.deepEqual(outcome.missing, [], 'destroyed while a replica was missing');
+    if (outcome.destroyed.length > 0)
+      assert.deepEqual(outcome.missing, [], 'destroyed while a replica was missing');
     for (const id of outcome.destroyed) destroyed.delete(id);
   }
   assert.equal(destroyed.size, 0, 'destroyed without an outcome that says so');
   const isWhole = outcomes.at(-1)?.outcome.missing.length === 0;
-  if (isWhole) assert.ok(requests.every(({ state }) => state === 'destroyed'), 'a request was left behind');
+  if (isWhole)
+    assert.ok(
+      requests.every(({ state }) => state === 'destroyed'),
+      'a request was left behind',
+    );
   assert.ok(present.length > 0);
 }
 
@@ -80,7 +91,8 @@ function checkResidue(world: World, keyring: Keyring, present: readonly string[]
     if (!present.some((folder) => path.startsWith(`${folder}/`))) continue;
     const bytes = Buffer.from(world.disk.peek(path));
     for (const [hex, epoch] of roots) {
-      if (epoch !== keyring.epoch) assert.ok(!bytes.includes(Buffer.from(hex, 'hex')), `the root of epoch ${epoch} is left in ${path}`);
+      if (epoch !== keyring.epoch)
+        assert.ok(!bytes.includes(Buffer.from(hex, 'hex')), `the root of epoch ${epoch} is left in ${path}`);
     }
   }
 }

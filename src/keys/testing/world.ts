@@ -17,7 +17,8 @@ export function seededRandom(seed: string): (length: number) => Bytes {
   let counter = 0;
   return (length) => {
     const out = new Uint8Array(length);
-    for (let at = 0; at < length; at += 32) out.set(sha256(encodeUtf8(`${seed}/${counter++}`)).slice(0, length - at), at);
+    for (let at = 0; at < length; at += 32)
+      out.set(sha256(encodeUtf8(`${seed}/${counter++}`)).slice(0, length - at), at);
     return out;
   };
 }

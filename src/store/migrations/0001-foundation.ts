@@ -16,7 +16,7 @@ const entry = columnsOf('principal', 'ledger', 'kept');
 /** A thing with an id, a slot of its own, a version and a sealed name. */
 const named = { id: 'id', version: 'version', vault: null, slot: 'slot', scope: null };
 
-export const foundation: Migration = {
+export const foundation = {
   name: '0001-foundation',
   creates: {
     meta: {
@@ -190,7 +190,13 @@ export const foundation: Migration = {
         slot: memory.slot(),
         scope: memory.slots(),
         author: memory.id(),
-        body_box: memory.sealed({ id: 'memory', version: 'version', vault: 'vault', slot: 'slot', scope: 'scope' }),
+        body_box: memory.sealed({
+          id: 'memory',
+          version: 'version',
+          vault: 'vault',
+          slot: 'slot',
+          scope: 'scope',
+        }),
         vector_box: nullable(
           memory.sealed({ id: 'memory', version: 'version', vault: 'vault', slot: 'slot', scope: 'scope' }),
         ),
@@ -239,8 +245,8 @@ export const foundation: Migration = {
         principal_slot: credential.slot(),
         state: credential.state(),
         environment: credential.setting(),
-        hash: { ...credential.hash(), erased: 'key' },
-        settings_box: credential.sealed({ ...named, version: 1 }),
+        hash: credential.hash(),
+        settings_box: credential.sealed({ ...named, version: 1, slot: 'principal_slot' }),
         expires_at: nullable(credential.time()),
         created_at: credential.time(),
         revoked_at: nullable(credential.time()),
@@ -254,7 +260,7 @@ export const foundation: Migration = {
         id: request.id(),
         organization: request.id(),
         principal: request.id(),
-        digest: { ...request.hash(), erased: 'key' },
+        digest: request.hash(),
         period: request.id(),
         status: request.number(),
         response_box: nullable(
@@ -286,7 +292,7 @@ export const foundation: Migration = {
         n: entry.count(),
         organization: entry.id(),
         leaf: entry.proof(),
-        box: nullable(entry.sealed({ id: 'log', version: 'n', vault: null, slot: null, scope: null })),
+        box: nullable(entry.sealed({ id: null, version: null, vault: null, slot: null, scope: null })),
         at: entry.time(),
         principal: entry.id(),
         action: entry.setting(),
@@ -337,4 +343,4 @@ export const foundation: Migration = {
       appendOnly: true,
     },
   },
-};
+} as const satisfies Migration;

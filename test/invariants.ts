@@ -1,0 +1,169 @@
+/**
+ * The one checker that every crash ends in: what must be true of a deployment whenever it has been opened, whatever
+ * happened before. Each rule is a sentence; what breaks it is listed with the id of the row.
+ */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Bytes } from '../src/bytes/encoding.ts';
+import { decodeSlots, indexOf, LEAF_SLOTS, leafOf, type Slot } from '../src/keys/slot.ts';
+import { verifyStore } from '../src/ledger/verify-store.ts';
+import type { Strongroom } from '../src/strongroom.ts';
+import { hasSlot, type SlotRanges } from '../src/vaults/slot-ranges.ts';
+import { openEveryBox, readRows, type OpenedBox, type Rows } from './boxes.ts';
+
+interface Opened {
+  readonly open: Pick<Strongroom, 'store' | 'keyring' | 'ledger'>;
+  readonly directory: string;
+  readonly rows: Rows;
+  readonly boxes: readonly OpenedBox[];
+}
+
+type Rule = (opened: Opened) => string[] | Promise<string[]>;
+
+/** Everything that is wrong; empty if nothing is. */
+export async function checkInvariants(open: Opened['open'], directory: string): Promise<string[]> {
+  const rows = await readRows(open);
+  const boxes = await openEveryBox(open, directory);
+  const faults = await Promise.all(
+    Object.entries(RULES).map(async ([rule, check]) => (await check({ open, directory, rows, boxes })).map((fault) => `${rule}: ${fault}`)),
+  );
+  return faults.flat();
+}
+
+const RULES: Readonly<Record<string, Rule>> = {
+  'the ledger verifies': async ({ open }) => {
+    const report = await verifyStore(open.store, (log) => open.ledger.verifierKey(log));
+    return report.faults.map(({ log, n, kind, detail }) => `${log} ${n}: ${kind}, ${detail}`);
+  },
+
+  'one entry for each request': ({ rows }) => {
+    const seen = new Set<string>();
+    return rows.ledger_entries.flatMap(({ log, n, leaf }) => {
+      const { request, part = [1] } = JSON.parse(Buffer.from(leaf.subarray(32)).toString()) as { request: string; part?: number[] };
+      const name = `${request} part ${part[0]}`;
+      if (request === '' || !seen.has(name)) return void seen.add(name) ?? [];
+      return [`${log}/${n}: a second one for ${name}`];
+    });
+  },
+
+  'the epoch that is served is the newest row, and complete': ({ open, rows }) => {
+    const newest = rows.epochs.reduce((left, right) => (left.epoch > right.epoch ? left : right));
+    const head = rows.keyring_head[0]?.epoch;
+    return newest.epoch === open.keyring.epoch && newest.state === 'complete' && head === newest.epoch
+      ? []
+      : [`serves ${open.keyring.epoch}, head ${head}, row ${newest.epoch} ${newest.state}`];
+  },
+
+  'leaves.next lies above every slot in use, and a leaf has one owner': ({ rows }) => {
+    const leaves = new Map(rows.leaves.map((row) => [row.leaf, row]));
+    return slotsInUse(rows).flatMap(({ slot, what, owner }) => {
+      const leaf = leaves.get(leafOf(slot));
+      if (leaf === undefined) return [`${what}: slot ${slot} lies in a leaf that nobody has`];
+      if (indexOf(slot) >= leaf.next) return [`${what}: slot ${slot} lies above next ${leaf.next}`];
+      return leaf.owner === owner ? [] : [`${what}: slot ${slot} lies in a leaf of ${leaf.owner}`];
+    });
+  },
+
+  'no slot is used twice': ({ rows }) => {
+    const seen = new Map<Slot, string>();
+    return slotsInUse(rows).flatMap(({ slot, what }) => {
+      const other = seen.get(slot);
+      seen.set(slot, what);
+      return other === undefined || other === what ? [] : [`slot ${slot} is that of ${other} and of ${what}`];
+    });
+  },
+
+  'what lives is not dead': ({ open, rows }) =>
+    slotsInUse(rows).flatMap(({ slot, what, state }) => (state === 'living' && open.keyring.isErased(slot) ? [`${what}: slot ${slot}`] : [])),
+
+  'what was erased or revoked is dead': ({ open, rows }) =>
+    slotsInUse(rows).flatMap(({ slot, what, state }) => (state === 'dead' && !open.keyring.isErased(slot) ? [`${what}: slot ${slot}`] : [])),
+
+  'every request for death is done': ({ open, rows }) =>
+    rows.key_requests.flatMap(({ id, state, slots }) => {
+      const alive = decodeSlots(slots).filter((slot) => !open.keyring.isErased(slot));
+      return state === 'destroyed' && alive.length === 0 ? [] : [`${id} is ${state}, alive ${alive.join(', ')}`];
+    }),
+
+  'every box opens, or its row says that it is erased': ({ rows, boxes }) => {
+    const erased = new Set(rows.memories.filter(({ state }) => state === 'erased').map(({ id }) => id));
+    return boxes.flatMap(({ place, name, outcome }) =>
+      outcome === 'open' || (outcome === 'erased' && erased.has(name)) ? [] : [`${place.table}.${place.column} of ${name} is ${outcome}`],
+    );
+  },
+
+  'every memory has its current version, and every version and name its memory': ({ rows }) => {
+    const versions = new Set(rows.memory_versions.map(({ memory, version }) => `${memory} ${version}`));
+    const memories = new Set(rows.memories.map(({ id }) => id));
+    const names = new Set([...rows.subjects, ...rows.conversations].map(({ id }) => id));
+    const missing = rows.memories.flatMap(({ id, version, subject, conversation }) => [
+      ...(versions.has(`${id} ${version}`) ? [] : [`${id} has no version ${version}`]),
+      ...[subject, conversation].flatMap((name) => (name === null || names.has(name) ? [] : [`${id} names ${name}`])),
+    ]);
+    const orphans = [...rows.memory_versions, ...rows.superseded_slots].filter(({ memory }) => !memories.has(memory));
+    return [...missing, ...orphans.map(({ memory }) => `a version of ${memory}, which is not there`)];
+  },
+
+  'every segment is whole, alive, and covers what is in it': ({ open, rows, boxes }) => {
+    const contents = new Map(boxes.map(({ name, content }) => [name, content]));
+    return rows.segments.flatMap(({ id, leaf, slot, state, cover }) => {
+      const content = contents.get(id);
+      if (state !== 'live' || !content || open.keyring.isErased(slot as Slot)) return [`${id} is ${state} and does not open`];
+      const ranges = JSON.parse(cover) as SlotRanges;
+      const dead = slotsOf(ranges).filter((one) => open.keyring.isErased(one));
+      const outside = recordSlots(content, leaf).filter((one) => !hasSlot(ranges, one));
+      return [...dead.map((one) => `${id} lives and covers the dead slot ${one}`), ...outside.map((one) => `${id} holds slot ${one} uncovered`)];
+    });
+  },
+
+  'every blob has its row, and nothing half-written lies about': async ({ directory, rows }) => {
+    const known = new Set(rows.segments.map(({ blob }) => blob));
+    const entries = await readdir(join(directory, 'blobs'), { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(directory.length + '/blobs/'.length));
+    return files.filter((file) => !known.has(file));
+  },
+
+  'no row is newer than the head of the store': ({ rows }) => {
+    const head = rows.store_head[0]?.change ?? -1;
+    return Object.entries(rows).flatMap(([table, all]) => all.flatMap(({ change }) => (change <= head ? [] : [`${table}: ${change} after ${head}`])));
+  },
+};
+
+interface UsedSlot {
+  readonly slot: Slot;
+  readonly what: string;
+  readonly owner: string;
+  readonly state: 'living' | 'dead' | 'either';
+}
+
+function slotsInUse(rows: Rows): UsedSlot[] {
+  const used: UsedSlot[] = [];
+  const use = (slot: number, what: string, owner: string, state: UsedSlot['state']): void => void used.push({ slot: slot as Slot, what, owner, state });
+  const states = new Map(rows.memories.map(({ id, state }) => [id, state]));
+  const gone = new Set(rows.vaults.filter(({ state }) => state !== 'live').map(({ id }) => id));
+  for (const { name, slot } of rows.service_slots) use(slot, name, 'deployment', 'living');
+  for (const { id, slot } of rows.organizations) use(slot, id, id, 'living');
+  for (const { id, slot, organization } of [...rows.projects, ...rows.subjects]) use(slot, id, organization, 'living');
+  for (const { id, slot, state, organization } of rows.vaults) use(slot, id, organization, state === 'live' ? 'living' : 'either');
+  for (const { id, slot, vault } of rows.conversations) use(slot, id, vault, gone.has(vault) ? 'either' : 'living');
+  for (const { id, slot, principal_slot, state, organization } of rows.api_keys) {
+    use(slot, `credential of ${id}`, organization, state === 'active' ? 'living' : 'dead');
+    use(principal_slot, id, organization, 'living');
+  }
+  for (const { memory, version, slot, vault } of rows.memory_versions)
+    use(slot, `${memory} version ${version}`, vault, states.get(memory) === 'erased' ? 'dead' : 'living');
+  for (const { memory, version, slot, vault } of rows.superseded_slots)
+    use(slot, `${memory} version ${version}`, vault, states.get(memory) === 'erased' ? 'dead' : 'either');
+  for (const { id, slot, vault } of rows.segments) use(slot, id, vault, 'living');
+  return used;
+}
+
+const slotsOf = (ranges: SlotRanges): Slot[] =>
+  ranges.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, at) => (from + at) as Slot));
+
+/** The slots of the records in a segment's bytes (src/search/segment.ts has the table of its fields). */
+function recordSlots(content: Bytes, leaf: number): Slot[] {
+  const buffer = Buffer.from(content);
+  const records = JSON.parse(buffer.subarray(28, 28 + buffer.readUInt32BE(16)).toString()) as [number][];
+  return records.map(([index]) => (leaf * LEAF_SLOTS + index) as Slot);
+}
