@@ -77,6 +77,21 @@ export async function measureRecall(
   return summarise(rows);
 }
 
+export function printRecall(recall: Recall, elapsedMs: number): void {
+  const shown = (value: number): string => value.toFixed(4);
+  console.table(recall.conversations.map(({ id, recall }) => ({ conversation: id, 'recall@10': shown(recall) })));
+  console.table([
+    {
+      questions: recall.questions,
+      evidence: recall.evidence,
+      'recall@10': shown(recall.recall),
+      'of all evidence': shown(recall.recallOfTurns),
+      seconds: (elapsedMs / 1000).toFixed(2),
+    },
+  ]);
+  console.table([...recall.byCategory].map(([category, value]) => ({ category, 'recall@10': shown(value) })));
+}
+
 interface Row {
   readonly conversation: string;
   readonly category: number;

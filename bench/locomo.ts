@@ -1,37 +1,23 @@
 /**
  * Recall of LoCoMo's evidence turns by text search alone, on an index in this process.
  *
- *     npm run locomo [FILE or FOLDER]
+ *     npm run locomo -- FILE or FOLDER
  *
  * A vault per conversation, a memory per turn, the question as the query, recall@10.
  */
 import { Engine } from '../src/search/engine.ts';
 import { openEngineRoom } from '../src/search/engine-room.ts';
 import type { IndexedRecord } from '../src/search/types.ts';
-import { loadLocomo, measureRecall, type Ask, type Conversation, type Turn } from './locomo-data.ts';
-
-const DEFAULT_DATA = new URL('../../shared/data/locomo', import.meta.url).pathname;
+import { loadLocomo, measureRecall, printRecall, type Ask, type Conversation, type Turn } from './locomo-data.ts';
 
 const room = openEngineRoom();
 
-const conversations = await loadLocomo(process.argv[2] ?? DEFAULT_DATA);
+const [, , path] = process.argv;
+if (path === undefined) throw new Error('usage: npm run locomo -- FILE or FOLDER of LoCoMo');
+const conversations = await loadLocomo(path);
 const started = performance.now();
 const recall = await measureRecall(conversations, async (conversation) => openConversation(conversation));
-console.table(
-  recall.conversations.map(({ id, recall }) => ({ conversation: id, 'recall@10': recall.toFixed(4) })),
-);
-console.table([
-  {
-    questions: recall.questions,
-    evidence: recall.evidence,
-    'recall@10': recall.recall.toFixed(4),
-    'of all evidence': recall.recallOfTurns.toFixed(4),
-    seconds: ((performance.now() - started) / 1000).toFixed(2),
-  },
-]);
-console.table(
-  [...recall.byCategory].map(([category, value]) => ({ category, 'recall@10': value.toFixed(4) })),
-);
+printRecall(recall, performance.now() - started);
 
 function openConversation(conversation: Conversation): Ask {
   const engine = new Engine({ id: conversation.id, metric: 'cosine', dimensions: null }, room);

@@ -41,8 +41,9 @@ const RULES: Readonly<Record<string, Rule>> = {
     return rows.ledger_entries.flatMap(({ log, n, leaf }) => {
       const { request, part = [1] } = JSON.parse(Buffer.from(leaf.subarray(32)).toString()) as { request: string; part?: number[] };
       const name = `${request} part ${part[0]}`;
-      if (request === '' || !seen.has(name)) return void seen.add(name) ?? [];
-      return [`${log}/${n}: a second one for ${name}`];
+      if (request !== '' && seen.has(name)) return [`${log}/${n}: a second one for ${name}`];
+      seen.add(name);
+      return [];
     });
   },
 

@@ -13,11 +13,6 @@ for (const scenario of scenarios) {
 
 const epoch = scenarios.find(({ name }) => name === 'an epoch') as Scenario;
 
-test('the crash walk tears root cells', async () => {
-  const { tornCells } = await walkCrashes(epoch, { atOperations: true, stride: 7 });
-  assert.ok(tornCells >= 3, `${tornCells} torn`);
-});
-
 const sabotages: { name: string; sabotage: (world: World) => void; found: RegExp }[] = [
   {
     name: 'an older root that is not wiped',

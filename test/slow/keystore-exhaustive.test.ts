@@ -6,6 +6,8 @@ import { slotOf } from '../../src/keys/slot.ts';
 import type { World } from '../../src/keys/testing/world.ts';
 import { scopeOf, subjectOf, twoLevels, Witnessed } from '../../src/keys/testing/witnessed.ts';
 
+let torn = 0;
+
 for (const scenario of scenarios) {
   test(`a crash before any single operation of the disk in ${scenario.name} leaves the old state or the new one`, async (t) => {
     const { crashes, tornCells } = await walkCrashes(scenario, {
@@ -15,8 +17,13 @@ for (const scenario of scenarios) {
     });
     t.diagnostic(`${crashes} crashes, ${tornCells} torn cells`);
     assert.ok(crashes > scenario.stepsMin);
+    torn += tornCells;
   });
 }
+
+test('the crash walk did tear root cells', () => {
+  assert.ok(torn > 50, `${torn} torn`);
+});
 
 /** All bytes, but of the zeros that fill up the blocks of root only every 37th: root-file.ts vouches for each of those. */
 function* everyByte(world: World): Generator<{ path: string; offset: number; bit: number }> {
@@ -72,4 +79,11 @@ test('the closure attack opens nothing erased in a keyring of two levels either'
   assert.deepEqual(witnessed.leaks(result), []);
   for (const canary of witnessed.canaries)
     assert.equal(result.opened.has(canary.name), !witnessed.isDead(canary), canary.name);
+});
+
+test('the closure attack finds it when the key of an inner page is kept', async () => {
+  const witnessed = await twoLevels({
+    pageKey: (random, height, previous) => (previous !== null && height > 0 ? previous.slice() : random(32)),
+  });
+  assert.notDeepEqual(witnessed.leaks(witnessed.attack()), []);
 });

@@ -26,14 +26,15 @@ export interface Scenario {
   /** More to check once it is open again. */
   readonly after?: (world: World, keyring: Keyring, facts: Facts) => Promise<void>;
   /** Replicas without which nothing may open: what they alone hold cannot be had from another. */
-  readonly isNeeded?: (world: World, missing: string) => boolean;
+  readonly isNeeded?: (replica: string) => boolean;
 }
 
 interface Aftermath {
   readonly name: string;
   readonly isPowerCut: boolean;
-  readonly missing: string | null;
-  readonly torn: string | null;
+  readonly missing: readonly string[];
+  /** What these had not synced is torn. */
+  readonly torn: readonly string[];
 }
 
 export interface WalkOptions {
@@ -78,24 +79,32 @@ export async function walkCrashes(scenario: Scenario, options: WalkOptions = {})
   }
 }
 
-/** With every replica missing or torn, or none. Killed and cut off from power take turns, unless all is asked for. */
+/**
+ * Each subset of the replicas missing and, where the power went, each subset of the others torn. Killed and cut off
+ * from power take turns, unless all is asked for.
+ */
 function aftermathsOf(replicas: readonly string[], step: number, isExhaustive: boolean): Aftermath[] {
   const all: Aftermath[] = [];
   for (const isPowerCut of isExhaustive ? [false, true] : [step % 2 === 0]) {
-    for (const missing of [null, ...replicas]) {
-      all.push({
-        name: `${isPowerCut ? 'power cut' : 'killed'}, missing ${missing}`,
-        isPowerCut,
-        missing,
-        torn: null,
-      });
+    for (const missing of subsetsOf(replicas)) {
+      if (missing.length === 2) continue;
+      const kind = isPowerCut ? 'power cut' : 'killed';
+      all.push({ name: `${kind}, missing [${missing.join()}]`, isPowerCut, missing, torn: [] });
     }
   }
-  return [
-    ...all,
-    ...replicas.map((torn) => ({ name: `power cut, ${torn} torn`, isPowerCut: true, missing: null, torn })),
-  ];
+  for (const torn of subsetsOf(replicas)) {
+    if (torn.length === 0) continue;
+    all.push({ name: `power cut, torn [${torn.join()}]`, isPowerCut: true, missing: [], torn });
+    for (const missing of isExhaustive ? replicas.filter((replica) => !torn.includes(replica)) : []) {
+      const name = `power cut, torn [${torn.join()}], missing ${missing}`;
+      all.push({ name, isPowerCut: true, missing: [missing], torn });
+    }
+  }
+  return all;
 }
+
+const subsetsOf = (names: readonly string[]): string[][] =>
+  Array.from({ length: 2 ** names.length }, (_, bits) => names.filter((_, at) => (bits >> at) & 1));
 
 async function crashAt(
   world: World,
@@ -122,7 +131,7 @@ function strike(world: World, aftermath: Aftermath, random: () => number): numbe
   world.disk.die();
   if (aftermath.isPowerCut) {
     const isTorn = (path: string): boolean =>
-      aftermath.torn !== null && path.startsWith(`${folderOf(aftermath.torn)}/`);
+      aftermath.torn.some((name) => path.startsWith(`${folderOf(name)}/`));
     world.disk.cutPower(random, isTorn);
   }
   world.revive();
@@ -140,11 +149,11 @@ async function recover(
   aftermath: Aftermath,
   step: number,
 ): Promise<void> {
-  if (aftermath.missing !== null) {
-    world.disk.takeAway(folderOf(aftermath.missing));
-    const isNeeded = scenario.isNeeded?.(world, aftermath.missing) === true;
+  if (aftermath.missing.length > 0) {
+    for (const name of aftermath.missing) world.disk.takeAway(folderOf(name));
+    const isNeeded = aftermath.missing.some((name) => scenario.isNeeded?.(name) === true);
     await openAndCheck(world, scenario, facts, isNeeded);
-    world.disk.bringBack(folderOf(aftermath.missing));
+    for (const name of aftermath.missing) world.disk.bringBack(folderOf(name));
   }
   await openAndCheck(world, scenario, facts, false);
   // What was opened once opens again, and goes on working.
@@ -311,7 +320,7 @@ export const scenarios: readonly Scenario[] = [
     prepare: usedWorld,
     before: (world) => world.open(),
     run: async (_, keyring) => dropReplica(keyring as Keyring, 'b'),
-    isNeeded: (_, missing) => missing === 'a',
+    isNeeded: (replica) => replica === 'a',
   },
   {
     name: 'declaring a replica lost',
@@ -331,6 +340,6 @@ export const scenarios: readonly Scenario[] = [
       world.disk.bringBack('/keystore/b');
       return world.open();
     },
-    isNeeded: (_, missing) => missing === 'a',
+    isNeeded: (replica) => replica === 'a',
   },
 ];

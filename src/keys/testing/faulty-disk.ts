@@ -161,7 +161,7 @@ export class FaultyDisk implements Disk {
   }
 
   delete(path: string): void {
-    for (const known of [...this.#visible.keys()]) {
+    for (const known of Array.from(this.#visible.keys())) {
       if (known !== path && !known.startsWith(`${path}/`)) continue;
       this.#visible.delete(known);
       this.#durable.delete(known);

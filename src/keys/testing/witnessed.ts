@@ -117,12 +117,11 @@ export const scopeOf = (subject: number): Scope => [
 ];
 
 /** So many leaves that inner pages are sealed by themselves. */
-export async function twoLevels(sabotage: Partial<EpochSteps>, keepsGrowth = true): Promise<Witnessed> {
+export async function twoLevels(sabotage: Partial<EpochSteps>): Promise<Witnessed> {
   const witnessed = await Witnessed.create('levels', sabotage);
   const { keyring } = witnessed;
   for (let highest = 0; highest < 256; await keyring.tend())
     while (keyring.spareLeaves > 0) highest = keyring.takeLeaf();
-  if (!keepsGrowth) witnessed.pages.length = 0;
   for (let at = 0; at < 6; at++) witnessed.addRecord(`mem_${at}`, slotOf(2, at), scopeOf(at % 4));
   await witnessed.erase(slotOf(2, 2));
   await witnessed.erase(slotOf(2, 4));
