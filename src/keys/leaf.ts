@@ -149,14 +149,17 @@ function slotsUnder(label: number, depth: number): { first: number; end: number 
   return { first, end: first + (1 << below) };
 }
 
+/** Holds a seed only while it is hashed. */
+const EXPANDED = Buffer.alloc(PREFIX.length + SEED_BYTES);
+PREFIX.copy(EXPANDED);
+
 /** Both children's seeds, 64 bytes. */
 export function expand(seed: Uint8Array): Bytes {
-  const input = Buffer.alloc(PREFIX.length + SEED_BYTES);
-  PREFIX.copy(input);
-  input.set(seed, PREFIX.length);
-  const children = new Uint8Array(hash('sha512', input, 'buffer'));
-  input.fill(0);
-  return children;
+  EXPANDED.set(seed, PREFIX.length);
+  const children = hash('sha512', EXPANDED, 'buffer');
+  EXPANDED.fill(0, PREFIX.length);
+  // Not the Buffer itself: its `slice` would give a window where a copy is meant.
+  return new Uint8Array(children.buffer, children.byteOffset, children.length);
 }
 
 export const entryCount = (page: LeafPage): number => page.length / ENTRY_BYTES;

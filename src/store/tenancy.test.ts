@@ -28,9 +28,16 @@ async function furnish(store: Store): Promise<void> {
 const READS: Readonly<Record<string, (sql: Sql) => { execute(): Promise<readonly object[]> }>> = {
   'a plain select': (sql) => sql.selectFrom('subjects').selectAll(),
   'an alias': (sql) => sql.selectFrom('subjects as s').select('s.id'),
-  'a condition with or': (sql) => sql.selectFrom('subjects').selectAll().where(raw<boolean>`1 = 0 or 1 = 1`),
+  'a condition with or': (sql) =>
+    sql
+      .selectFrom('subjects')
+      .selectAll()
+      .where(raw<boolean>`1 = 0 or 1 = 1`),
   'an or of conditions': (sql) =>
-    sql.selectFrom('subjects').selectAll().where((eb) => eb.or([eb('id', '=', 'x'), eb('id', 'is not', null)])),
+    sql
+      .selectFrom('subjects')
+      .selectAll()
+      .where((eb) => eb.or([eb('id', '=', 'x'), eb('id', 'is not', null)])),
   'the other tenant by name': (sql) => sql.selectFrom('subjects').selectAll().where('organization', '=', BEN),
   'the other tenant by id': (sql) => sql.selectFrom('subjects').selectAll().where('id', '=', 'sub_ben'),
   'two tables': (sql) => sql.selectFrom(['subjects', 'vaults']).select(['subjects.id', 'vaults.id as vault']),
@@ -49,17 +56,32 @@ const READS: Readonly<Record<string, (sql: Sql) => { execute(): Promise<readonly
   'a sub-select as a table': (sql) =>
     sql.selectFrom(sql.selectFrom('subjects').select('id').as('inner')).select('inner.id'),
   'a sub-select as a value': (sql) =>
-    sql.selectFrom('conversations').select((eb) => ['id', eb.selectFrom('subjects').select(eb.fn.max('id').as('m')).as('m')]),
+    sql
+      .selectFrom('conversations')
+      .select((eb) => ['id', eb.selectFrom('subjects').select(eb.fn.max('id').as('m')).as('m')]),
   'a sub-select as a condition': (sql) =>
-    sql.selectFrom('conversations').select('id').where((eb) => eb.exists(eb.selectFrom('subjects').select('id').where('id', '=', 'sub_ben'))),
+    sql
+      .selectFrom('conversations')
+      .select('id')
+      .where((eb) => eb.exists(eb.selectFrom('subjects').select('id').where('id', '=', 'sub_ben'))),
   'a common table expression': (sql) =>
-    sql.with('everyone', (db) => db.selectFrom('subjects').select('id')).selectFrom('everyone').select('id'),
+    sql
+      .with('everyone', (db) => db.selectFrom('subjects').select('id'))
+      .selectFrom('everyone')
+      .select('id'),
   'a common table expression named like a table': (sql) =>
-    sql.with('vaults', (db) => db.selectFrom('subjects').select(['id', 'organization'])).selectFrom('vaults').select('id'),
+    sql
+      .with('vaults', (db) => db.selectFrom('subjects').select(['id', 'organization']))
+      .selectFrom('vaults')
+      .select('id'),
   'a union': (sql) =>
     sql.selectFrom('conversations').select('id').union(sql.selectFrom('subjects').select('id')),
   'a group': (sql) =>
-    sql.selectFrom('subjects').select(['organization']).groupBy('organization').having((eb) => eb.fn.countAll(), '>', 0),
+    sql
+      .selectFrom('subjects')
+      .select(['organization'])
+      .groupBy('organization')
+      .having((eb) => eb.fn.countAll(), '>', 0),
 };
 
 forEachEngine('no form of reading shows another tenant’s rows', async (_t, engine) => {
@@ -91,9 +113,14 @@ forEachEngine('an outer join keeps the rows that have no partner', async (_t, en
 
 /** Every way to change rows: none of them may reach Ben's. */
 const CHANGES: Readonly<Record<string, (tx: Tx) => Promise<unknown>>> = {
-  'an update of all': (tx) => tx.sql.updateTable('subjects').set({ state: 'taken', change: tx.change }).execute(),
+  'an update of all': (tx) =>
+    tx.sql.updateTable('subjects').set({ state: 'taken', change: tx.change }).execute(),
   'an update by id': (tx) =>
-    tx.sql.updateTable('subjects').set({ state: 'taken', change: tx.change }).where('id', '=', 'sub_ben').execute(),
+    tx.sql
+      .updateTable('subjects')
+      .set({ state: 'taken', change: tx.change })
+      .where('id', '=', 'sub_ben')
+      .execute(),
   'an update with an or': (tx) =>
     tx.sql
       .updateTable('subjects as s')
@@ -107,7 +134,11 @@ const CHANGES: Readonly<Record<string, (tx: Tx) => Promise<unknown>>> = {
       .where('id', 'in', (eb) => eb.selectFrom('subjects').select('id'))
       .execute(),
   'a delete by id': (tx) => tx.sql.deleteFrom('subjects').where('id', '=', 'sub_ben').execute(),
-  'a delete with an or': (tx) => tx.sql.deleteFrom('subjects').where(raw<boolean>`1 = 0 or 1 = 1`).execute(),
+  'a delete with an or': (tx) =>
+    tx.sql
+      .deleteFrom('subjects')
+      .where(raw<boolean>`1 = 0 or 1 = 1`)
+      .execute(),
   'an upsert of an id that is taken': (tx) =>
     tx.sql
       .insertInto('subjects')
@@ -132,7 +163,11 @@ forEachEngine('no form of changing reaches another tenant’s rows', async (_t, 
 
 /** What cannot be judged, or is not for a tenant's job. */
 const REFUSED: Readonly<Record<string, (tx: Tx) => unknown>> = {
-  'an insert for another': (tx) => tx.sql.insertInto('subjects').values(personOf(BEN, 'sub_x', tx.change)).execute(),
+  'an insert for another': (tx) =>
+    tx.sql
+      .insertInto('subjects')
+      .values(personOf(BEN, 'sub_x', tx.change))
+      .execute(),
   'one row of another among several': (tx) =>
     tx.sql
       .insertInto('subjects')
@@ -154,18 +189,35 @@ const REFUSED: Readonly<Record<string, (tx: Tx) => unknown>> = {
       .onConflict((conflict) => conflict.column('id').doUpdateSet({ organization: BEN, change: tx.change }))
       .execute(),
   'raw SQL': (tx) => raw`select * from subjects`.execute(tx.sql),
-  'raw SQL in a table’s place': (tx) => tx.sql.selectFrom(raw<{ id: string }>`(select id from Subjects)`.as('s')).selectAll().execute(),
+  'raw SQL in a table’s place': (tx) =>
+    tx.sql
+      .selectFrom(raw<{ id: string }>`(select id from Subjects)`.as('s'))
+      .selectAll()
+      .execute(),
   'a table name spliced into raw SQL': (tx) =>
-    tx.sql.selectFrom('meta').select(raw<string>`(select max(id) from ${raw.table('subjects')})`.as('id')).execute(),
+    tx.sql
+      .selectFrom('meta')
+      .select(raw<string>`(select max(id) from ${raw.table('subjects')})`.as('id'))
+      .execute(),
   'raw SQL that steps out of its parentheses': (tx) =>
-    tx.sql.selectFrom('subjects').selectAll().where(raw<boolean>`1 = 1) or (1 = 1`).execute(),
+    tx.sql
+      .selectFrom('subjects')
+      .selectAll()
+      .where(raw<boolean>`1 = 1) or (1 = 1`)
+      .execute(),
   'raw SQL that comments out what follows': (tx) =>
-    tx.sql.selectFrom('subjects').selectAll().where(raw<boolean>`1 = 1 --`).execute(),
+    tx.sql
+      .selectFrom('subjects')
+      .selectAll()
+      .where(raw<boolean>`1 = 1 --`)
+      .execute(),
   'a statement compiled elsewhere': (tx) => tx.sql.executeQuery(CompiledQuery.raw('select * from subjects')),
-  'a statement without the plugin': (tx) => tx.sql.withoutPlugins().selectFrom('subjects').selectAll().execute(),
+  'a statement without the plugin': (tx) =>
+    tx.sql.withoutPlugins().selectFrom('subjects').selectAll().execute(),
   'a change of the schema': (tx) => tx.sql.schema.dropTable('subjects').execute(),
   'a transaction of its own': (tx) => tx.sql.transaction().execute(() => Promise.resolve()),
-  'the head of the keyring': (tx) => tx.sql.updateTable('keyring_head').set({ epoch: 9, change: tx.change }).execute(),
+  'the head of the keyring': (tx) =>
+    tx.sql.updateTable('keyring_head').set({ epoch: 9, change: tx.change }).execute(),
   'the head of the keyring, in bulk': (tx) =>
     insertRows(tx.sql, 'keyring_head', [rowOf('keyring_head', { id: 1, change: tx.change })]),
 };
@@ -174,9 +226,15 @@ forEachEngine('what cannot be confined to one tenant is refused', async (_t, eng
   const store = await engine.open();
   await furnish(store);
   for (const [form, work] of Object.entries(REFUSED)) {
-    await assert.rejects(store.write(ANN, async (tx) => work(tx)), { code: 'internal', message: /refused/ }, form);
+    await assert.rejects(
+      store.write(ANN, async (tx) => work(tx)),
+      { code: 'internal', message: /refused/ },
+      form,
+    );
   }
-  const all = await store.read(SYSTEM, (db) => db.selectFrom('subjects').select(['id', 'organization']).orderBy('id').execute());
+  const all = await store.read(SYSTEM, (db) =>
+    db.selectFrom('subjects').select(['id', 'organization']).orderBy('id').execute(),
+  );
   assert.deepEqual(all, [
     { id: 'sub_ann', organization: ANN },
     { id: 'sub_ben', organization: BEN },
@@ -192,21 +250,32 @@ forEachEngine('a read cannot write, whatever its handle is taken for', async (_t
     (sql) => sql.withoutPlugins().deleteFrom('subjects').execute(),
   ];
   for (const write of forms) {
-    await assert.rejects(store.read(SYSTEM, (db) => write(db as unknown as Sql)), { code: 'internal' });
+    await assert.rejects(
+      store.read(SYSTEM, (db) => write(db as unknown as Sql)),
+      { code: 'internal' },
+    );
   }
 });
 
-forEachEngine('entries of the ledger can be neither changed nor deleted, by the system itself either', async (_t, engine) => {
-  const store = await engine.open();
-  const rows = (change: number) => [rowOf('ledger_entries', { log: ANN, organization: ANN, n: 1, action: 'memory.add', change })];
-  await store.write(ANN, (tx) => insertRows(tx.sql, 'ledger_entries', rows(tx.change)));
-  for (const scope of [ANN, SYSTEM] as const) {
-    const update = store.write(scope, (tx) =>
-      tx.sql.updateTable('ledger_entries').set({ action: 'memory.get', change: tx.change }).execute(),
-    );
-    await assert.rejects(update, { code: 'internal' });
-    await assert.rejects(store.write(scope, (tx) => tx.sql.deleteFrom('ledger_entries').execute()), { code: 'internal' });
-  }
-  const [entry] = await store.read(ANN, (db) => db.selectFrom('ledger_entries').select('action').execute());
-  assert.deepEqual(entry, { action: 'memory.add' });
-});
+forEachEngine(
+  'entries of the ledger can be neither changed nor deleted, by the system itself either',
+  async (_t, engine) => {
+    const store = await engine.open();
+    const rows = (change: number) => [
+      rowOf('ledger_entries', { log: ANN, organization: ANN, n: 1, action: 'memory.add', change }),
+    ];
+    await store.write(ANN, (tx) => insertRows(tx.sql, 'ledger_entries', rows(tx.change)));
+    for (const scope of [ANN, SYSTEM] as const) {
+      const update = store.write(scope, (tx) =>
+        tx.sql.updateTable('ledger_entries').set({ action: 'memory.get', change: tx.change }).execute(),
+      );
+      await assert.rejects(update, { code: 'internal' });
+      await assert.rejects(
+        store.write(scope, (tx) => tx.sql.deleteFrom('ledger_entries').execute()),
+        { code: 'internal' },
+      );
+    }
+    const [entry] = await store.read(ANN, (db) => db.selectFrom('ledger_entries').select('action').execute());
+    assert.deepEqual(entry, { action: 'memory.add' });
+  },
+);

@@ -37,7 +37,6 @@ test(`PostgreSQL keeps what it acknowledged through ${Math.floor(ROUNDS / 2)} ki
   const postgres = await testPostgres();
   if ('absent' in postgres) return t.skip(postgres.absent);
   const database = await postgres.createDatabase();
-  t.after(() => database.drop());
   await killRounds(t, { database: database.url, databaseOwner: database.ownerUrl }, Math.floor(ROUNDS / 2));
 });
 
