@@ -79,7 +79,9 @@ export async function measureRecall(
 
 export function printRecall(recall: Recall, elapsedMs: number): void {
   const shown = (value: number): string => value.toFixed(4);
-  console.table(recall.conversations.map(({ id, recall }) => ({ conversation: id, 'recall@10': shown(recall) })));
+  console.table(
+    recall.conversations.map(({ id, recall }) => ({ conversation: id, 'recall@10': shown(recall) })),
+  );
   console.table([
     {
       questions: recall.questions,

@@ -7,7 +7,7 @@
 import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Strongroom } from '@strongroom/client';
+import { Strongroom, type Memory } from '@strongroom/client';
 import { createNodeFetch } from '../client/src/node.ts';
 import { processIo } from '../src/cli/process-io.ts';
 import { run } from '../src/cli/run.ts';
@@ -31,7 +31,7 @@ try {
   const started = performance.now();
   const recall = await measureRecall(conversations, async ({ id }) => async ({ text }, limit) => {
     const results = await strongroom.vault(id).search({ query: text, limit });
-    return results.map(({ metadata }) => String(metadata?.['dia_id']));
+    return results.map(turnOf);
   });
   printRecall(recall, performance.now() - started);
 } finally {
@@ -46,15 +46,24 @@ async function importAll(): Promise<void> {
   const source = join(folder, 'locomo.json');
   await copyFile(path as string, source);
   const io = processIo(() => Promise.reject(new Error('no local command')));
-  const variables = { STRONGROOM_URL: server.url, STRONGROOM_API_KEY: apiKey, STRONGROOM_CA: server.ca ?? '' };
+  const variables = {
+    STRONGROOM_URL: server.url,
+    STRONGROOM_API_KEY: apiKey,
+    STRONGROOM_CA: server.ca ?? '',
+  };
   const exit = await run(['import', source, '--vault-per-conversation'], { ...io, variables });
   if (exit !== 0) throw new Error(`import ended with ${exit}`);
 }
 
 async function countTurns(strongroom: Strongroom, { id, turns }: Conversation): Promise<void> {
   const stored = new Set<string>();
-  for await (const { metadata } of strongroom.vault(id).listAll()) stored.add(String(metadata?.['dia_id']));
+  for await (const memory of strongroom.vault(id).listAll()) stored.add(turnOf(memory));
   const missing = turns.filter((turn) => !stored.has(turn.id)).length;
   console.log(`${id}: ${stored.size} of ${turns.length} turns stored`);
   if (missing > 0) throw new Error(`${missing} turns of ${id} are missing`);
+}
+
+function turnOf({ metadata }: Memory): string {
+  const id = metadata?.['dia_id'];
+  return typeof id === 'string' ? id : '';
 }

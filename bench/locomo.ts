@@ -8,7 +8,14 @@
 import { Engine } from '../src/search/engine.ts';
 import { openEngineRoom } from '../src/search/engine-room.ts';
 import type { IndexedRecord } from '../src/search/types.ts';
-import { loadLocomo, measureRecall, printRecall, type Ask, type Conversation, type Turn } from './locomo-data.ts';
+import {
+  loadLocomo,
+  measureRecall,
+  printRecall,
+  type Ask,
+  type Conversation,
+  type Turn,
+} from './locomo-data.ts';
 
 const room = openEngineRoom();
 

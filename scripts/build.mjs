@@ -12,7 +12,9 @@ run('npm', 'run', 'build', '-w', 'client');
 run('tsc', '-p', 'tsconfig.build.json');
 await cp('src/search/kernel/kernel.wasm', 'dist/search/kernel/kernel.wasm');
 
-const { name, version, description, license, type, dependencies } = JSON.parse(await readFile('package.json', 'utf8'));
+const { name, version, description, license, type, dependencies } = JSON.parse(
+  await readFile('package.json', 'utf8'),
+);
 const published = {
   name,
   version,

@@ -30,8 +30,29 @@ export interface Environment {
   readonly fault: FaultPoint;
 }
 
+const POOL_BYTES = 4096;
+/** Nonces and ids; keys are drawn by themselves. */
+const POOLED_BYTES_MAX = 16;
+
+/** Cuts short draws from a long one, because asking the source costs the same for any of them. Nothing is given twice. */
+export function pooledRandom(source: Random): Random {
+  let pool: Bytes = new Uint8Array(0);
+  let used = 0;
+  return (length) => {
+    if (length > POOLED_BYTES_MAX) return source(length);
+    if (used + length > pool.length) {
+      pool = source(POOL_BYTES);
+      used = 0;
+    }
+    const bytes = pool.slice(used, used + length);
+    pool.fill(0, used, used + length);
+    used += length;
+    return bytes;
+  };
+}
+
 export const realEnvironment: Environment = {
   clock: { now: () => Date.now() },
-  random: (length) => new Uint8Array(randomBytes(length)),
+  random: pooledRandom((length) => new Uint8Array(randomBytes(length))),
   fault: () => undefined,
 };

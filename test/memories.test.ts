@@ -1,6 +1,7 @@
 /** What people do with memories, over HTTP, on a deployment of their own. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Memory, Problem } from '@strongroom/client';
 import { decodeSlots } from '../src/keys/slot.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import { TestDeployment, type Answer } from './deployment.ts';
@@ -8,8 +9,18 @@ import { TestDeployment, type Answer } from './deployment.ts';
 const BASE = '/v1/vaults/default/memories';
 const DAY_MS = 86_400_000;
 
-const ids = (answer: Answer, list = 'memories'): string[] =>
-  (answer.json[list] as unknown as { id: string }[]).map(({ id }) => id);
+/** What answers hold: each test looks at what its own request is answered with. */
+interface Body extends Memory, Problem {
+  readonly memories: readonly Memory[];
+  readonly results: readonly Memory[];
+  readonly versions: readonly Memory[];
+  readonly dimensions: number | null;
+  readonly next: string | null;
+}
+
+const bodyOf = (answer: Answer): Body => answer.json as unknown as Body;
+
+const ids = (answer: Answer): string[] => bodyOf(answer).memories.map(({ id }) => id);
 
 test('what is added comes back whole, and its vector only when asked for', async (t) => {
   const deployment = await TestDeployment.start(t);
@@ -28,11 +39,11 @@ test('what is added comes back whole, and its vector only when asked for', async
   assert.equal(added.status, 201);
   assert.equal(added.headers.etag, '"1"');
   const { vector, ...shown } = input;
-  const plain = (await deployment.must('GET', `${BASE}/${added.json['id']}`)).json;
-  for (const [name, value] of Object.entries(shown)) assert.deepEqual(plain[name], value, name);
+  const plain = bodyOf(await deployment.must('GET', `${BASE}/${bodyOf(added).id}`));
+  for (const [name, value] of Object.entries(shown)) assert.deepEqual(plain[name as keyof Body], value, name);
   assert.equal('vector' in plain, false);
-  const whole = await deployment.must('GET', `${BASE}/${added.json['id']}?include=vector`);
-  assert.deepEqual(whole.json['vector'], vector);
+  const whole = await deployment.must('GET', `${BASE}/${bodyOf(added).id}?include=vector`);
+  assert.deepEqual(bodyOf(whole).vector, vector);
 });
 
 test('everything added survives a restart and is found again', async (t) => {
@@ -72,10 +83,10 @@ test('an addition of many is all or nothing, and names what is wrong with which'
     },
   });
   assert.equal(bad.status, 400);
-  assert.deepEqual((bad.json['errors'] as unknown as { path: string }[])[0]?.path, '/memories/1/vector');
+  assert.deepEqual(bodyOf(bad).errors?.[0]?.path, '/memories/1/vector');
   assert.deepEqual(ids(await deployment.must('GET', BASE)), []);
   const vault = await deployment.must('GET', '/v1/vaults/default');
-  assert.equal(vault.json['dimensions'], null, 'a refused vector fixes nothing');
+  assert.equal(bodyOf(vault).dimensions, null, 'a refused vector fixes nothing');
 });
 
 test('pages list every memory once, newest first, and a cursor fits no other list', async (t) => {
@@ -93,28 +104,28 @@ test('pages list every memory once, newest first, and a cursor fits no other lis
       `${BASE}?limit=10${next === null ? '' : `&cursor=${next}`}`,
     );
     seen.push(...ids(page));
-    next = page.json['next'] as unknown as string | null;
+    next = bodyOf(page).next;
   } while (next !== null);
   assert.deepEqual(seen, added.toReversed());
   const first = await deployment.must('POST', `${BASE}/list`, {
     body: { limit: 5, filter: { 'metadata.even': true } },
   });
   assert.equal(ids(first).length, 5);
-  const elsewhere = await deployment.call('GET', `${BASE}?cursor=${first.json['next']}`);
-  assert.equal(elsewhere.json['code'], 'cursor.invalid');
+  const elsewhere = await deployment.call('GET', `${BASE}?cursor=${bodyOf(first).next}`);
+  assert.equal(bodyOf(elsewhere).code, 'cursor.invalid');
 });
 
 test('a change makes a version, and a stale one changes nothing', async (t) => {
   const deployment = await TestDeployment.start(t);
-  const { id } = (
-    await deployment.must('POST', BASE, { body: { text: 'old', kind: 'fact', subject: 'ann' } })
-  ).json;
+  const { id } = bodyOf(
+    await deployment.must('POST', BASE, { body: { text: 'old', kind: 'fact', subject: 'ann' } }),
+  );
   const changed = await deployment.must('PATCH', `${BASE}/${id}`, {
     body: { text: 'new', subject: null },
     headers: { 'if-match': '"1"' },
   });
   assert.deepEqual(
-    [changed.json['text'], changed.json['version'], changed.json['kind'], changed.headers.etag],
+    [bodyOf(changed).text, bodyOf(changed).version, bodyOf(changed).kind, changed.headers.etag],
     ['new', 2, 'fact', '"2"'],
   );
   const stale = await deployment.call('PATCH', `${BASE}/${id}`, {
@@ -122,7 +133,7 @@ test('a change makes a version, and a stale one changes nothing', async (t) => {
     headers: { 'if-match': '"1"' },
   });
   assert.equal(stale.status, 412);
-  assert.equal((await deployment.must('GET', `${BASE}/${id}`)).json['text'], 'new');
+  assert.equal(bodyOf(await deployment.must('GET', `${BASE}/${id}`)).text, 'new');
   assert.deepEqual(
     texts(await deployment.must('POST', '/v1/vaults/default/search', { body: { query: 'old' } })),
     [],
@@ -141,10 +152,10 @@ test('a vault with a history keeps its versions, one without keeps the newest', 
     ['default', ['v2']],
   ] as const) {
     const base = `/v1/vaults/${vault}/memories`;
-    const { id } = (await deployment.must('POST', base, { body: { text: 'v1' } })).json;
+    const { id } = bodyOf(await deployment.must('POST', base, { body: { text: 'v1' } }));
     await deployment.must('PATCH', `${base}/${id}`, { body: { text: 'v2' } });
     const history = await deployment.must('GET', `${base}/${id}/history`);
-    const versions = history.json['versions'] as unknown as { text: string }[];
+    const versions = bodyOf(history).versions;
     assert.deepEqual(
       versions.map(({ text }) => text),
       expected,
@@ -154,7 +165,7 @@ test('a vault with a history keeps its versions, one without keeps the newest', 
 
 test('what is in the trash is in no answer, and comes back whole', async (t) => {
   const deployment = await TestDeployment.start(t);
-  const { id } = (await deployment.must('POST', BASE, { body: { text: 'a paper boat' } })).json;
+  const { id } = bodyOf(await deployment.must('POST', BASE, { body: { text: 'a paper boat' } }));
   assert.equal((await deployment.call('DELETE', `${BASE}/${id}`)).status, 204);
   assert.equal((await deployment.call('GET', `${BASE}/${id}`)).status, 404);
   assert.deepEqual(ids(await deployment.must('GET', BASE)), []);
@@ -203,7 +214,7 @@ test('in an immediate vault a deletion is an erasure, and a change erases what i
   const deployment = await TestDeployment.start(t);
   await deployment.must('POST', '/v1/vaults', { body: { name: 'quick', deletion: { mode: 'immediate' } } });
   const base = '/v1/vaults/quick/memories';
-  const { id } = (await deployment.must('POST', base, { body: { text: 'first' } })).json;
+  const { id } = bodyOf(await deployment.must('POST', base, { body: { text: 'first' } }));
   await deployment.must('PATCH', `${base}/${id}`, { body: { text: 'second' } });
   await deployment.must('DELETE', `${base}/${id}`);
   assert.deepEqual(ids(await deployment.must('GET', `${base}?state=trashed`)), []);
@@ -259,24 +270,21 @@ test('a derived memory needs sources that are there, and hangs on everybody they
       },
     }),
   );
-  const derived = (
-    await deployment.must('POST', BASE, { body: { text: 'ann and bo', derivedFrom: sources } })
-  ).json;
-  assert.deepEqual(derived['derivedFrom'], sources);
+  const derived = bodyOf(
+    await deployment.must('POST', BASE, { body: { text: 'ann and bo', derivedFrom: sources } }),
+  );
+  assert.deepEqual(derived.derivedFrom, sources);
   const missing = await deployment.call('POST', BASE, {
     body: { text: 'c', derivedFrom: [sources[0], `mem_${'0'.repeat(26)}`] },
   });
-  assert.deepEqual(
-    [missing.status, (missing.json['errors'] as unknown as { path: string }[])[0]?.path],
-    [400, '/derivedFrom/1'],
-  );
+  assert.deepEqual([missing.status, bodyOf(missing).errors?.[0]?.path], [400, '/derivedFrom/1']);
   await deployment.stop();
   await deployment.opened(async ({ store }) => {
     const row = await store.read(SYSTEM, (db) =>
       db
         .selectFrom('memory_versions')
         .select('scope')
-        .where('memory', '=', derived['id'] as unknown as string)
+        .where('memory', '=', derived.id)
         .executeTakeFirstOrThrow(),
     );
     const roles = (JSON.parse(row.scope) as [string, number][]).map(([role]) => role);
@@ -289,13 +297,13 @@ test('a request that is sent again is answered again and done once', async (t) =
   const headers = { 'idempotency-key': 'the-same' };
   const first = await deployment.must('POST', BASE, { body: { text: 'once' }, headers });
   const again = await deployment.must('POST', BASE, { body: { text: 'once' }, headers });
-  assert.equal(again.json['id'], first.json['id']);
+  assert.equal(bodyOf(again).id, bodyOf(first).id);
   const other = await deployment.call('POST', BASE, { body: { text: 'another' }, headers });
-  assert.equal(other.json['code'], 'idempotency.conflict');
+  assert.equal(bodyOf(other).code, 'idempotency.conflict');
   await deployment.stop();
   await deployment.serve();
   const later = await deployment.must('POST', BASE, { body: { text: 'once' }, headers });
-  assert.equal(later.json['id'], first.json['id'], 'also after a restart');
+  assert.equal(bodyOf(later).id, bodyOf(first).id, 'also after a restart');
   assert.equal(ids(await deployment.must('GET', BASE)).length, 1);
 });
 
@@ -310,9 +318,7 @@ test('messages become memories that keep their order and their speakers', async 
   const listed = await deployment.must('POST', `${BASE}/list`, {
     body: { filter: { conversation: 'chat-1' } },
   });
-  const speakers = (listed.json['memories'] as unknown as { speaker: string }[]).map(
-    ({ speaker }) => speaker,
-  );
+  const speakers = bodyOf(listed).memories.map(({ speaker }) => speaker);
   assert.deepEqual(speakers, ['assistant', 'Ann']);
 });
 
@@ -329,5 +335,4 @@ test('a vault in the trash is not there, and its name is free', async (t) => {
   assert.deepEqual(ids(await deployment.must('GET', BASE)), []);
 });
 
-const texts = (answer: Answer): string[] =>
-  (answer.json['results'] as unknown as { text: string }[]).map(({ text }) => text);
+const texts = (answer: Answer): (string | undefined)[] => bodyOf(answer).results.map(({ text }) => text);

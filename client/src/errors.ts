@@ -103,7 +103,13 @@ export class StrongroomError extends Error {
   readonly requestId: string | undefined;
 
   constructor(code: ErrorCode, options: ErrorOptions | string = {}) {
-    const { detail, faults = [], retryAfterS, requestId, cause } = typeof options === 'string' ? { detail: options } : options;
+    const {
+      detail,
+      faults = [],
+      retryAfterS,
+      requestId,
+      cause,
+    } = typeof options === 'string' ? { detail: options } : options;
     super(detail ?? ERRORS[code].title, cause === undefined ? undefined : { cause });
     this.code = code;
     this.detail = detail;
@@ -121,4 +127,5 @@ export class StrongroomError extends Error {
   }
 }
 
-export const isErrorCode = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(ERRORS, code);
+export const isErrorCode = (code: unknown): code is ErrorCode =>
+  typeof code === 'string' && Object.hasOwn(ERRORS, code);

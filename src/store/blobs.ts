@@ -87,8 +87,9 @@ export class FileBlobs implements BlobStore {
   }
 
   async get(name: string): Promise<Bytes> {
+    const path = this.#path(name);
     try {
-      const file = await this.#disk.open(this.#path(name), 'read');
+      const file = await this.#disk.open(path, 'read');
       try {
         return await file.read();
       } finally {

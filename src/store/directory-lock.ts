@@ -15,6 +15,9 @@ export interface DirectoryLock {
 
 const LOCK_FILE = 'lock';
 
+/** Keeps the locks of this process from being collected, and so dropped, where nobody holds on to the answer. */
+const held = new Set<DatabaseSync>();
+
 /** Locks an existing directory; `data.in_use` if another process, or this one, has it. */
 export function lockDirectory(directory: string): DirectoryLock {
   const path = join(directory, LOCK_FILE);
@@ -27,9 +30,10 @@ export function lockDirectory(directory: string): DirectoryLock {
     database.close();
     throw new StrongroomError('data.in_use', { detail: `${directory} is in use by another process`, cause });
   }
+  held.add(database);
   return {
     release: () => {
-      if (database.isOpen) database.close();
+      if (held.delete(database)) database.close();
     },
   };
 }

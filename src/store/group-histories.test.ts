@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Crash } from '../environment.ts';
 import { openStore } from './open-store.ts';
 import { insertRows, SYSTEM, type Flusher, type Store, type Tx } from './store.ts';

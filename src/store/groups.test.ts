@@ -64,6 +64,43 @@ forEachEngine('a job with a failed statement fails, whatever it makes of the err
   assert.deepEqual(await people(store), ['sub_1']);
 });
 
+forEachEngine(
+  'a value comes back as it was: every byte, every character, every safe integer',
+  async (_t, engine) => {
+    const store = await engine.open();
+    const bytes = Uint8Array.from({ length: 70_000 }, (_, at) => (at * 31) & 0xff);
+    const texts = ['', 'ä\n\'"\\%_', '\u{1f512}', 'x'.repeat(70_000)];
+    const integers = [
+      0,
+      -1,
+      128,
+      255,
+      2 ** 31,
+      2 ** 44 - 1,
+      Number.MAX_SAFE_INTEGER,
+      Number.MIN_SAFE_INTEGER,
+    ];
+    const rows = integers.map((slot, at) => ({
+      id: `sub_${at}`,
+      slot,
+      state: texts[at % texts.length] ?? '',
+      name_box: bytes.subarray(at),
+    }));
+    await store.write(ANN, async (tx) => {
+      const full = rows.map((row) => ({ ...personOf(ANN, row.id, tx.change), ...row }));
+      await insertRows(tx.sql, 'subjects', full.slice(0, 4));
+      await tx.sql.insertInto('subjects').values(full.slice(4)).execute();
+    });
+    const found = await store.read(ANN, (db) =>
+      db.selectFrom('subjects').select(['id', 'slot', 'state', 'name_box']).orderBy('id').execute(),
+    );
+    assert.deepEqual(
+      found,
+      rows.map((row) => ({ ...row, name_box: Uint8Array.from(row.name_box) })),
+    );
+  },
+);
+
 forEachEngine('jobs of one moment share one durable commit', async (_t, engine) => {
   let commits = 0;
   const store = await engine.open({ fault: (name) => void (commits += name === 'store.commit' ? 1 : 0) });
@@ -314,8 +351,9 @@ test('the log is copied into the database and starts over', async (t) => {
 
 onPostgres(
   'a lost connection fails its group, and the next one connects anew',
-  async (_t, { open, database }) => {
-    const store = await open();
+  async (_t, engine) => {
+    const { database } = engine;
+    const store = await engine.open();
     const admin = new Client({ connectionString: database?.superUrl });
     await admin.connect();
     const others = `select pg_terminate_backend(pid) from pg_stat_activity where usename = 'strongroom_app'`;
@@ -333,12 +371,12 @@ onPostgres(
   },
 );
 
-onPostgres('a connection lost in the commit ends the process', async (_t, { open, database }) => {
+onPostgres('a connection lost in the commit ends the process', async (_t, engine) => {
+  const { database } = engine;
   const fatal: unknown[] = [];
-  const store = await open({ onFatal: (error) => fatal.push(error) });
+  const store = await engine.open({ onFatal: (error) => fatal.push(error) });
   const admin = new Client({ connectionString: database?.superUrl });
   await admin.connect();
-  // A lock on the head's row cannot be had, so the commit hangs in its update until the connection is cut.
   await admin.query(
     'create function cut() returns trigger language plpgsql as $$ begin perform pg_terminate_backend(pg_backend_pid()); return new; end $$',
   );

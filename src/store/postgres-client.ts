@@ -1,6 +1,5 @@
 /** How connections to PostgreSQL are made, and how its values become ours: the same as SQLite's. */
 import { types as pgTypes, type ClientBase, type ClientConfig, type QueryResult } from 'pg';
-import { view } from '../bytes/encoding.ts';
 import type { Connection, Row, SqlResult, SqlValue } from './connection.ts';
 import { quote } from './ddl.ts';
 import { postgresError } from './postgres-error.ts';
@@ -9,22 +8,21 @@ const STATEMENTS_MAX = 500;
 /** Rows in one statement: few sizes, so that each is prepared once. */
 const INSERT_SIZES = [256, 64, 16, 4, 1] as const;
 
-/** Oids of pg_type: bytea and int8. */
+/** Oids of pg_type: bytea and int8. Values travel as text: pg decodes binary ones as UTF-8 and so destroys them. */
 const BYTEA = 17;
 const INT8 = 20;
 
-function bytesOf(value: string | Uint8Array): Uint8Array {
-  // Text form: \x and hexadecimal. Binary form: the bytes, as a part of the buffer they arrived in.
-  return typeof value === 'string'
-    ? new Uint8Array(Buffer.from(value.slice(2), 'hex'))
-    : new Uint8Array(value);
+const HEX_MARK = '\\x';
+
+function bytesOf(text: string): Uint8Array {
+  if (!text.startsWith(HEX_MARK)) throw new RangeError('bytea_output is not hex');
+  return new Uint8Array(Buffer.from(text.slice(HEX_MARK.length), 'hex'));
 }
 
-function integerOf(value: string | Uint8Array): number {
-  const integer = typeof value === 'string' ? BigInt(value) : view(value).readBigInt64BE();
-  const number = Number(integer);
-  if (!Number.isSafeInteger(number)) throw new RangeError(`not a safe integer: ${integer}`);
-  return number;
+function integerOf(text: string): number {
+  const integer = Number(text);
+  if (!Number.isSafeInteger(integer)) throw new RangeError(`not a safe integer: ${text}`);
+  return integer;
 }
 
 const types: NonNullable<ClientConfig['types']> = {
@@ -57,7 +55,7 @@ export class PostgresConnection implements Connection {
   async execute(sql: string, parameters: readonly SqlValue[]): Promise<SqlResult> {
     try {
       const name = statementName(sql);
-      const config = { text: sql, values: [...parameters], binary: true, ...(name === null ? {} : { name }) };
+      const config = { text: sql, values: [...parameters], ...(name === null ? {} : { name }) };
       const { rows, rowCount } = await this.#client.query<Row>(config);
       return { rows, affected: rowCount ?? 0 };
     } catch (error) {

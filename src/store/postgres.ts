@@ -183,7 +183,7 @@ class PostgresReaders implements Readers {
       ...CLIENT_OPTIONS,
       connectionString: url,
       max: READERS_MAX,
-      onConnect: (client: ClientBase) => client.query('set default_transaction_read_only = on'),
+      onConnect: prepareReader,
       allowExitOnIdle: true,
     });
     // A connection that breaks while idle is replaced at the next read, which reports what is wrong.
@@ -220,6 +220,12 @@ class PostgresReaders implements Readers {
         : postgresError(error);
     }
   }
+}
+
+/** A connection that breaks in use says so twice: to the query that waits, which is told on, and here. */
+function prepareReader(client: ClientBase): Promise<unknown> {
+  client.on('error', () => undefined);
+  return client.query('set default_transaction_read_only = on');
 }
 
 /** A commit is answered when it is on disk, whatever the database's default; a stricter default stays. */

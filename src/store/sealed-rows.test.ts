@@ -28,7 +28,7 @@ forEachEngine('every box of every table is found, each with its place', async (_
         ]),
       );
       await insertRows(sql, name, [
-        { ...rowOf(name, { organization: ANN, change } as never), ...boxes } as never,
+        { ...rowOf(name, {}), organization: ANN, change, ...boxes } as never,
       ]);
     }
   });

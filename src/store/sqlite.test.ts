@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -26,8 +27,9 @@ test('the files of the database are readable by their owner alone', async (t) =>
   const store = await engine.open();
   await store.write(ANN, (tx) => insertRows(tx.sql, 'subjects', [personOf(ANN, 'sub_1', tx.change)]));
   assert.ok(engine.target.engine === 'sqlite');
+  const folder = engine.target.directory;
   for (const suffix of ['', '-wal', '-shm']) {
-    const { mode } = await stat(join(engine.target.directory, DATABASE_FILE + suffix));
+    const { mode }: Stats = await stat(join(folder, DATABASE_FILE + suffix));
     assert.equal(mode & 0o777, 0o600, suffix);
   }
 });

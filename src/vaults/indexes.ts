@@ -114,7 +114,7 @@ export class VaultIndexes {
 
   /** Saves every open index: before a clean stop, and from time to time. */
   async saveAll(): Promise<void> {
-    for (const { vault } of [...this.#open.values()]) await this.save(vault);
+    for (const { vault } of Array.from(this.#open.values())) await this.save(vault);
   }
 
   /** Closes the index that rested longest; what is under way there comes to its end first. */

@@ -31,6 +31,7 @@ import type { SqlKeyJournal } from '../store/key-journal.ts';
 import type { Store } from '../store/store.ts';
 import type { Cursors, ListBinding } from '../access/cursors.ts';
 import type { VaultIndexes } from './indexes.ts';
+import { toFloat32 } from './memory-content.ts';
 import {
   checkVector,
   checkVectors,
@@ -295,7 +296,7 @@ export class Memories {
     const { vaults, indexes, recorder } = this.#parts;
     const vault = await vaults.reach(context, 'memory.search', reference);
     const filter: Filter | undefined = input.filter === undefined ? undefined : parseFilter(input.filter);
-    const vector = input.vector === undefined ? undefined : Float32Array.from(input.vector);
+    const vector = input.vector === undefined ? undefined : toFloat32(input.vector);
     if (vector !== undefined) checkVector(vault, vector, vault.dimensions, '/vector');
     const { query, limit } = input;
     const mode = input.mode ?? (vector === undefined ? 'text' : query === undefined ? 'vector' : 'hybrid');

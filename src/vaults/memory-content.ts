@@ -30,6 +30,13 @@ export function decodeBody(bytes: Uint8Array): MemoryBody {
   }
 }
 
+/** The numbers as float32. A plain loop: `Float32Array.from` takes up to twenty times as long on parsed JSON. */
+export function toFloat32(numbers: readonly number[]): Float32Array<ArrayBuffer> {
+  const vector = new Float32Array(numbers.length);
+  for (let index = 0; index < numbers.length; index++) vector[index] = numbers[index] as number;
+  return vector;
+}
+
 const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
 const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 

@@ -1,7 +1,7 @@
 /** What callers send, checked against the vault and brought into the form that is kept. */
 import type { MemoryInput, MemoryPatch, MessageInput } from '@strongroom/client';
 import { StrongroomError } from '../errors.ts';
-import type { MemoryBody } from './memory-content.ts';
+import { toFloat32, type MemoryBody } from './memory-content.ts';
 import type { OpenedMemory } from './memory-row.ts';
 import type { Vault } from './vault.ts';
 
@@ -48,8 +48,7 @@ export function patchMemory(
     conversation: patched(patch.conversation, names.conversation ?? undefined),
   };
   const draft = draftMemory(after, '', now);
-  const kept =
-    patch.vector === undefined ? vector : patch.vector === null ? null : Float32Array.from(patch.vector);
+  const kept = patch.vector === undefined ? vector : patch.vector === null ? null : toFloat32(patch.vector);
   if (after.text === undefined && kept === null) throw invalid('', 'a memory needs a text or a vector');
   const expiresAt =
     patch.expiresAt === undefined ? row.expires_at : expiryOf(patch.expiresAt, '/expiresAt', now);
@@ -97,7 +96,7 @@ function draftMemory(input: MemoryInput, path: string, now: number): MemoryDraft
       ...(input.derivedFrom === undefined ? {} : { derivedFrom: [...new Set(input.derivedFrom)] }),
       ...(input.visibility === undefined ? {} : { visibility: input.visibility }),
     },
-    vector: input.vector === undefined ? null : Float32Array.from(input.vector),
+    vector: input.vector === undefined ? null : toFloat32(input.vector),
     subject: input.subject ?? null,
     conversation: input.conversation ?? null,
     expiresAt: expiryOf(input.expiresAt, `${path}/expiresAt`, now),
