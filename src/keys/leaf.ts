@@ -184,15 +184,22 @@ function findEntry(page: LeafPage, label: number): number {
   return -1;
 }
 
+/** Levels of which every expanded node is remembered: 2^8 nodes of 64 bytes, 16 KiB a leaf. */
+const UPPER_DEPTH = 8;
+
 /**
- * Derives keys of one leaf after another's, remembering the path it took last: slots in sequence then cost one or two
- * hashes each instead of twelve. What it remembers derives keys, so it is cleared at every puncture.
+ * Derives keys of one leaf, remembering the upper nodes it has seen and the path it took last below them: slots in
+ * sequence cost one or two hashes each, slots at random four, instead of twelve. What it remembers derives keys, so it
+ * is cleared at every puncture.
  */
 export class LeafPath {
   #page: LeafPage | null = null;
+  /** By label: the children of an upper node, and whether they are known. */
+  readonly #upper = new Uint8Array((1 << UPPER_DEPTH) * 2 * SEED_BYTES);
+  readonly #isKnown = new Uint8Array(1 << UPPER_DEPTH);
+  /** By depth: the label of the node on the last path, and its children. */
   readonly #labels = new Uint16Array(LEAF_DEPTH);
-  /** At each depth, the two children of the node on the path. */
-  readonly #children = new Uint8Array(LEAF_DEPTH * 2 * SEED_BYTES);
+  readonly #lower = new Uint8Array(LEAF_DEPTH * 2 * SEED_BYTES);
   readonly #input = Buffer.alloc(PREFIX.length + SEED_BYTES);
 
   constructor() {
@@ -209,20 +216,19 @@ export class LeafPath {
     if (from === LEAF_DEPTH) return seedAt(page, findEntry(page, covering)).slice();
     for (let depth = from; depth < LEAF_DEPTH; depth++) {
       const label = slot >> (LEAF_DEPTH - depth);
-      if (this.#labels[depth] === label) continue;
-      this.#expand(
-        depth,
-        depth === from ? seedAt(page, findEntry(page, covering)) : this.#child(depth - 1, label & 1),
-      );
-      this.#labels[depth] = label;
+      if (this.#has(depth, label)) continue;
+      const seed = depth === from ? seedAt(page, findEntry(page, covering)) : this.#child(depth - 1, label);
+      this.#expand(depth, label, seed);
     }
-    return this.#child(LEAF_DEPTH - 1, slot & 1).slice();
+    return this.#child(LEAF_DEPTH - 1, slot).slice();
   }
 
   clear(): void {
     this.#page = null;
+    this.#upper.fill(0);
+    this.#isKnown.fill(0);
     this.#labels.fill(0);
-    this.#children.fill(0);
+    this.#lower.fill(0);
     this.#input.fill(0, PREFIX.length);
   }
 
@@ -231,16 +237,28 @@ export class LeafPath {
     this.#page = page;
   }
 
-  #expand(depth: number, seed: Uint8Array): void {
+  #has(depth: number, label: number): boolean {
+    return depth < UPPER_DEPTH ? this.#isKnown[label] === 1 : this.#labels[depth] === label;
+  }
+
+  #expand(depth: number, label: number, seed: Uint8Array): void {
     this.#input.set(seed, PREFIX.length);
     const children = hash('sha512', this.#input, 'buffer');
-    this.#children.set(children, depth * 2 * SEED_BYTES);
+    if (depth < UPPER_DEPTH) {
+      this.#upper.set(children, label * 2 * SEED_BYTES);
+      this.#isKnown[label] = 1;
+    } else {
+      this.#lower.set(children, depth * 2 * SEED_BYTES);
+      this.#labels[depth] = label;
+    }
     children.fill(0);
   }
 
-  #child(depth: number, half: number): Bytes {
-    const start = (depth * 2 + half) * SEED_BYTES;
-    return this.#children.subarray(start, start + SEED_BYTES);
+  /** The seed of the node `label`, from its parent at `depth`. */
+  #child(depth: number, label: number): Bytes {
+    const [room, parent] = depth < UPPER_DEPTH ? [this.#upper, label >> 1] : [this.#lower, depth];
+    const start = (parent * 2 + (label & 1)) * SEED_BYTES;
+    return room.subarray(start, start + SEED_BYTES);
   }
 }
 

@@ -149,7 +149,7 @@ test('a keystore that was put back is refused: the database has completed a late
   await refuses(
     new World(old, world.journal),
     'keystore.older',
-    /epoch 4 is complete, the newest replica is at 3\. Run keystore recover\.$/,
+    /epoch 4 is complete, the newest replica is at 3\. Put a replica in place that is as new\.$/,
   );
 });
 

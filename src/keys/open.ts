@@ -5,7 +5,7 @@
  *     found                                                        answer
  *     the ledger extends what the witness saw, epochs agree        a full epoch, then serve
  *     ledger shorter or forked; a replica's only root unknown      store.older: restore
- *     a complete epoch above every replica                         keystore.older: keystore recover
+ *     a complete epoch above every replica                         keystore.older: a newer replica is needed
  *     a root is named but its pages open in no replica             keyring.damaged
  *     no replica / readable by others / another deployment         keystore.missing / .exposed / .foreign
  *
@@ -247,7 +247,7 @@ async function findTruth(
   throw new StrongroomError(
     'keystore.older',
     `The keystore is older than the database: epoch ${complete} is complete, the newest replica is at ${highest}. ` +
-      'Run keystore recover.',
+      'Put a replica in place that is as new.',
   );
 }
 

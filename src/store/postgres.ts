@@ -8,7 +8,7 @@
  * The application's role owns nothing and bypasses nothing; opening refuses a role that could, tables without forced
  * row security, and a server that acknowledges before it is durable.
  */
-import { Client, escapeLiteral, type ClientBase, Pool, type PoolClient, type QueryResult } from 'pg';
+import { Client, escapeLiteral, Pool, type PoolClient, type QueryResult } from 'pg';
 import type { FaultPoint } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import {
@@ -177,13 +177,14 @@ class PostgresWriter implements Writer {
 
 class PostgresReaders implements Readers {
   readonly #pool: Pool;
+  /** Connections that refuse to write, even outside of a transaction. */
+  readonly #prepared = new WeakSet<PoolClient>();
 
   constructor(url: string) {
     this.#pool = new Pool({
       ...CLIENT_OPTIONS,
       connectionString: url,
       max: READERS_MAX,
-      onConnect: prepareReader,
       allowExitOnIdle: true,
     });
     // A connection that breaks while idle is replaced at the next read, which reports what is wrong.
@@ -213,19 +214,27 @@ class PostgresReaders implements Readers {
 
   async #take(): Promise<PoolClient> {
     try {
-      return await this.#pool.connect();
+      const client = await this.#pool.connect();
+      if (!this.#prepared.has(client)) await this.#prepare(client);
+      return client;
     } catch (error) {
       throw this.#pool.ended
         ? new StrongroomError('store.unavailable', 'the store is closed')
         : postgresError(error);
     }
   }
-}
 
-/** A connection that breaks in use says so twice: to the query that waits, which is told on, and here. */
-function prepareReader(client: ClientBase): Promise<unknown> {
-  client.on('error', () => undefined);
-  return client.query('set default_transaction_read_only = on');
+  async #prepare(client: PoolClient): Promise<void> {
+    // A connection that breaks in use says so twice: to the query that waits, which tells the caller, and here.
+    client.on('error', () => undefined);
+    try {
+      await client.query('set default_transaction_read_only = on');
+      this.#prepared.add(client);
+    } catch (error) {
+      client.release(true);
+      throw error;
+    }
+  }
 }
 
 /** A commit is answered when it is on disk, whatever the database's default; a stricter default stays. */

@@ -27,9 +27,7 @@ forEachEngine('every box of every table is found, each with its place', async (_
           new Uint8Array([1]),
         ]),
       );
-      await insertRows(sql, name, [
-        { ...rowOf(name, {}), organization: ANN, change, ...boxes } as never,
-      ]);
+      await insertRows(sql, name, [{ ...rowOf(name, {}), organization: ANN, change, ...boxes } as never]);
     }
   });
   const found = await all(store, SYSTEM);

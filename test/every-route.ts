@@ -1,0 +1,73 @@
+/**
+ * Every operation of the API with a request that is granted, so that a test can put the same question to all of them
+ * and a new route that nobody thought of makes it fail.
+ */
+import type { HttpParts } from '../src/http/parts.ts';
+import { routesOf } from '../src/http/server.ts';
+import type { Route } from '../src/http/route.ts';
+import { idOf, type Answer, type Call, type TestDeployment } from './deployment.ts';
+
+export const ROUTES: readonly Pick<Route, 'name' | 'method' | 'url' | 'action'>[] = routesOf({} as HttpParts);
+
+/** A request that would be granted. */
+export interface Request {
+  readonly method: string;
+  readonly path: string;
+  readonly body?: unknown;
+}
+
+type Maker = (deployment: TestDeployment) => Promise<Request> | Request;
+
+const VAULT = '/v1/vaults/default';
+let made = 0;
+
+const newMemory = async (deployment: TestDeployment): Promise<string> =>
+  idOf(await deployment.must('POST', `${VAULT}/memories`, { body: { text: `memory ${made++}`, subject: 'ann' } }));
+const newVault = async (deployment: TestDeployment): Promise<string> =>
+  idOf(await deployment.must('POST', '/v1/vaults', { body: { name: `vault ${made++}` } }));
+const newKey = async (deployment: TestDeployment): Promise<string> =>
+  idOf(await deployment.must('POST', '/v1/keys', { body: { name: `key ${made++}` } }));
+
+const get = (path: string): Request => ({ method: 'GET', path });
+const onMemory = async (deployment: TestDeployment): Promise<string> => `${VAULT}/memories/${await newMemory(deployment)}`;
+
+/** By operation; each makes what its request needs. */
+const GRANTED: Readonly<Record<string, Maker>> = {
+  createVault: () => ({ method: 'POST', path: '/v1/vaults', body: { name: `vault ${made++}` } }),
+  listVaults: () => get('/v1/vaults'),
+  getVault: () => get(VAULT),
+  updateVault: async (deployment) => ({ method: 'PATCH', path: `/v1/vaults/${await newVault(deployment)}`, body: { history: true } }),
+  deleteVault: async (deployment) => ({ method: 'DELETE', path: `/v1/vaults/${await newVault(deployment)}` }),
+  addMemories: () => ({ method: 'POST', path: `${VAULT}/memories`, body: { text: `memory ${made++}`, subject: 'ann' } }),
+  listMemories: () => get(`${VAULT}/memories`),
+  listMemoriesByBody: () => ({ method: 'POST', path: `${VAULT}/memories/list`, body: { filter: { text: { contains: 'memory' } } } }),
+  exportMemories: () => get(`${VAULT}/memories/export`),
+  getMemory: async (deployment) => get(await onMemory(deployment)),
+  updateMemory: async (deployment) => ({ method: 'PATCH', path: await onMemory(deployment), body: { text: 'changed' } }),
+  deleteMemory: async (deployment) => ({ method: 'DELETE', path: `${await onMemory(deployment)}?mode=erase` }),
+  restoreMemory: async (deployment) => {
+    const path = await onMemory(deployment);
+    await deployment.must('DELETE', path);
+    return { method: 'POST', path: `${path}/restore` };
+  },
+  memoryHistory: async (deployment) => get(`${await onMemory(deployment)}/history`),
+  searchMemories: () => ({ method: 'POST', path: `${VAULT}/search`, body: { query: 'memory' } }),
+  createKey: () => ({ method: 'POST', path: '/v1/keys', body: { name: `key ${made++}` } }),
+  listKeys: () => get('/v1/keys'),
+  rotateKey: async (deployment) => ({ method: 'POST', path: `/v1/keys/${await newKey(deployment)}/rotate` }),
+  revokeKey: async (deployment) => ({ method: 'DELETE', path: `/v1/keys/${await newKey(deployment)}` }),
+  listLedgerEntries: () => get('/v1/ledger?limit=5'),
+  ledgerCheckpoint: () => get('/v1/ledger/checkpoint'),
+  proveLedgerEntry: () => get('/v1/ledger/entries/0/proof'),
+  exportLedger: () => get('/v1/ledger/export'),
+};
+
+/** A request that would be granted; throws for an operation that has none here. */
+export async function granted(deployment: TestDeployment, name: string): Promise<Request> {
+  const maker = GRANTED[name];
+  if (maker === undefined) throw new Error(`no request is known for ${name}: add it to test/every-route.ts`);
+  return maker(deployment);
+}
+
+export const ask = (deployment: TestDeployment, { method, path, body }: Request, call: Call = {}): Promise<Answer> =>
+  deployment.call(method, path, { ...(body === undefined ? {} : { body }), ...call });
