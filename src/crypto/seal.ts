@@ -41,7 +41,17 @@ export function sealBox(key: Uint8Array, place: Place, content: Uint8Array, rand
 
 /** Opens a box at its place; `box.damaged` for anything but the very box that was sealed for it. */
 export function openBox(key: Uint8Array, place: Place, box: Uint8Array): Bytes {
-  return unpad(openWith(key, associatedData(place), box));
+  try {
+    return unpad(openWith(key, associatedData(place), box));
+  } catch (cause) {
+    if (!(cause instanceof StrongroomError)) throw cause;
+    // A place is made of names and ids of ours, so it may be told.
+    const { table, column, id, version } = place;
+    throw new StrongroomError('box.damaged', {
+      detail: `${table}.${column} of ${id} version ${version}: ${cause.message}`,
+      cause,
+    });
+  }
 }
 
 /** The box without padding and with associated data given as bytes: for the keyring's pages. */

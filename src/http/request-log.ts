@@ -5,7 +5,7 @@
  * no header, no body, and of an error neither message nor values, since a message may quote what was sent.
  */
 import { pino, type DestinationStream } from 'pino';
-import type { StrongroomError } from '../errors.ts';
+import type { ErrorCode, StrongroomError } from '../errors.ts';
 
 export interface Log {
   info(fields: LogFields, message: string): void;
@@ -30,8 +30,16 @@ export function errorFields(error: StrongroomError): LogFields {
     stack = framesOf(inner.stack);
     inner = inner.cause;
   }
-  return { code: error.code, causes, stack };
+  const named = TELLING.has(error.code) ? { detail: error.detail } : {};
+  return { code: error.code, ...named, causes, stack };
 }
+
+/** Errors whose detail is made of ids and numbers of ours, and says which record is to be repaired. */
+const TELLING: ReadonlySet<ErrorCode> = new Set([
+  'box.damaged',
+  'ledger.damaged',
+  'keyring.damaged',
+] as const);
 
 /** Codes of ours and of Node's are words; anything else could be content. */
 const codeOf = (code: unknown): string =>

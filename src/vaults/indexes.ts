@@ -205,15 +205,17 @@ export class VaultIndexes {
     }
   }
 
-  /** What an erasure ended between the reading of the row and now is left out; damage is an error. */
+  /** What an erasure ended between the reading of the row and now is left out. */
   #openLive(vault: Vault, rows: readonly JoinedRow[], names: NameLookup): IndexedRecord[] {
     const records: IndexedRecord[] = [];
     for (const row of rows) {
       try {
         records.push(indexedRecord(openMemory(this.#parts.sealer, vault, row), names));
       } catch (error) {
-        if (error instanceof StrongroomError && error.code === 'erased') continue;
-        throw error;
+        if (!(error instanceof StrongroomError)) throw error;
+        // One damaged record must not take its vault out of every search: it is named and left out.
+        if (error.code === 'box.damaged') this.#parts.onError(error);
+        else if (error.code !== 'erased') throw error;
       }
     }
     return records;

@@ -1,7 +1,6 @@
 /** A version of a memory as a row: how it is sealed, opened and shown. */
 import type { Memory } from '@strongroom/client';
 import type { SealedBox } from '../crypto/seal.ts';
-import { StrongroomError } from '../errors.ts';
 import type { MemoryId } from '../ids.ts';
 import type { Scope } from '../keys/record-key.ts';
 import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
@@ -59,21 +58,12 @@ export function sealVersion(
 
 /** Opens what the row carries; `box.damaged` names the memory that does not open, `erased` one whose key is gone. */
 export function openMemory(sealer: RecordSealer, vault: Vault, row: JoinedRow): OpenedMemory {
-  const anchor = anchorOf(vault, row);
-  try {
-    const boxes = boxesOf(sealer, anchor);
-    return {
-      row,
-      body: decodeBody(boxes.open('body_box', row.body_box)),
-      vector: row.vector_box ? decodeVector(boxes.open('vector_box', row.vector_box)) : null,
-    };
-  } catch (error) {
-    if (!(error instanceof StrongroomError) || error.code !== 'box.damaged') throw error;
-    throw new StrongroomError('box.damaged', {
-      detail: `${row.id} version ${row.version}: ${error.message}`,
-      cause: error,
-    });
-  }
+  const boxes = boxesOf(sealer, anchorOf(vault, row));
+  return {
+    row,
+    body: decodeBody(boxes.open('body_box', row.body_box)),
+    vector: row.vector_box ? decodeVector(boxes.open('vector_box', row.vector_box)) : null,
+  };
 }
 
 export function memoryView(opened: OpenedMemory, names: NameLookup, withVector: boolean): Memory {

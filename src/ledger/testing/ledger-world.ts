@@ -1,8 +1,5 @@
 /** A ledger over a real store in a folder of its own, with keys that can be punctured one by one. */
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { encodeUtf8, type Bytes } from '../../bytes/encoding.ts';
 import { SigningKey } from '../../crypto/signature.ts';
@@ -12,8 +9,8 @@ import { createIdSource, type NewId, type OrganizationId } from '../../ids.ts';
 import { RecordKeys, type ScopeKeyring } from '../../keys/record-key.ts';
 import { KeyedSealer } from '../../keys/record-sealer.ts';
 import { slotOf, type Slot, type SlotKey } from '../../keys/slot.ts';
-import { openStore, type StoreTarget } from '../../store/open-store.ts';
 import type { Store } from '../../store/store.ts';
+import { sqliteEngineFor, type TestEngine } from '../../store/testing/engines.ts';
 import type { EntryDraft } from '../entry.ts';
 import { Ledger } from '../ledger.ts';
 
@@ -44,7 +41,7 @@ export class TestKeyring implements ScopeKeyring {
 }
 
 export interface LedgerWorld {
-  readonly target: StoreTarget;
+  readonly engine: TestEngine;
   readonly store: Store;
   readonly ledger: Ledger;
   readonly keyring: TestKeyring;
@@ -57,18 +54,14 @@ export interface LedgerWorld {
   failAt(point: string | null): void;
   /** The draft of an entry as a request makes it. */
   draft(over?: Partial<EntryDraft>): EntryDraft;
+  /** A second ledger over another store of the same database, as another process would have it. */
+  ledgerOn(store: Store): Ledger;
   /** Appends entries in one job each, all in flight together. */
   append(count: number, over?: Partial<EntryDraft>): Promise<void>;
 }
 
-export async function temporaryFolder(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'strongroom-ledger-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
-  return folder;
-}
-
-export async function createLedgerWorld(t: TestContext, given?: StoreTarget): Promise<LedgerWorld> {
-  const target: StoreTarget = given ?? { engine: 'sqlite', directory: await temporaryFolder(t) };
+export async function createLedgerWorld(t: TestContext, given?: TestEngine): Promise<LedgerWorld> {
+  const engine = given ?? (await sqliteEngineFor(t));
   let now = START;
   let failing: string | null = null;
   const environment: Environment = {
@@ -78,27 +71,26 @@ export async function createLedgerWorld(t: TestContext, given?: StoreTarget): Pr
       if (name === failing) throw new Error(`fault at ${name}`);
     },
   };
-  const store = await openStore(target, environment, (error) =>
-    t.diagnostic(`the store ended: ${String(error)}`),
-  );
-  t.after(() => store.close());
+  const store = await engine.open({ fault: environment.fault });
   const keyring = new TestKeyring();
   const newId = createIdSource(environment.clock, environment.random);
-  const ledger = new Ledger({
-    store,
-    environment,
-    sealer: new KeyedSealer(new RecordKeys(keyring), environment.random),
-    signer: new SigningKey(new Uint8Array(32).fill(3)),
-    origin: ORIGIN,
-    periods: { slotAt: () => PERIOD },
-  });
+  const ledgerOn = (store: Store): Ledger =>
+    new Ledger({
+      store,
+      environment,
+      sealer: new KeyedSealer(new RecordKeys(keyring), environment.random),
+      signer: new SigningKey(new Uint8Array(32).fill(3)),
+      origin: ORIGIN,
+      periods: { slotAt: () => PERIOD },
+    });
+  const ledger = ledgerOn(store);
   const organization = newId('organization');
   const principal = newId('key');
-  const target_ = newId('memory');
+  const memory = newId('memory');
   const draft = (over: Partial<EntryDraft> = {}): EntryDraft => ({
     principal,
     action: 'memory.get',
-    target: target_,
+    target: memory,
     outcome: 'done',
     request: newId('request'),
     details: { purpose: 'ticket 4711', address: '192.0.2.7' },
@@ -111,9 +103,10 @@ export async function createLedgerWorld(t: TestContext, given?: StoreTarget): Pr
       return Promise.resolve();
     });
   return {
-    target,
+    engine,
     store,
     ledger,
+    ledgerOn,
     keyring,
     environment,
     newId,
