@@ -53,9 +53,16 @@ export interface DeploymentOptions {
   readonly fault?: Environment['fault'];
 }
 
-export const temporaryFolder = async (t: TestContext): Promise<string> => {
+/** Gone at the end of the test, after what was opened in it is closed. */
+export const temporaryFolder = async (t: TestContext, close: () => Promise<void> = () => Promise.resolve()): Promise<string> => {
   const folder = await mkdtemp(join(tmpdir(), 'strongroom-test-'));
-  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
+  t.after(async () => {
+    try {
+      await close();
+    } finally {
+      await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+    }
+  });
   return folder;
 };
 

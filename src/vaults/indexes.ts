@@ -11,6 +11,7 @@ import { SYSTEM, type Store } from '../store/store.ts';
 import { LEAF_SLOTS, leafOf, type Slot } from '../keys/slot.ts';
 import { indexedRecord, openMemory, type JoinedRow, type NameLookup } from './memory-row.ts';
 import { selectWithVector } from './memory-store.ts';
+import { Ahead } from './ahead.ts';
 import type { Segments } from './segments.ts';
 import type { Vault } from './vault.ts';
 
@@ -158,6 +159,7 @@ export class VaultIndexes {
 
   /** In the order of slots, because a key is derived fastest after its neighbour's. */
   async #fillLeaf(vault: Vault, leaf: number, { filler, names }: Filling): Promise<void> {
+    const adding = new Ahead();
     for (let from = leaf * LEAF_SLOTS; ;) {
       const rows = await this.#parts.store.read(vault.organization.id, (db) =>
         selectWithVector(db, vault)
@@ -169,9 +171,10 @@ export class VaultIndexes {
           .execute(),
       );
       const last = rows.at(-1);
-      if (last === undefined) return;
+      if (last === undefined) return adding.done();
       from = last.slot + 1;
-      await filler.add(this.#openLive(vault, rows, names));
+      const records = this.#openLive(vault, rows, names);
+      await adding.next(() => filler.add(records));
     }
   }
 

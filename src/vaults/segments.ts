@@ -24,6 +24,7 @@ import type { SqlKeyJournal } from '../store/key-journal.ts';
 import type { SegmentRow } from '../store/schema.ts';
 import type { SlotAllocator } from '../store/slots.ts';
 import { SYSTEM, type Store } from '../store/store.ts';
+import { Ahead } from './ahead.ts';
 import { decodeScope } from './memory-row.ts';
 import type { SegmentId, SegmentRegistry } from './segment-registry.ts';
 import { toRanges } from './slot-ranges.ts';
@@ -86,6 +87,7 @@ export class Segments {
       leaves.add(row.leaf);
       throughChange = Math.min(throughChange ?? row.through_change, row.through_change);
     }
+    await loading.done();
     return { leaves, throughChange };
   }
 

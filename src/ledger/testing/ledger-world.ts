@@ -1,5 +1,7 @@
 /** A ledger over a real store in a folder of its own, with keys that can be punctured one by one. */
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import type { TestContext } from 'node:test';
 import { encodeUtf8, type Bytes } from '../../bytes/encoding.ts';
 import { SigningKey } from '../../crypto/signature.ts';
@@ -9,6 +11,7 @@ import { createIdSource, type NewId, type OrganizationId } from '../../ids.ts';
 import { RecordKeys, type ScopeKeyring } from '../../keys/record-key.ts';
 import { KeyedSealer } from '../../keys/record-sealer.ts';
 import { slotOf, type Slot, type SlotKey } from '../../keys/slot.ts';
+import { DATABASE_FILE } from '../../store/sqlite.ts';
 import type { Store } from '../../store/store.ts';
 import { sqliteEngineFor, type TestEngine } from '../../store/testing/engines.ts';
 import type { EntryDraft } from '../entry.ts';
@@ -56,6 +59,8 @@ export interface LedgerWorld {
   draft(over?: Partial<EntryDraft>): EntryDraft;
   /** A second ledger over another store of the same database, as another process would have it. */
   ledgerOn(store: Store): Ledger;
+  /** Goes past the store, as somebody with the files would: append-only rows can then be changed. SQLite only. */
+  tamper(work: (database: DatabaseSync) => void): void;
   /** Appends entries in one job each, all in flight together. */
   append(count: number, over?: Partial<EntryDraft>): Promise<void>;
 }
@@ -118,6 +123,17 @@ export async function createLedgerWorld(t: TestContext, given?: TestEngine): Pro
       failing = point;
     },
     draft,
+    tamper: (work) => {
+      if (engine.target.engine !== 'sqlite') throw new Error('only a file can be changed like this');
+      const database = new DatabaseSync(join(engine.target.directory, DATABASE_FILE));
+      try {
+        const triggers = database.prepare("select name from sqlite_schema where type = 'trigger'").all();
+        for (const { name } of triggers) database.exec(`drop trigger ${String(name)}`);
+        work(database);
+      } finally {
+        database.close();
+      }
+    },
     append: async (count, over = {}) => {
       await Promise.all(Array.from({ length: count }, () => appendOne(over)));
     },
