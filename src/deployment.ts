@@ -7,6 +7,7 @@ import type { KeyInput, NewKey } from '@strongroom/client';
 import type { RequestContext } from './access/context.ts';
 import { organizationScope } from './access/organizations.ts';
 import { decodeBase64, encodeHex } from './bytes/encoding.ts';
+import { Closing } from './closing.ts';
 import { isLoopback, keystorePlaces, type Settings } from './config.ts';
 import { realEnvironment, type Environment } from './environment.ts';
 import { StrongroomError } from './errors.ts';
@@ -97,11 +98,13 @@ export async function serve(
     });
     return {
       ...reachOf(directory, settings, port),
-      close: async () => {
-        await app.close();
-        await housekeeping.close();
-        await recordSystem(open, 'server.stop');
-        await open.close();
+      close: () => {
+        const closing = new Closing();
+        closing.add(() => open.close());
+        closing.add(() => recordSystem(open, 'server.stop'));
+        closing.add(() => housekeeping.close());
+        closing.add(() => app.close());
+        return closing.run();
       },
     };
   } catch (error) {

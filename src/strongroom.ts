@@ -15,6 +15,7 @@ import { ServiceSlots } from './access/service-slots.ts';
 import { Organizations } from './access/organizations.ts';
 import { Recorder } from './access/recorder.ts';
 import { encodeHex, type Bytes } from './bytes/encoding.ts';
+import { Closing } from './closing.ts';
 import { keystorePlaces, type Settings } from './config.ts';
 import { SigningKey } from './crypto/signature.ts';
 import type { Environment } from './environment.ts';
@@ -264,6 +265,9 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   });
   const refusals = new RefusalCounts(ledger, store, environment.clock);
   const checkpoints = new CheckpointClock(ledger);
+  closing.add(() => checkpoints.tick());
+  closing.add(() => indexes.saveAll());
+  closing.add(() => refusals.flush());
   const sweep = new Sweep({ store, keyring, journal, rows, newId, clock: environment.clock });
   await sweep.run();
   return {
@@ -289,12 +293,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     periods,
     sweep,
     newId,
-    close: async () => {
-      await refusals.flush();
-      await indexes.saveAll();
-      await checkpoints.tick();
-      await closing.run();
-    },
+    close: () => closing.run(),
   };
 }
 
@@ -325,20 +324,3 @@ const logError = (log: Log, error: unknown, message: string): void =>
     error instanceof StrongroomError ? { code: error.code, detail: error.detail } : { error: String(error) },
     message,
   );
-
-/** Closes what was opened, last first; one failure does not keep the rest open. */
-class Closing {
-  readonly #steps: (() => Promise<void>)[] = [];
-
-  add(step: () => Promise<void>): void {
-    this.#steps.push(step);
-  }
-
-  async run(): Promise<void> {
-    const errors: unknown[] = [];
-    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
-      await step().catch((error: unknown) => errors.push(error));
-    }
-    if (errors.length > 0) throw new AggregateError(errors, 'not everything could be closed');
-  }
-}

@@ -85,7 +85,7 @@ test('killed at any fault point, the files as they lie there open to a store tha
     [good(1, 1), { kind: 'throws', rows: 2, deferrals: 1 }, good(3, 2)],
   ];
   const crashed = new Set<string>();
-  for (let crashAt = 1; ; crashAt++) {
+  for (let crashAt = 1; crashAt < 100; crashAt++) {
     const live = join(folder, `live-${crashAt}`);
     const left = join(folder, `left-${crashAt}`);
     mkdirSync(live);

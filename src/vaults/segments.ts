@@ -24,7 +24,6 @@ import type { SqlKeyJournal } from '../store/key-journal.ts';
 import type { SegmentRow } from '../store/schema.ts';
 import type { SlotAllocator } from '../store/slots.ts';
 import { SYSTEM, type Store } from '../store/store.ts';
-import { Ahead } from './ahead.ts';
 import { decodeScope } from './memory-row.ts';
 import type { SegmentId, SegmentRegistry } from './segment-registry.ts';
 import { toRanges } from './slot-ranges.ts';
@@ -87,7 +86,6 @@ export class Segments {
       leaves.add(row.leaf);
       throughChange = Math.min(throughChange ?? row.through_change, row.through_change);
     }
-    await loading.done();
     return { leaves, throughChange };
   }
 
