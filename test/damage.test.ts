@@ -31,7 +31,7 @@ const READS: Readonly<Record<string, { row: string; key: string; ask: (world: Wo
   },
   'api_keys.settings_box': { row: '1 = 1', key: 'id', ask: ({ deployment }) => deployment.call('GET', '/v1/vaults') },
   'idempotency.response_box': { row: '1 = 1', key: 'id', ask: (world) => addOnce(world.deployment) },
-  'ledger_entries.box': { row: 'box is not null', key: 'n', ask: ({ deployment }) => deployment.call('GET', '/v1/ledger'), code: 'ledger.damaged' },
+  'ledger_entries.box': { row: `box is not null and log <> 'deployment'`, key: 'n', ask: ({ deployment }) => deployment.call('GET', '/v1/ledger'), code: 'ledger.damaged' },
 };
 
 /** Opened by nothing but a scan of all boxes until projects can be asked for. */
@@ -89,21 +89,29 @@ test('a flipped byte in any sealed column is answered as damage, and with nothin
   }
 });
 
-test('the log names the table, the column and the record that is damaged', { todo: 'an error says neither table nor id (faults.md, 2)' }, async (t) => {
+test('the log names the table, the column and the record that is damaged', async (t) => {
   const here = await world(t);
-  const { deployment } = here;
-  for (const [name, { row, key, ask }] of Object.entries(READS)) {
-    const [table = '', column = ''] = name.split('.');
-    const { id, restore } = damage(deployment.directory, { table, column, where: row, key, at: -1 });
-    await restart(deployment);
-    deployment.logged.length = 0;
-    await ask(here);
-    await TestDeployment.settle();
-    const lines = deployment.logged.filter((line) => line.includes(name));
-    assert.ok(lines.some((line) => line.includes(id)), `${name}: ${deployment.logged.join('')}`);
-    restore();
-  }
+  for (const name of Object.keys(READS)) if (name !== 'ledger_entries.box') assert.equal(await unnamed(here, name), null);
 });
+
+test('the log names the entry whose details are damaged', { todo: 'the error says no number (faults.md, 7)' }, async (t) => {
+  assert.equal(await unnamed(await world(t), 'ledger_entries.box'), null);
+});
+
+/** What the log says where it does not name the record that was damaged; null where it does. */
+async function unnamed(here: World, name: string): Promise<string | null> {
+  const { deployment } = here;
+  const [table = '', column = ''] = name.split('.');
+  const { row = '', key = '', ask } = READS[name] ?? assert.fail(name);
+  const { id, restore } = damage(deployment.directory, { table, column, where: row, key, at: -1 });
+  await restart(deployment);
+  deployment.logged.length = 0;
+  await ask(here);
+  await TestDeployment.settle();
+  restore();
+  const isNamed = deployment.logged.some((line) => line.includes(name) && new RegExp(`\\b${id}\\b`).test(line));
+  return isNamed ? null : `${name}: ${deployment.logged.join('')}`;
+}
 
 test('every byte of a box counts, and the other memories are still answered', async (t) => {
   const { deployment, memory } = await world(t);
@@ -195,7 +203,7 @@ interface Damage {
 
 function damage(directory: string, { table, column, where, key, at }: Damage): { id: string; restore(): void } {
   const set = (id: unknown, value: Uint8Array): unknown =>
-    withoutTriggers(directory, (database) => database.prepare(`update ${table} set ${column} = ? where ${key} = ?`).run(value, id as string));
+    withoutTriggers(directory, (database) => database.prepare(`update ${table} set ${column} = ? where ${where} and ${key} = ?`).run(value, id as string));
   const [row] = withDatabase(directory, (database) => readAll(database, table, `${where} order by ${key} desc limit 1`));
   const before = row?.[column] as Uint8Array;
   set(row?.[key], flipped(before, at));

@@ -112,7 +112,10 @@ class ExportReader {
 
   #checkpoint(open: OpenLog, record: JsonRecord): void {
     open.checkpoints++;
-    open.verifier.checkpoint(countOf(record, 'size'), textOf(record, 'note'));
+    const size = countOf(record, 'size');
+    // A checkpoint stands right behind its last entry.
+    if (size > open.verifier.size) open.verifier.missing();
+    open.verifier.checkpoint(size, textOf(record, 'note'));
   }
 
   #finish(open: OpenLog, record: JsonRecord): void {

@@ -45,17 +45,10 @@ async function verifyLog(store: Reads, log: LogId, key: VerifierKey): Promise<Lo
     feedBlock(verifier, from, Math.min(from + TILE_WIDTH, head.size), block);
   }
   for (const { level, tile, hashes } of upperTiles) verifier.upperTile({ level, tile }, wholeTile(hashes));
+  if (beyond.entry !== null) verifier.beyond(beyond.entry);
   if (beyond.checkpoint !== null) verifier.checkpoint(beyond.checkpoint.size, beyond.checkpoint.note);
   const report = verifier.finish(head);
   const faults = [...report.faults];
-  if (beyond.entry !== null) {
-    faults.push({
-      log,
-      n: beyond.entry,
-      kind: 'head-rolled-back',
-      detail: 'there are entries after the head',
-    });
-  }
   if (faults.length === 0 && listings !== verifier.targets) faults.push(await findForeignListing(store, log));
   return { ...report, faults };
 }

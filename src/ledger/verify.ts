@@ -88,6 +88,8 @@ export class LogVerifier {
   #row: Bytes[] = [];
   readonly #upper: Bytes[][] = [];
   #upperTiles = 0;
+  /** The first entry below a tile above level 0 that is not as it must be. */
+  #upperFault: { readonly n: number; readonly detail: string } | null = null;
   /** The tree up to here is confirmed by a checkpoint. */
   #confirmed: number;
   /** The first entry that agrees with itself but not with its tile: one of the two was altered. */
@@ -272,11 +274,13 @@ export class LogVerifier {
     const own = this.#upper[level - 1]?.slice(tile * TILE_WIDTH, (tile + 1) * TILE_WIDTH) ?? [];
     if (own.length > 0 && own.length === hashes.length && own.every((hash, at) => isEqual(hash, hashes[at]!)))
       return;
-    this.#fault(
-      'tile-altered',
-      tile * TILE_WIDTH ** (level + 1),
-      `tile ${level}/${tile} is not that of the entries`,
-    );
+    const detail = `tile ${level}/${tile} is not that of the entries`;
+    this.#upperFault ??= { n: tile * TILE_WIDTH ** (level + 1), detail };
+  }
+
+  /** The first entry kept after the head, where none may be. */
+  beyond(n: number): void {
+    if (!this.isDone) this.#fault('head-rolled-back', n, 'there are entries after the head');
   }
 
   /** The kept head; null where none is kept (an export). */
@@ -284,7 +288,7 @@ export class LogVerifier {
     if (!this.isDone) {
       if (head !== null) this.#head(head);
       this.#resolve();
-      if (this.#tile !== undefined) this.#countUpperTiles();
+      if (this.#tile !== undefined) this.#judgeUpperTiles();
     }
     const faults = this.#faults.toSorted((one, other) => one.n - other.n);
     const { log, size } = this;
@@ -310,11 +314,10 @@ export class LogVerifier {
     const suspect = this.#suspect;
     if (this.#doubted !== null) {
       const { from, size } = this.#doubted;
-      const isExplained = this.#faults.some(({ kind, n }) => ENTRY_FAULTS.has(kind) && n < size);
-      if (isExplained) return;
       if (suspect !== null && suspect < size) {
         return this.#fault('altered', suspect, 'the entry was replaced together with its hash');
       }
+      if (this.#faults.some(({ kind, n }) => TREE_FAULTS.has(kind) && n < size)) return;
       const where = from === size - 1 ? `entry ${from}` : `one of the entries ${from} to ${size - 1}`;
       return this.#fault(
         'altered',
@@ -325,10 +328,13 @@ export class LogVerifier {
     if (suspect !== null) this.#fault('tile-altered', suspect, 'the tile has another hash than the entry');
   }
 
-  #countUpperTiles(): void {
+  /** Where entries are wrong, the tiles above them differ as well and say nothing new. */
+  #judgeUpperTiles(): void {
+    if (this.#faults.some(({ kind }) => TREE_FAULTS.has(kind))) return;
     const due = this.#upper.reduce((sum, hashes) => sum + Math.ceil(hashes.length / TILE_WIDTH), 0);
-    if (this.#upperTiles < due)
-      this.#fault('tile-altered', 0, `${due - this.#upperTiles} tiles above level 0 are missing`);
+    if (this.#upperTiles < due) this.#fault('tile-altered', 0, 'a tile above level 0 is missing');
+    else if (this.#upperFault !== null)
+      this.#fault('tile-altered', this.#upperFault.n, this.#upperFault.detail);
   }
 
   #fault(kind: FaultKind, n: number, detail: string): void {
@@ -336,7 +342,8 @@ export class LogVerifier {
   }
 }
 
-const ENTRY_FAULTS: ReadonlySet<FaultKind> = new Set(['missing', 'altered', 'reordered']);
+/** Faults after which the tree is another one than was kept or signed. */
+const TREE_FAULTS: ReadonlySet<FaultKind> = new Set(['missing', 'altered', 'reordered', 'head-rolled-back']);
 
 /** A stored entry too short to hold a hash has none: it then fits nothing. */
 function splitStored(stored: Uint8Array): { readonly hash: Bytes; readonly leaf: Bytes | null } {

@@ -29,6 +29,12 @@ export function isRefused(error: unknown): boolean {
   return cause instanceof DatabaseError && cause.severity === 'ERROR';
 }
 
+/** Whether the connection is gone: the server ended it, or nothing came back. */
+export function isLost(error: unknown): boolean {
+  const cause = error instanceof StrongroomError ? error.cause : error;
+  return cause instanceof DatabaseError ? cause.severity !== 'ERROR' : isTransport(cause);
+}
+
 const isTransport = (error: unknown): boolean =>
   error instanceof Error &&
   ('syscall' in error || /connection|timeout|closed|not queryable/i.test(error.message));

@@ -21,7 +21,7 @@ import {
 } from './connection.ts';
 import { SCOPE_SETTING, SYSTEM_SETTING } from './ddl.ts';
 import { CLIENT_OPTIONS, PostgresConnection } from './postgres-client.ts';
-import { isRefused, postgresError } from './postgres-error.ts';
+import { isLost, isRefused, postgresError } from './postgres-error.ts';
 import { migratePostgres, requireSafeServer } from './postgres-setup.ts';
 import { SYSTEM, type Head, type StoreScope } from './transaction.ts';
 
@@ -64,13 +64,15 @@ class PostgresWriter implements Writer {
   }
 
   async begin(): Promise<number> {
-    this.#pending = [];
-    this.#posted = [];
-    if (this.#connection === null) await this.#connect();
-    // The epoch is read after the lock is held: nobody moves it now but a job of this group.
-    const [, head, epoch] = await this.#send('begin', `${HEAD} for update`, EPOCH);
-    this.#epoch = numberOf(epoch);
-    return numberOf(head);
+    const isFresh = this.#connection === null;
+    try {
+      return await this.#begin();
+    } catch (error) {
+      // A connection that broke while nobody used it says so now; nothing was begun, so another may be tried.
+      if (isFresh || !isLost(error)) throw error;
+      this.abandon();
+      return this.#begin();
+    }
   }
 
   enter(scope: StoreScope): number | Promise<number> {
@@ -138,6 +140,16 @@ class PostgresWriter implements Writer {
     await client?.end();
   }
 
+  async #begin(): Promise<number> {
+    this.#pending = [];
+    this.#posted = [];
+    if (this.#connection === null) await this.#connect();
+    // The epoch is read after the lock is held: nobody moves it now but a job of this group.
+    const [, head, epoch] = await this.#send('begin', `${HEAD} for update`, EPOCH);
+    this.#epoch = numberOf(epoch);
+    return numberOf(head);
+  }
+
   async #connect(): Promise<void> {
     const client = new Client({ ...CLIENT_OPTIONS, connectionString: this.#url });
     client.on('error', () => {
@@ -175,6 +187,12 @@ class PostgresWriter implements Writer {
   }
 }
 
+interface OpenRead {
+  readonly client: PoolClient;
+  readonly connection: PostgresConnection;
+  readonly head: Head;
+}
+
 class PostgresReaders implements Readers {
   readonly #pool: Pool;
   /** Connections that refuse to write, even outside of a transaction. */
@@ -192,12 +210,8 @@ class PostgresReaders implements Readers {
   }
 
   async read<T>(scope: StoreScope, work: (connection: Connection, head: Head) => Promise<T>): Promise<T> {
-    const client = await this.#take();
-    const connection = new PostgresConnection(client);
+    const { client, connection, head } = await this.#begin(scope, READERS_MAX);
     try {
-      const begin = 'begin isolation level repeatable read read only';
-      const results = await connection.simple(begin, setScope(scope), HEAD, EPOCH);
-      const head = { change: numberOf(results.at(-2)), epoch: numberOf(results.at(-1)) };
       return await work(connection, head);
     } finally {
       // The answer does not wait for the end of the snapshot; the connection does.
@@ -205,6 +219,22 @@ class PostgresReaders implements Readers {
         () => client.release(),
         () => client.release(true),
       );
+    }
+  }
+
+  /** A connection that broke while idle says so at its next use: then another is tried. */
+  async #begin(scope: StoreScope, others: number): Promise<OpenRead> {
+    const client = await this.#take();
+    const connection = new PostgresConnection(client);
+    try {
+      const begin = 'begin isolation level repeatable read read only';
+      const results = await connection.simple(begin, setScope(scope), HEAD, EPOCH);
+      const head = { change: numberOf(results.at(-2)), epoch: numberOf(results.at(-1)) };
+      return { client, connection, head };
+    } catch (error) {
+      client.release(true);
+      if (others === 0 || !isLost(error)) throw error;
+      return this.#begin(scope, others - 1);
     }
   }
 

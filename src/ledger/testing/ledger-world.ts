@@ -129,7 +129,9 @@ export async function createLedgerWorld(t: TestContext, given?: TestEngine): Pro
       try {
         const triggers = database.prepare("select name from sqlite_schema where type = 'trigger'").all();
         for (const { name } of triggers) database.exec(`drop trigger ${String(name)}`);
+        database.exec('pragma synchronous = off; begin');
         work(database);
+        database.exec('commit');
       } finally {
         database.close();
       }
