@@ -1,14 +1,15 @@
 /** The figures of a run as tables, and as JSON with every round. */
 import { writeFile } from 'node:fs/promises';
-import { arch, cpus, platform } from 'node:os';
+import { arch, cpus, loadavg, platform } from 'node:os';
 import type { Cold, Sealing } from './cold-process.ts';
 import { median, rounded } from './figures.ts';
 import type { Measured, SearchMode } from './load-process.ts';
+import type { Exposure } from './unprotected.ts';
 
 /** One round on one side; `serverCpuMs` is the processor time of all the server's threads meanwhile. */
 export type Round = Measured & { readonly serverCpuMs: number };
 
-export type Kind = 'protected' | 'bare';
+export type Kind = 'protected' | Exposure;
 
 export type Rounds = { readonly [K in Kind]: Round[] };
 
@@ -36,6 +37,7 @@ export async function report(figures: Figures, jsonFile: string | undefined): Pr
     system: `${platform()} ${arch()}`,
     cores: cpus().length,
     cpu: cpus()[0]?.model ?? '',
+    load: loadavg().map((load) => load.toFixed(1)),
   };
   const bySearch = Object.entries(searches);
   const work = [
@@ -54,8 +56,8 @@ export async function report(figures: Figures, jsonFile: string | undefined): Pr
     'seals / s': rounded(median(cold.sealing.map(({ sealsPerSecond }) => sealsPerSecond))),
     'opens / s': rounded(median(cold.sealing.map(({ opensPerSecond }) => opensPerSecond))),
   };
-  const { date, node, system, cores, cpu } = machine;
-  console.log(`${date}, Node ${node}, ${system}, ${cores} × ${cpu}\n${conditions}`);
+  const { date, node, system, cores, cpu, load } = machine;
+  console.log(`${date}, Node ${node}, ${system}, ${cores} × ${cpu}, load ${load.join(' ')}\n${conditions}`);
   console.table(work);
   console.log('Rates divided by those of a server without sealing and ledger (at least 0.5 wanted):');
   console.table(protection);
@@ -91,18 +93,21 @@ function workRow(what: string, { protected: measured }: Rounds, unit: number) {
   };
 }
 
-/** Rates of neighbouring rounds are divided, then the median is taken. */
-function protectionRow(what: string, { protected: whole, bare }: Rounds) {
+/** Rates of the same round are divided, then the median is taken. */
+function protectionRow(what: string, { protected: whole, open, bare }: Rounds) {
   const rate = ({ requests, seconds }: Round): number => requests / seconds;
   const cpu = ({ requests, serverCpuMs }: Round): number => serverCpuMs / requests;
-  const ratios = whole.map((round, at) => rate(round) / rate(bare[at] as Round));
+  const ratios = (others: readonly Round[]) =>
+    whole.map((round, at) => rate(round) / rate(others[at] as Round));
   return {
     what,
-    ratio: rounded(median(ratios)),
-    lowest: rounded(Math.min(...ratios)),
-    highest: rounded(Math.max(...ratios)),
-    'server CPU ms': rounded(median(whole.map(cpu))),
-    'without protection': rounded(median(bare.map(cpu))),
+    'to open': rounded(median(ratios(open))),
+    'to bare': rounded(median(ratios(bare))),
+    'to bare, lowest': rounded(Math.min(...ratios(bare))),
+    highest: rounded(Math.max(...ratios(bare))),
+    'CPU ms, protected': rounded(median(whole.map(cpu))),
+    open: rounded(median(open.map(cpu))),
+    bare: rounded(median(bare.map(cpu))),
   };
 }
 

@@ -1,4 +1,4 @@
-/** The server under measurement, in a process of its own: `server-process.ts DIRECTORY protected|bare`. */
+/** The server under measurement, in a process of its own: `server-process.ts DIRECTORY protected|open|bare`. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { Session } from 'node:inspector/promises';
 import { parseSettings } from '../src/config.ts';
@@ -24,7 +24,7 @@ export interface ServerQuestions {
 
 const [directory = '', kind] = process.argv.slice(2);
 const settings = parseSettings(JSON.stringify({ port: 0, rateLimit: 'off' }), {});
-const options = kind === 'bare' ? { substitutes: leaveOutProtection() } : {};
+const options = kind === 'open' || kind === 'bare' ? { substitutes: leaveOutProtection(kind) } : {};
 const { apiKey } = await initDeployment(directory, settings, options);
 const server = await serve(directory, settings, options);
 const profiler = new Session();

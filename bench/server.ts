@@ -3,8 +3,8 @@
  *
  *     npm run bench -- [--json FILE] [--rounds N] [--seconds S] [--profile FOLDER]
  *
- * Two servers run side by side, one whole and one without sealing and ledger, each in a process of its own; a third
- * process asks them over HTTPS, in turns, so that whatever else the machine does meets both. Medians of the rounds.
+ * Three servers run side by side, one whole and two without sealing and ledger (unprotected.ts), each in a process of its
+ * own; another process asks them over HTTPS, in turns, so that whatever else the machine does meets all. Medians.
  */
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -28,7 +28,7 @@ const WARM_UP_SECONDS = 1;
 const COLD_OPENINGS = 3;
 const SEALING_SECONDS = 1;
 const MODES: readonly SearchMode[] = ['text', 'vector', 'hybrid'];
-const KINDS: readonly Kind[] = ['protected', 'bare'];
+const KINDS: readonly Kind[] = ['protected', 'open', 'bare'];
 
 interface Side {
   readonly kind: Kind;
@@ -41,7 +41,7 @@ const { values: flags } = parseArgs({
   options: {
     json: { type: 'string' },
     rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '2' },
+    seconds: { type: 'string', default: '1.5' },
     profile: { type: 'string' },
   },
 });
@@ -106,7 +106,7 @@ async function warmUp(load: Child<LoadQuestions>, sides: readonly Side[]): Promi
 }
 
 async function addRounds(load: Child<LoadQuestions>, sides: readonly Side[]): Promise<Rounds> {
-  const found: Rounds = { protected: [], bare: [] };
+  const found: Rounds = { protected: [], open: [], bare: [] };
   for (let round = 0; round < rounds; round++)
     for (const side of inTurn(sides, round))
       found[side.kind].push(
@@ -120,9 +120,9 @@ async function searchRounds(
   sides: readonly Side[],
 ): Promise<Record<SearchMode, Rounds>> {
   const found: Record<SearchMode, Rounds> = {
-    text: { protected: [], bare: [] },
-    vector: { protected: [], bare: [] },
-    hybrid: { protected: [], bare: [] },
+    text: { protected: [], open: [], bare: [] },
+    vector: { protected: [], open: [], bare: [] },
+    hybrid: { protected: [], open: [], bare: [] },
   };
   for (let round = 0; round < rounds; round++)
     for (const mode of MODES)
@@ -135,9 +135,10 @@ async function searchRounds(
   return found;
 }
 
-/** Who goes first alternates. */
+/** Each goes first as often as the others. */
 function inTurn(sides: readonly Side[], round: number): readonly Side[] {
-  return round % 2 === 0 ? sides : sides.toReversed();
+  const first = round % sides.length;
+  return [...sides.slice(first), ...sides.slice(0, first)];
 }
 
 function addLoad(seed: number) {

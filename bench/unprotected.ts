@@ -1,9 +1,10 @@
 /**
  * Sealing and the ledger, left out: what protection costs is measured against this. In the benchmark only.
  *
- * The comparison is a hard one. Boxes are the content itself; nothing is appended to any log; and a read or a search
- * writes nothing at all, while the protected server makes an entry of each durable before it answers. What stays is what
- * any server would need: authentication by the key's row, durable commits of additions, TLS.
+ * `open`: boxes are the content itself and nothing is appended to any log; a search still passes through the write path,
+ * which commits nothing but its change number. `bare`: nor does a search or any other read write anything, although an
+ * entry of each, durable before the answer, is what the ledger is for. What stays in both is what any server needs:
+ * authentication by the key's row, durable commits of additions, TLS.
  */
 import { Recorder } from '../src/access/recorder.ts';
 import type { RecordSealer } from '../src/keys/record-sealer.ts';
@@ -19,11 +20,14 @@ const plainSealer: RecordSealer = {
 
 const withoutEntries = (ledger: Ledger): Ledger => Object.assign(ledger, { append: () => undefined });
 
-/** Takes entries out of this whole process, for good. */
-export function leaveOutProtection(): Substitutes {
-  Recorder.prototype.record = (context) => {
-    context.recorded = true;
-    return Promise.resolve();
-  };
+export type Exposure = 'open' | 'bare';
+
+/** For this whole process, and for good. */
+export function leaveOutProtection(exposure: Exposure): Substitutes {
+  if (exposure === 'bare')
+    Recorder.prototype.record = (context) => {
+      context.recorded = true;
+      return Promise.resolve();
+    };
   return { sealer: () => plainSealer, ledger: withoutEntries };
 }

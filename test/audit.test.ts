@@ -132,7 +132,7 @@ test('while entries cannot be kept nothing is done, shown or stored, health is r
   assert.deepEqual(deployment.fatal, []);
 });
 
-test('a server that cannot write down that it stops still closes everything', { skip: 'what fails in closing keeps the rest open (faults.md, 6)' }, async (t) => {
+test('a server that cannot write down that it stops still closes everything', async (t) => {
   let isFailing = false;
   const deployment = await TestDeployment.start(t, {
     fault: (name) => {

@@ -60,6 +60,26 @@ export class Client {
     }
   }
 
+  /** Sends so many requests, all of which are answered. */
+  async steps(url: string, apiKey: string, count: number): Promise<void> {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    try {
+      for (let step = 0; step < count; step++)
+        await this.#step((method, path, body) => exchange(url, method, `/v1/vaults/${this.#vault}${path}`, { key: apiKey, body, agent }));
+    } finally {
+      agent.destroy();
+    }
+  }
+
+  /** What this client knows at this moment, as one that died now would have left it. */
+  asOfNow(): Client {
+    const copy = new Client(this.#name, this.#vault, this.#random);
+    copy.#known.push(...this.#known.map((known) => ({ ...known })));
+    copy.#open = this.#open;
+    copy.acknowledged.push(...this.acknowledged);
+    return copy;
+  }
+
   /** What is wrong with what was found, for this client's memories; takes what was open for what it has become. */
   settle(found: readonly Found[]): string[] {
     const faults: string[] = [];

@@ -40,7 +40,10 @@ export function sealDetails(
 /** Throws `erased`, or `ledger.damaged` for a box that is not the one the leaf names. */
 export function openDetails(box: Uint8Array, entry: LedgerEntry, sealer: RecordSealer): Details {
   if (entry.box === undefined || !isBoxOf(entry.box, box)) {
-    throw new StrongroomError('ledger.damaged', 'the details are not those of the entry');
+    throw new StrongroomError(
+      'ledger.damaged',
+      `the details of entry ${entry.n} of ${entry.log} are not those it was written with`,
+    );
   }
   const content = boxesAt(sealer, entry.log, entry.request, entry.box).open(COLUMN, box);
   // Sealed by us and authenticated: the form is ours.

@@ -157,7 +157,9 @@ test('CSV has a row for each entry, quotes what needs it and defuses what a spre
       return Promise.resolve();
     });
   }
-  const rows: string[] = await Array.fromAsync(exportCsv(await ledger.contents(organization, { withDetails: true })));
+  const rows: string[] = await Array.fromAsync(
+    exportCsv(await ledger.contents(organization, { withDetails: true })),
+  );
   assert.equal(rows.length, purposes.length + 1);
   assert.equal(
     rows[0],
@@ -174,7 +176,7 @@ test('CSV has a row for each entry, quotes what needs it and defuses what a spre
     "'+3",
   ];
   for (const [at, text] of shown.entries()) {
-    assert.ok(rows[at + 1]!.includes(`,,${text},,`), rows[at + 1]);
+    assert.ok(rows[at + 1]!.includes(`,,${text},,`), text);
     assert.match(
       rows[at + 1]!,
       new RegExp(`^${at},2026-05-07T00:00:00.000Z,key_[0-9a-z]{26},memory.get,mem_[0-9a-z]{26},`),

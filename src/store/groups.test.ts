@@ -363,9 +363,12 @@ onPostgres('a lost connection fails its group, and the next one connects anew', 
   await assert.rejects(cut, { code: 'store.unavailable' });
   await store.write(ANN, (tx) => add(tx, 'sub_3'));
   assert.deepEqual(await people(store), ['sub_3']);
+  // Both the writer and a reader are idle now, and find their connections broken when they are next used.
   await admin.query(others);
   await admin.end();
   assert.deepEqual(await people(store), ['sub_3']);
+  await store.write(ANN, (tx) => add(tx, 'sub_4'));
+  assert.deepEqual(await people(store), ['sub_3', 'sub_4']);
 });
 
 onPostgres('a connection lost in the commit ends the process', async (_t, engine) => {

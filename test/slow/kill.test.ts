@@ -15,9 +15,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { SettingsInput } from '../../src/config.ts';
 import { initDeployment } from '../../src/deployment.ts';
 import { realEnvironment } from '../../src/environment.ts';
-import { openStrongroom, type Strongroom } from '../../src/strongroom.ts';
+import { openStrongroom } from '../../src/strongroom.ts';
 import { silentLog } from '../../src/http/request-log.ts';
-import { readRows } from '../boxes.ts';
+import { countRequests, readMemories } from '../afterwards.ts';
 import { exchange, settingsOf, temporaryFolder } from '../deployment.ts';
 import { checkInvariants } from '../invariants.ts';
 import { Client, seeded, type Found } from '../load.ts';
@@ -96,38 +96,6 @@ async function afterwards(directory: string, settings: ReturnType<typeof setting
   } finally {
     await open.close();
   }
-}
-
-async function countRequests(open: Strongroom): Promise<ReadonlyMap<string, number>> {
-  const counts = new Map<string, number>();
-  for (const { leaf } of (await readRows(open)).ledger_entries) {
-    const { request } = JSON.parse(Buffer.from(leaf.subarray(32)).toString()) as { request: string };
-    counts.set(request, (counts.get(request) ?? 0) + 1);
-  }
-  return counts;
-}
-
-/** Through the functions that the server itself answers from. */
-async function readMemories(open: Strongroom): Promise<Found[]> {
-  const [organization] = (await readRows(open)).organizations;
-  assert.ok(organization !== undefined);
-  const context = {
-    requestId: '',
-    principal: { id: 'system', organization: organization.id, environment: 'production', scope: [], grants: [{ actions: ['*'], vaults: ['*'] }] },
-    organization: organization.id,
-    purpose: null,
-    address: null,
-    recorded: false,
-  } as unknown as Parameters<Strongroom['memories']['listMemories']>[0];
-  const found: Found[] = [];
-  for (const state of ['live', 'trashed'] as const)
-    for (let cursor: string | undefined; ;) {
-      const page = await open.memories.listMemories(context, 'default', { limit: 1000, state, ...(cursor === undefined ? {} : { cursor }) });
-      found.push(...page.memories.map(({ id, text = '' }) => ({ id, text, state })));
-      if (page.next === null) break;
-      cursor = page.next;
-    }
-  return found;
 }
 
 /** A server that keeps memories in a map and dies after some requests, to show what `settle` notices. */

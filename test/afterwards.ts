@@ -1,0 +1,37 @@
+/** What is read back from a deployment that has been opened again: entries by request, and all memories of a vault. */
+import type { Strongroom } from '../src/strongroom.ts';
+import { readRows } from './boxes.ts';
+import type { Found } from './load.ts';
+
+/** How many entries each request has. */
+export async function countRequests(open: Strongroom): Promise<ReadonlyMap<string, number>> {
+  const counts = new Map<string, number>();
+  for (const { leaf } of (await readRows(open)).ledger_entries) {
+    const { request } = JSON.parse(Buffer.from(leaf.subarray(32)).toString()) as { request: string };
+    counts.set(request, (counts.get(request) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** Through the functions that the server itself answers from. */
+export async function readMemories(open: Strongroom): Promise<Found[]> {
+  const [organization] = (await readRows(open)).organizations;
+  if (organization === undefined) throw new Error('there is no organization');
+  const context = {
+    requestId: '',
+    principal: { id: 'system', organization: organization.id, environment: 'production', scope: [], grants: [{ actions: ['*'], vaults: ['*'] }] },
+    organization: organization.id,
+    purpose: null,
+    address: null,
+    recorded: false,
+  } as unknown as Parameters<Strongroom['memories']['listMemories']>[0];
+  const found: Found[] = [];
+  for (const state of ['live', 'trashed'] as const)
+    for (let cursor: string | undefined; ;) {
+      const page = await open.memories.listMemories(context, 'default', { limit: 1000, state, ...(cursor === undefined ? {} : { cursor }) });
+      found.push(...page.memories.map(({ id, text = '' }) => ({ id, text, state })));
+      if (page.next === null) break;
+      cursor = page.next;
+    }
+  return found;
+}

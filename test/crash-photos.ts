@@ -1,0 +1,117 @@
+/**
+ * Crashes without dying: at a named fault point the process stands still and its folder is copied as it lies, which is
+ * what a kill at that moment would leave. The copy is opened later and must hold every invariant, every memory that was
+ * acknowledged by then, and every revocation; what was under way may be there whole, or not at all.
+ *
+ * One copy is kept for each fault point, of an occurrence that the seed chooses among all of them.
+ */
+import { cpSync, rmSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { realEnvironment } from '../src/environment.ts';
+import { silentLog } from '../src/http/request-log.ts';
+import { openStrongroom, type Strongroom } from '../src/strongroom.ts';
+import { countRequests, readMemories } from './afterwards.ts';
+import { readRows } from './boxes.ts';
+import { idOf, TestDeployment, temporaryFolder } from './deployment.ts';
+import { checkInvariants } from './invariants.ts';
+import { Client, seeded } from './load.ts';
+import { ROOT } from './server-process.ts';
+
+interface Photo {
+  readonly folder: string;
+  readonly clients: readonly Client[];
+  readonly revoked: readonly string[];
+}
+
+const OCCURRENCES_MAX = 60;
+const CLIENTS = 3;
+
+export class Walk {
+  readonly seed: number;
+  readonly deployment: TestDeployment;
+  readonly photos = new Map<string, Photo>();
+  readonly clients: readonly Client[];
+  readonly revoked: string[] = [];
+  readonly #folder: string;
+  readonly #random: () => number;
+  readonly #seen = new Map<string, number>();
+
+  private constructor(seed: number, folder: string, deployment: TestDeployment) {
+    this.seed = seed;
+    this.#folder = folder;
+    this.deployment = deployment;
+    this.#random = seeded(seed);
+    this.clients = Array.from({ length: CLIENTS }, (_, at) => new Client(`client-${at}`, 'default', seeded(seed * 31 + at)));
+  }
+
+  /** Everything the application does, by several at once, with two restarts between. */
+  static async run(t: TestContext, seed: number, steps: number): Promise<Walk> {
+    const folder = await temporaryFolder(t);
+    let walk: Walk | null = null;
+    const deployment = await TestDeployment.make(t, { fault: (name) => walk?.photograph(name) });
+    walk = new Walk(seed, folder, deployment);
+    for (let round = 0; round < 3; round++) {
+      await deployment.serve();
+      const { url, apiKey } = deployment;
+      await Promise.all([...walk.clients.map((client) => client.steps(url, apiKey, steps)), walk.#useKeys()]);
+      await deployment.stop();
+    }
+    return walk;
+  }
+
+  photograph(name: string): void {
+    const count = this.#seen.get(name) ?? 0;
+    this.#seen.set(name, count + 1);
+    // Each occurrence replaces the one kept with a chance that makes all equally likely.
+    if (count >= OCCURRENCES_MAX || this.#random() > 1 / (count + 1)) return;
+    const folder = join(this.#folder, name);
+    rmSync(folder, { recursive: true, force: true });
+    cpSync(this.deployment.directory, folder, { recursive: true, filter: (path) => !path.endsWith('-shm') });
+    this.photos.set(name, { folder, clients: this.clients.map((client) => client.asOfNow()), revoked: [...this.revoked] });
+  }
+
+  async #useKeys(): Promise<void> {
+    for (let at = 0; at < 2; at++) {
+      const key = idOf(await this.deployment.must('POST', '/v1/keys', { body: { name: `key ${at}` } }));
+      await this.deployment.must('POST', `/v1/keys/${key}/rotate`);
+      await this.deployment.must('DELETE', `/v1/keys/${key}`);
+      this.revoked.push(key);
+    }
+  }
+
+  /** Opens a photo as the next process would, and says all that is wrong with it. */
+  async develop(name: string): Promise<string[]> {
+    const photo = this.photos.get(name);
+    if (photo === undefined) return [`nothing was photographed at ${name}`];
+    const { settings } = this.deployment;
+    const open = await openStrongroom({ directory: photo.folder, settings, environment: realEnvironment, log: silentLog, onFatal: () => undefined });
+    try {
+      return [...(await checkInvariants(open, photo.folder)), ...(await missing(open, photo))].map((fault) => `${name}, seed ${this.seed}: ${fault}`);
+    } finally {
+      await open.close();
+    }
+  }
+}
+
+async function missing(open: Strongroom, { clients, revoked }: Photo): Promise<string[]> {
+  const counts = await countRequests(open);
+  const states = new Map((await readRows(open)).api_keys.map(({ id, state }) => [id, state]));
+  const found = await readMemories(open);
+  return [
+    ...clients.flatMap((client) => client.settle(found)),
+    ...clients.flatMap(({ acknowledged }) => acknowledged.flatMap(({ request }) => (counts.get(request) === 1 ? [] : [`${counts.get(request) ?? 0} entries of ${request}`]))),
+    ...revoked.flatMap((key) => (states.get(key) === 'revoked' ? [] : [`${key} is ${states.get(key)}`])),
+  ];
+}
+
+/** Every fault point that the source calls by its name. */
+export async function faultPoints(): Promise<readonly string[]> {
+  const source = join(ROOT, 'src');
+  const entries = await readdir(source, { recursive: true });
+  const files = entries.filter((path) => path.endsWith('.ts') && !/\.test\.ts$|(^|\/)testing\//.test(path));
+  const texts = await Promise.all(files.map((path) => readFile(join(source, path), 'utf8')));
+  const called = texts.flatMap((text) => [...text.matchAll(/fault\((?:fault, )?\s*'([a-z]+\.[a-z_]+)'/gi)].map(([, name = '']) => name));
+  return [...new Set(called)].sort();
+}
