@@ -154,6 +154,7 @@ async function openBase(options: OpenStrongroom, closing: Closing): Promise<Base
     ...keystoreOf(options, deployment),
     journal,
     derived: [(dead) => registry.dyingWith(dead)],
+    unusedDie: true,
     onFatal,
   });
   closing.add(() => keyring.close());

@@ -1,13 +1,10 @@
 /** A crash at every named fault point of the whole application, and the checker that each ends in. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { DATABASE_FILE } from '../src/store/sqlite.ts';
 import { faultPoints, Walk } from './crash-photos.ts';
 import { checkInvariants } from './invariants.ts';
 import { idOf, TestDeployment } from './deployment.ts';
-import { withoutTriggers } from './raw-database.ts';
+import { readAll, withDatabase, withoutTriggers } from './raw-database.ts';
 
 /** Reached by what a served deployment does not do; walked through where the keyring is tested alone. */
 const ELSEWHERE = /^(replica|restore)\.|^(store\.migrate|open\.wipe|open\.intents|epoch\.accept)$/;
@@ -56,25 +53,30 @@ test('the checker finds each of its rules broken', async (t) => {
     const check = (): Promise<string[]> => checkInvariants(open, deployment.directory);
     assert.deepEqual(await check(), []);
     for (const [breach, { sql, says }] of Object.entries(BREACHES)) {
-      withoutTriggers(deployment.directory, () => undefined);
-      const database = new DatabaseSync(join(deployment.directory, DATABASE_FILE), { timeout: 5000 });
-      {
-        const tables = database.prepare(`select name from sqlite_schema where type = 'table'`).all().map(({ name }) => String(name));
-        const kept = tables.map((table) => [table, database.prepare(`select * from ${table}`).all()] as const);
-        database.exec(sql);
-        try {
-          const faults = await check();
-          assert.ok(faults.some((fault) => says.test(fault)), `${breach}: ${JSON.stringify(faults)}`);
-        } finally {
-          for (const [table, rows] of kept) {
-            database.exec(`delete from ${table}`);
-            for (const row of rows)
-              database.prepare(`insert into ${table} (${Object.keys(row).join(', ')}) values (${Object.keys(row).map(() => '?').join(', ')})`).run(...Object.values(row));
-          }
-          database.close();
-        }
-      }
+      const undo = change(deployment.directory, sql);
+      const faults = await check();
+      undo();
+      assert.ok(faults.some((fault) => says.test(fault)), `${breach}: ${JSON.stringify(faults)}`);
     }
     assert.deepEqual(await check(), []);
   });
 });
+
+/** Runs a statement that no trigger stops; returns what puts every table back. */
+function change(directory: string, sql: string): () => void {
+  return withoutTriggers(directory, (database) => {
+    const tables = readAll(database, 'sqlite_schema', `type = 'table'`).map(({ name }) => String(name));
+    const kept = tables.map((table) => [table, readAll(database, table)] as const);
+    database.exec(sql);
+    return () =>
+      withDatabase(directory, (again) => {
+        for (const [table, rows] of kept) {
+          again.exec(`delete from ${table}`);
+          for (const row of rows) {
+            const columns = Object.keys(row);
+            again.prepare(`insert into ${table} (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')})`).run(...Object.values(row));
+          }
+        }
+      });
+  });
+}

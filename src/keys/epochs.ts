@@ -39,6 +39,11 @@ export interface KeyringOptions {
   readonly derived: readonly DerivedHolder[];
   /** Fewer replicas than this at hand: no epoch begins. Default 1. */
   readonly replicasRequired?: number;
+  /**
+   * Whether `leaves` says of every slot that was handed out durably: those it does not name then die at opening, with
+   * what a process sealed under them and could not commit before it ended.
+   */
+  readonly unusedDie?: boolean;
   /** Must end the process. */
   readonly onFatal: (error: unknown) => void;
   /** For tests that break one step to show that it is missed. */
@@ -64,8 +69,10 @@ export interface KeyringParts {
 export interface EpochOrder {
   readonly requests: readonly PunctureRequest[];
   readonly isFull?: boolean;
-  /** Ends a restore: the ledger's new generation, and the leaves that the restored database knows. */
-  readonly restore?: { readonly generation: number; readonly leaves: readonly LeafRow[] };
+  /** Ends a restore: the ledger's new generation. */
+  readonly restore?: { readonly generation: number };
+  /** Leaves that the database knows: every slot that it has not handed out dies, and so does every other leaf. */
+  readonly unused?: readonly LeafRow[];
   /** The generation of a restore that was interrupted after its epoch had become the truth. */
   readonly restored?: number | null;
   /** Told as soon as the outcome is durable, before what may follow later. */
@@ -149,6 +156,10 @@ export class Epochs {
     return reach.targets.length >= Math.max(1, this.#options.replicasRequired ?? 1);
   }
 
+  get unusedDie(): boolean {
+    return this.#options.unusedDie === true;
+  }
+
   get hasPending(): boolean {
     return this.#pending.size > 0;
   }
@@ -190,6 +201,8 @@ export class Epochs {
   /** Too few replicas: the slots are kept beside the roots that can be reached, and hidden in the database. */
   async #accept(order: EpochOrder, reach: Reach): Promise<PunctureOutcome> {
     const { missing } = reach;
+    // Whatever becomes of this call, the next epoch does what was asked.
+    this.addPending(order.requests);
     if (reach.targets.length === 0 || this.#isRestoring) {
       throw new StrongroomError('store.unavailable', 'too few replicas of the keystore can be reached');
     }
@@ -200,7 +213,6 @@ export class Epochs {
     if (requests.length === 0) return { epoch: null, state: 'hidden', confirmed: [], missing };
     for (const { slots } of requests) for (const slot of slots) this.dying.add(slot);
     this.#forgetCaches();
-    this.addPending(requests);
     const records = requests.map(({ id, slots, reason }): IntentRecord => ({
       kind: 'puncture',
       id,
@@ -227,7 +239,7 @@ export class Epochs {
       this.#seenEpoch = Math.max(this.#seenEpoch, reach.seenEpoch, this.#current.epoch) + 1;
       const isFull =
         order.isFull === true || this.#hasGarbage() || reach.targets.some(({ isCurrent }) => !isCurrent);
-      if (order.restore !== undefined) this.spare.clear();
+      if (order.unused !== undefined) this.spare.clear();
       const allot = this.spare.wanted();
       this.environment.fault('epoch.plan');
       const { random } = this.environment;
@@ -264,9 +276,7 @@ export class Epochs {
 
   #punctures(order: EpochOrder, slots: readonly Slot[]): ReadonlyMap<number, DeadIndexes> {
     const puncture = punctureOf(slots);
-    return order.restore === undefined
-      ? puncture
-      : punctureUnknown(this.keys.tree, order.restore.leaves, puncture);
+    return order.unused === undefined ? puncture : punctureUnknown(this.keys.tree, order.unused, puncture);
   }
 
   /** More than twice the state and a mebibyte lies in files that the tree still refers to. */
@@ -323,6 +333,7 @@ export class Epochs {
       missing,
       destroyed: destroyed.map(({ id }) => id),
       restored,
+      isTailDead: order.unused !== undefined,
     });
     for (const { id } of destroyed) this.#pending.delete(id);
     for (const slot of this.dying) if (this.keys.isDead(slot)) this.dying.delete(slot);

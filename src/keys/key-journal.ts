@@ -46,6 +46,8 @@ export interface EpochOutcome {
   readonly destroyed: readonly string[];
   /** Set where this ends a restore: the ledger's new generation. The data directory is writable from here on. */
   readonly restored: number | null;
+  /** Whether the slots from `next` up are dead in every leaf that has an owner: none of them may be handed out. */
+  readonly isTailDead: boolean;
 }
 
 export interface KeyJournal {

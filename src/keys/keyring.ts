@@ -141,6 +141,8 @@ export class Keyring {
   /** Once a minute: the witness; and where a replica came back, a request waits or a day has passed, a full epoch. */
   async tend(): Promise<void> {
     await this.#exclusive(this.#writable(), async (epochs) => {
+      // What was asked in a transaction and met a keystore that was away stands in the database only.
+      epochs.addPending(await epochs.journal.pending());
       const reach = await epochs.reach();
       const isDue = epochs.environment.clock.now() - epochs.fullAtMs >= FULL_EPOCH_MS;
       const isBack = reach.targets.some((target) => !target.isCurrent);
@@ -161,10 +163,14 @@ export class Keyring {
   /**
    * The first epoch after opening, before anybody is served: repairs lagging replicas, does again what is pending,
    * leaves one root in each replica. `restored` ends a restore that was interrupted after its epoch.
+   *
+   * What a process sealed and could not commit before it ended lies in the database's log, under slots that no row
+   * names and no erasure would ever reach. So every slot that was not handed out durably dies here.
    */
   async begin(restored: number | null): Promise<void> {
     await this.#exclusive(this.#epochs, async (epochs) => {
-      const outcome = await epochs.run({ requests: epochs.undone(), isFull: true, restored });
+      const unused = epochs.unusedDie ? { unused: await epochs.journal.leaves() } : {};
+      const outcome = await epochs.run({ requests: epochs.undone(), isFull: true, restored, ...unused });
       if (outcome.epoch === null)
         throw new StrongroomError('keystore.missing', 'too few replicas of the keystore');
     });
@@ -181,9 +187,9 @@ export class Keyring {
       const head = await epochs.journal.ledgerHead();
       const begun = restoresOf(epochs.keystore.intents).map((restore) => restore.generation);
       const generation = Math.max(epochs.keystore.witness.generation, head?.generation ?? 0, ...begun) + 1;
-      const leaves = await epochs.journal.leaves();
+      const unused = await epochs.journal.leaves();
       epochs.addPending([...(await epochs.journal.pending()), ...puncturesOf(epochs.keystore.intents)]);
-      return epochs.run({ requests: epochs.undone(), isFull: true, restore: { generation, leaves } });
+      return epochs.run({ requests: epochs.undone(), isFull: true, restore: { generation }, unused });
     });
   }
 

@@ -104,7 +104,7 @@ export async function createKeystore(options: KeystoreOptions): Promise<void> {
   await keystore.writeWitness(witness, sideKeys, targets);
   await journal.prepare({ epoch: 1, fileId: plan.fileId }, [], []);
   const confirmed = replicas.map(({ name }) => name);
-  await journal.complete(1, { confirmed, missing: [], destroyed: [], restored: null });
+  await journal.complete(1, { confirmed, missing: [], destroyed: [], restored: null, isTailDead: false });
   plan.root.fill(0);
 }
 

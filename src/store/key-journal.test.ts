@@ -23,6 +23,7 @@ const outcome = (destroyed: string[], restored: number | null = null): EpochOutc
   missing: [],
   destroyed,
   restored,
+  isTailDead: restored !== null,
 });
 
 forEachEngine(

@@ -105,7 +105,7 @@ export class SqlKeyJournal implements KeyJournal {
   }
 
   complete(epoch: number, outcome: EpochOutcome): Promise<void> {
-    const { destroyed, restored } = outcome;
+    const { destroyed, restored, isTailDead } = outcome;
     return this.#store.write(SYSTEM, async (tx) => {
       const { sql, change } = tx;
       await sql.updateTable('epochs').set({ state: 'complete', change }).where('epoch', '=', epoch).execute();
@@ -118,10 +118,10 @@ export class SqlKeyJournal implements KeyJournal {
       };
       for (const ids of chunks(destroyed))
         await sql.updateTable('key_requests').set(set).where('id', 'in', ids).execute();
-      if (restored === null) return;
-      await sql.updateTable('ledger_heads').set({ generation: restored, change }).execute();
-      // Every slot that the restored rows had not handed out has been punctured: their leaves are used up.
-      await sql.updateTable('leaves').set({ next: LEAF_SLOTS, change }).execute();
+      if (restored !== null) await sql.updateTable('ledger_heads').set({ generation: restored, change }).execute();
+      // Every slot that the rows had not handed out has been punctured: their leaves are used up.
+      if (isTailDead)
+        await sql.updateTable('leaves').set({ next: LEAF_SLOTS, change }).where('next', '<', LEAF_SLOTS).execute();
     });
   }
 

@@ -10,7 +10,7 @@ import type { IndexedRecord, IndexFiller, SearchPool, VaultIndex } from '../sear
 import { SYSTEM, type Store } from '../store/store.ts';
 import { LEAF_SLOTS, leafOf, type Slot } from '../keys/slot.ts';
 import { indexedRecord, openMemory, type JoinedRow, type NameLookup } from './memory-row.ts';
-import { selectWithVector } from './memory-store.ts';
+import { selectBySlot, selectWithVector } from './memory-store.ts';
 import { Ahead } from './ahead.ts';
 import type { Segments } from './segments.ts';
 import type { Vault } from './vault.ts';
@@ -162,18 +162,11 @@ export class VaultIndexes {
     const adding = new Ahead();
     for (let from = leaf * LEAF_SLOTS; ;) {
       const rows = await this.#parts.store.read(vault.organization.id, (db) =>
-        selectWithVector(db, vault)
-          .where('memories.state', '=', 'live')
-          .where('memory_versions.slot', '>=', from)
-          .where('memory_versions.slot', '<', (leaf + 1) * LEAF_SLOTS)
-          .orderBy('memory_versions.slot')
-          .limit(FILL_ROWS)
-          .execute(),
+        selectBySlot(db, vault, { from, to: (leaf + 1) * LEAF_SLOTS, limit: FILL_ROWS }),
       );
-      const last = rows.at(-1);
-      if (last === undefined) return adding.done();
-      from = last.slot + 1;
-      const records = this.#openLive(vault, rows, names);
+      if (rows.last === null) return adding.done();
+      from = rows.last + 1;
+      const records = this.#openLive(vault, rows.live, names);
       await adding.next(() => filler.add(records));
     }
   }

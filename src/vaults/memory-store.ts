@@ -247,6 +247,52 @@ export const selectJoined = (sql: ReadSql, vault: Pick<Vault, 'id'>) =>
 export const selectWithVector = (sql: ReadSql, vault: Pick<Vault, 'id'>) =>
   selectJoined(sql, vault).select('memory_versions.vector_box');
 
+/** A run of slots: `to` is not in it, and at most `limit` of them are read. */
+export interface SlotRun {
+  readonly from: number;
+  readonly to: number;
+  readonly limit: number;
+}
+
+/**
+ * The vault's live memories whose current version has a slot of the run, in the order of slots; and the last slot that
+ * was looked at, null where there is none. Two statements and no join, because a join would be planned from the vault's
+ * side: all its rows would be read and sorted for each run.
+ */
+export async function selectBySlot(
+  sql: ReadSql,
+  vault: Pick<Vault, 'id'>,
+  { from, to, limit }: SlotRun,
+): Promise<{ readonly live: readonly JoinedRow[]; readonly last: number | null }> {
+  const versions = await sql
+    .selectFrom('memory_versions')
+    .select(['memory', 'version', 'slot', 'scope', 'body_box', 'vector_box'])
+    .where('slot', '>=', from)
+    .where('slot', '<', to)
+    .orderBy('slot')
+    .limit(limit)
+    .execute();
+  if (versions.length === 0) return { live: [], last: null };
+  const memories = await sql
+    .selectFrom('memories')
+    .select(['id', 'state', 'version', 'subject', 'conversation', 'expires_at'])
+    .select(['created_at', 'updated_at', 'trashed_at'])
+    .where(
+      'id',
+      'in',
+      versions.map(({ memory }) => memory),
+    )
+    .where('vault', '=', vault.id)
+    .where('state', '=', 'live')
+    .execute();
+  const byId = new Map(memories.map((row) => [row.id, row]));
+  const live = versions.flatMap(({ memory, version, ...columns }) => {
+    const row = byId.get(memory);
+    return row?.version === version ? [{ ...row, ...columns }] : [];
+  });
+  return { live, last: versions.at(-1)?.slot ?? null };
+}
+
 /** One memory by id, or `not_found`: also for an id that is none, so that a guess learns nothing. */
 export async function requireMemory(
   sql: ReadSql,

@@ -15,6 +15,7 @@ import type {
   PunctureRequest,
 } from '../key-journal.ts';
 import type { Slot } from '../slot.ts';
+import { LEAF_SLOTS } from '../slot.ts';
 
 export interface RequestRow extends PunctureRequest {
   readonly state: 'hidden' | 'destroyed';
@@ -119,6 +120,7 @@ export class FakeJournal implements KeyJournal {
         state.generation = outcome.restored;
         state.isRestoring = false;
       }
+      if (outcome.isTailDead) state.leaves = state.leaves.map((row) => ({ ...row, next: LEAF_SLOTS }));
       this.append(`complete ${epoch}`);
     });
   }

@@ -204,7 +204,7 @@ export const foundation = {
         change: memory.count(),
       },
       key: ['memory', 'version'],
-      indexes: [{ columns: ['change'] }],
+      indexes: [{ columns: ['slot'] }, { columns: ['change'] }],
     },
     superseded_slots: {
       columns: {
