@@ -125,6 +125,8 @@ export function createKey(directory: string, settings: Settings, input: KeyInput
         environment: 'production',
         scope: organizationScope(organization),
         grants: [{ actions: ['*'], vaults: ['*'] }],
+        networks: [],
+        expiresAt: null,
       },
       organization: organization.id,
       purpose: null,
@@ -265,7 +267,8 @@ const defaultLog = (settings: Settings): Log => createLog(settings.logLevel ?? '
 /** After a failed write nobody knows what is on disk: the next opening finds out, and this process writes no more. */
 function endProcess(error: unknown): void {
   process.stderr.write(`strongroom: a write to disk failed; the process ends: ${String(error)}\n`);
-  process.abort();
+  // Not abort(): a core file would hold keys and everything that is open, outside of every erasure.
+  process.kill(process.pid, 'SIGKILL');
 }
 
 async function requireDirectory(directory: string): Promise<void> {

@@ -35,18 +35,29 @@ export class Housekeeping {
     for (const timer of this.#timers) timer.unref();
   }
 
-  async minute(): Promise<void> {
-    await this.#parts.open.refusals.flush();
-    await this.#parts.open.checkpoints.tick();
-    await this.#parts.open.keyring.tend();
+  minute(): Promise<void> {
+    const { open } = this.#parts;
+    return this.#each([
+      () => open.refusals.flush(),
+      () => open.checkpoints.tick(),
+      () => open.keyring.tend(),
+    ]);
   }
 
-  async hour(): Promise<void> {
-    await this.#parts.open.periods.ensure(this.#parts.clock.now());
-    await this.#parts.renewTls();
-    await this.#endPeriods();
-    await this.#parts.open.sweep.run();
-    await this.#parts.open.indexes.saveAll();
+  hour(): Promise<void> {
+    const { open, clock, renewTls } = this.#parts;
+    return this.#each([
+      () => open.periods.ensure(clock.now()),
+      renewTls,
+      () => this.#endPeriods(),
+      () => open.sweep.run(),
+      () => open.indexes.saveAll(),
+    ]);
+  }
+
+  /** A chore that fails keeps none of the others from being done. */
+  async #each(chores: readonly (() => Promise<unknown>)[]): Promise<void> {
+    for (const chore of chores) await chore().catch(this.#parts.onError);
   }
 
   /** Lets what is under way come to its end. */
@@ -78,6 +89,6 @@ export class Housekeeping {
   }
 
   #run(work: () => Promise<void>): void {
-    this.#running = this.#running.then(work).catch(this.#parts.onError);
+    this.#running = this.#running.then(work);
   }
 }

@@ -16,6 +16,9 @@ export const LIMITS = {
   searchMax: 1000,
   filterClausesMax: 100,
   filterValuesMax: 1000,
+  /** Of what `contains` looks for, and how often it may stand in a filter: a search for it costs their product. */
+  filterPartCharactersMax: 256,
+  filterPartsMax: 10,
   derivedFromMax: 100,
   keyScopesMax: 100,
   keyNetworksMax: 100,

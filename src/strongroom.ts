@@ -158,7 +158,7 @@ async function openBase(options: OpenStrongroom, closing: Closing): Promise<Base
     onFatal,
   });
   closing.add(() => keyring.close());
-  return { store, keyring, journal, slots: new SlotAllocator(keyring), registry };
+  return { store, keyring, journal, slots: new SlotAllocator(keyring, environment.clock), registry };
 }
 
 async function openParts(options: OpenStrongroom, base: Base, closing: Closing): Promise<Strongroom> {
@@ -269,8 +269,17 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   closing.add(() => checkpoints.tick());
   closing.add(() => indexes.saveAll());
   closing.add(() => refusals.flush());
-  const sweep = new Sweep({ store, keyring, journal, rows, newId, clock: environment.clock });
-  await sweep.run();
+  const sweep = new Sweep({
+    store,
+    keyring,
+    journal,
+    rows,
+    indexes,
+    ledger,
+    newId,
+    clock: environment.clock,
+  });
+  await sweep.run().catch((error: unknown) => logError(log, error, 'the sweep was not finished'));
   return {
     store,
     keyring,

@@ -1,4 +1,5 @@
 /** What is read back from a deployment that has been opened again: entries by request, and all memories of a vault. */
+import type { Slot } from '../src/keys/slot.ts';
 import type { Strongroom } from '../src/strongroom.ts';
 import { readRows } from './boxes.ts';
 import type { Found } from './load.ts';
@@ -13,22 +14,42 @@ export async function countRequests(open: Strongroom): Promise<ReadonlyMap<strin
   return counts;
 }
 
-/** Through the functions that the server itself answers from. */
-export async function readMemories(open: Strongroom): Promise<Found[]> {
-  const [organization] = (await readRows(open)).organizations;
-  if (organization === undefined) throw new Error('there is no organization');
-  const context = {
-    requestId: '',
-    principal: { id: 'system', organization: organization.id, environment: 'production', scope: [], grants: [{ actions: ['*'], vaults: ['*'] }] },
-    organization: organization.id,
+export type Context = Parameters<Strongroom['memories']['listMemories']>[0];
+
+/** The system itself as who acts, with all rights on the first organization. */
+export async function systemContext(open: Strongroom): Promise<Context> {
+  const [row] = (await readRows(open)).organizations;
+  if (row === undefined) throw new Error('there is no organization');
+  const organization = row.id as Context['organization'];
+  return {
+    requestId: open.newId('request'),
+    principal: {
+      id: 'system',
+      organization,
+      environment: 'production',
+      scope: [['organization', row.slot as Slot]],
+      grants: [{ actions: ['*'], vaults: ['*'] }],
+      networks: [],
+      expiresAt: null,
+    },
+    organization,
     purpose: null,
     address: null,
     recorded: false,
-  } as unknown as Parameters<Strongroom['memories']['listMemories']>[0];
+  };
+}
+
+/** Through the functions that the server itself answers from. */
+export async function readMemories(open: Strongroom): Promise<Found[]> {
+  const context = await systemContext(open);
   const found: Found[] = [];
   for (const state of ['live', 'trashed'] as const)
     for (let cursor: string | undefined; ;) {
-      const page = await open.memories.listMemories(context, 'default', { limit: 1000, state, ...(cursor === undefined ? {} : { cursor }) });
+      const page = await open.memories.listMemories(context, 'default', {
+        limit: 1000,
+        state,
+        ...(cursor === undefined ? {} : { cursor }),
+      });
       found.push(...page.memories.map(({ id, text = '' }) => ({ id, text, state })));
       if (page.next === null) break;
       cursor = page.next;

@@ -32,7 +32,9 @@ export interface ApiDocument {
           {
             readonly operationId: string;
             readonly parameters?: readonly Parameter[];
-            readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Schema }>> };
+            readonly requestBody?: {
+              readonly content: Readonly<Record<string, { readonly schema: Schema }>>;
+            };
             readonly security?: readonly unknown[];
           }
         >
@@ -63,7 +65,9 @@ export function operationsOf(document: ApiDocument): readonly Operation[] {
         path,
         isOpen: security?.length === 0,
         texts: [
-          ...parameters.filter(({ schema }) => isText(schema)).map((parameter) => `${parameter.in} ${parameter.name}`),
+          ...parameters
+            .filter(({ schema }) => isText(schema))
+            .map((parameter) => `${parameter.in} ${parameter.name}`),
           ...(schema === undefined ? [] : textsIn(schema, document)).map((field) => `body ${field}`),
         ],
       };
@@ -78,7 +82,9 @@ function textsIn(schema: Schema, document: ApiDocument): string[] {
   const found = [...anyOf, ...oneOf, ...allOf].flatMap((each) => textsIn(each, document));
   if (properties !== undefined)
     for (const [name, property] of Object.entries(properties))
-      found.push(...textsIn(property, document).map((rest) => (rest.startsWith('[') ? name + rest : join(name, rest))));
+      found.push(
+        ...textsIn(property, document).map((rest) => (rest.startsWith('[') ? name + rest : join(name, rest))),
+      );
   else if (items !== undefined && resolve(items, document).type !== 'number')
     found.push(...textsIn(items, document).map((rest) => (rest === '' ? '[]' : `[].${rest}`)));
   else if (isText(resolved)) found.push('');
@@ -93,7 +99,8 @@ function isText(schema: Schema): boolean {
   if (values !== undefined || format !== undefined || pattern !== undefined) return false;
   if (type === 'string') return true;
   if (type === 'array') return items?.type === 'number';
-  const isFree = properties === undefined && anyOf === undefined && oneOf === undefined && allOf === undefined;
+  const isFree =
+    properties === undefined && anyOf === undefined && oneOf === undefined && allOf === undefined;
   return isFree && (type === 'object' || type === undefined);
 }
 

@@ -39,19 +39,27 @@ export type Rows = { readonly [Name in TableName]: readonly Database[Name][] };
 export async function readRows(open: Pick<Strongroom, 'store'>): Promise<Rows> {
   const names = Object.keys(TABLES) as TableName[];
   const rows = await Promise.all(
-    names.map((name) => open.store.read(SYSTEM, async (db) => [name, await db.selectFrom(name).selectAll().execute()] as const)),
+    names.map((name) =>
+      open.store.read(SYSTEM, async (db) => [name, await db.selectFrom(name).selectAll().execute()] as const),
+    ),
   );
   return Object.fromEntries(rows) as unknown as Rows;
 }
 
-export async function openEveryBox(open: Pick<Strongroom, 'store' | 'keyring'>, directory: string): Promise<OpenedBox[]> {
+export async function openEveryBox(
+  open: Pick<Strongroom, 'store' | 'keyring'>,
+  directory: string,
+): Promise<OpenedBox[]> {
   const rows = await readRows(open);
   const keys = new RecordKeys(open.keyring);
   const boxes = [...rowBoxes(rows), ...(await segmentBoxes(rows, directory))];
   return boxes.map((placed) => ({ ...placed, ...openOne(keys, placed) }));
 }
 
-export function openOne(keys: RecordKeys, { id, own, scope, place, box }: PlacedBox): Pick<OpenedBox, 'content' | 'outcome'> {
+export function openOne(
+  keys: RecordKeys,
+  { id, own, scope, place, box }: PlacedBox,
+): Pick<OpenedBox, 'content' | 'outcome'> {
   try {
     const key = keys.key({ id, version: place.version, own, scope });
     return { content: openBox(key, place, new Uint8Array(box)), outcome: 'open' };
@@ -70,39 +78,108 @@ export function rowBoxes(rows: Rows): PlacedBox[] {
   const periods = new Map(rows.service_slots.map(({ name, slot }) => [name, slot as Slot]));
   const principals = new Map(rows.api_keys.map(({ id, principal_slot }) => [id, principal_slot as Slot]));
   const inOrganization = (id: string): Scope => [['organization', found(organizations, id)]];
-  const inVault = (organization: string, vault: string): Scope => [...inOrganization(organization), ['vault', found(vaults, vault)]];
+  const inVault = (organization: string, vault: string): Scope => [
+    ...inOrganization(organization),
+    ['vault', found(vaults, vault)],
+  ];
   const boxes: PlacedBox[] = [];
-  const add = (table: TableName, column: string, row: { id: string; organization: string }, of: Partial<Place> & { own: number; scope: Scope; box: Uint8Array; name?: string }): void => {
+  const add = (
+    table: TableName,
+    column: string,
+    row: { id: string; organization: string },
+    of: Partial<Place> & { own: number; scope: Scope; box: Uint8Array; name?: string },
+  ): void => {
     const { own, scope, box, name = row.id, ...place } = of;
-    const whole = { purpose: 'record', table, column, organization: row.organization, vault: '', id: row.id, version: 1, ...place };
+    const whole = {
+      purpose: 'record',
+      table,
+      column,
+      organization: row.organization,
+      vault: '',
+      id: row.id,
+      version: 1,
+      ...place,
+    };
     boxes.push({ place: whole, name, id: row.id, own: own as Slot, scope, box });
   };
-  for (const row of rows.organizations) add('organizations', 'name_box', row, { own: row.slot, scope: [], version: row.version, box: row.name_box });
+  for (const row of rows.organizations)
+    add('organizations', 'name_box', row, {
+      own: row.slot,
+      scope: [],
+      version: row.version,
+      box: row.name_box,
+    });
   for (const row of rows.projects)
-    add('projects', 'name_box', row, { own: row.slot, scope: inOrganization(row.organization), version: row.version, box: row.name_box });
+    add('projects', 'name_box', row, {
+      own: row.slot,
+      scope: inOrganization(row.organization),
+      version: row.version,
+      box: row.name_box,
+    });
   for (const row of rows.vaults)
-    add('vaults', 'name_box', row, { own: row.slot, scope: inOrganization(row.organization), vault: row.id, version: row.version, box: row.name_box });
-  for (const row of rows.subjects) add('subjects', 'name_box', row, { own: row.slot, scope: inOrganization(row.organization), box: row.name_box });
+    add('vaults', 'name_box', row, {
+      own: row.slot,
+      scope: inOrganization(row.organization),
+      vault: row.id,
+      version: row.version,
+      box: row.name_box,
+    });
+  for (const row of rows.subjects)
+    add('subjects', 'name_box', row, {
+      own: row.slot,
+      scope: inOrganization(row.organization),
+      box: row.name_box,
+    });
   for (const row of rows.conversations)
-    add('conversations', 'name_box', row, { own: row.slot, scope: inVault(row.organization, row.vault), vault: row.vault, box: row.name_box });
+    add('conversations', 'name_box', row, {
+      own: row.slot,
+      scope: inVault(row.organization, row.vault),
+      vault: row.vault,
+      box: row.name_box,
+    });
   for (const row of rows.api_keys)
-    add('api_keys', 'settings_box', row, { own: row.principal_slot, scope: inOrganization(row.organization), box: row.settings_box });
+    add('api_keys', 'settings_box', row, {
+      own: row.principal_slot,
+      scope: inOrganization(row.organization),
+      box: row.settings_box,
+    });
   for (const row of rows.memory_versions) {
-    const of = { own: row.slot, scope: JSON.parse(row.scope) as Scope, vault: row.vault, version: row.version };
+    const of = {
+      own: row.slot,
+      scope: JSON.parse(row.scope) as Scope,
+      vault: row.vault,
+      version: row.version,
+    };
     const whole = { ...row, id: row.memory };
     add('memory_versions', 'body_box', whole, { ...of, box: row.body_box });
     if (row.vector_box !== null) add('memory_versions', 'vector_box', whole, { ...of, box: row.vector_box });
   }
   for (const row of rows.idempotency) {
-    const scope: Scope = [...inOrganization(row.organization), ['principal', found(principals, row.principal)]];
+    const scope: Scope = [
+      ...inOrganization(row.organization),
+      ['principal', found(principals, row.principal)],
+    ];
     if (row.response_box !== null)
-      add('idempotency', 'response_box', row, { purpose: 'idempotency', own: found(periods, row.period), scope, box: row.response_box });
+      add('idempotency', 'response_box', row, {
+        purpose: 'idempotency',
+        own: found(periods, row.period),
+        scope,
+        box: row.response_box,
+      });
   }
   for (const row of rows.ledger_entries) {
-    const leaf = JSON.parse(decodeUtf8(row.leaf.subarray(32))) as { request: string; box?: { own: Slot; scope: Scope } };
+    const leaf = JSON.parse(decodeUtf8(row.leaf.subarray(32))) as {
+      request: string;
+      box?: { own: Slot; scope: Scope };
+    };
     if (row.box === null || leaf.box === undefined) continue;
     const id = { id: leaf.request, organization: row.organization };
-    add('ledger_entries', 'box', id, { own: leaf.box.own, scope: leaf.box.scope, box: row.box, name: `${row.log}/${row.n}` });
+    add('ledger_entries', 'box', id, {
+      own: leaf.box.own,
+      scope: leaf.box.scope,
+      box: row.box,
+      name: `${row.log}/${row.n}`,
+    });
   }
   return boxes;
 }
@@ -111,7 +188,10 @@ export function rowBoxes(rows: Rows): PlacedBox[] {
 async function segmentBoxes(rows: Rows, directory: string): Promise<PlacedBox[]> {
   const organizations = new Map(rows.organizations.map(({ id, slot }) => [id, slot as Slot]));
   const vaults = new Map(rows.vaults.map(({ id, slot }) => [id, slot as Slot]));
-  const blobs = await FileBlobs.open(join(directory, 'blobs'), { environment: realEnvironment, onFatal: () => undefined });
+  const blobs = await FileBlobs.open(join(directory, 'blobs'), {
+    environment: realEnvironment,
+    onFatal: () => undefined,
+  });
   const boxes: PlacedBox[] = [];
   for (const { id, organization, vault, slot, blob } of rows.segments) {
     if ((await blobs.stat(blob)) === null) continue;

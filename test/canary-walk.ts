@@ -41,14 +41,21 @@ export class Sower {
     const operation = this.#operations.get(name);
     if (operation === undefined) throw new Error(`the document has no operation ${name}`);
     const { path = {}, query = {}, headers = {}, body, key = this.#apiKey, from } = sending;
-    const filled = operation.path.replaceAll(/\{(\w+)\}/g, (_, parameter: string) => encodeURIComponent(path[parameter] ?? ''));
+    const filled = operation.path.replaceAll(/\{(\w+)\}/g, (_, parameter: string) =>
+      encodeURIComponent(path[parameter] ?? ''),
+    );
     const search = new URLSearchParams(query).toString();
-    const answer = await exchange(this.#url, operation.method, search === '' ? filled : `${filled}?${search}`, {
-      key,
-      headers,
-      body,
-      ...(from === undefined ? {} : { from }),
-    });
+    const answer = await exchange(
+      this.#url,
+      operation.method,
+      search === '' ? filled : `${filled}?${search}`,
+      {
+        key,
+        headers,
+        body,
+        ...(from === undefined ? {} : { from }),
+      },
+    );
     const carried = [
       ...this.#carriers('path', path),
       ...this.#carriers('query', query),
@@ -71,10 +78,14 @@ export class Sower {
 
   /** Fields below a value that carry a canary; a list of numbers is one. */
   #carriers(place: string, value: unknown, field = ''): string[] {
-    const isVector = Array.isArray(value) && value.length === DIMENSIONS && value.every((each) => typeof each === 'number');
+    const isVector =
+      Array.isArray(value) && value.length === DIMENSIONS && value.every((each) => typeof each === 'number');
     if (isVector || (typeof value === 'string' && this.#canaries.has(value))) return [`${place} ${field}`];
     const isFree = /(^|\.)(metadata|filter)$/.test(field);
-    if (Array.isArray(value)) return [...new Set(value.flatMap((each) => this.#carriers(place, each, isFree ? field : `${field}[]`)))];
+    if (Array.isArray(value))
+      return [
+        ...new Set(value.flatMap((each) => this.#carriers(place, each, isFree ? field : `${field}[]`))),
+      ];
     if (typeof value !== 'object' || value === null) return [];
     const below = Object.entries(value).flatMap(([name, each]) => [
       ...(this.#canaries.has(name) && isFree ? [`${place} ${field}`] : []),
@@ -93,9 +104,15 @@ export interface Sown {
 /** Everything the API does, each field with a canary of its own. */
 export async function sowEverything(sower: Sower, canaries: Canaries): Promise<Sown> {
   const word = (field: string): string => canaries.word(field);
-  const why = (name: string) => ({ 'strongroom-purpose': word(`purpose of ${name}`), 'idempotency-key': word(`idempotency key of ${name}`) });
+  const why = (name: string) => ({
+    'strongroom-purpose': word(`purpose of ${name}`),
+    'idempotency-key': word(`idempotency key of ${name}`),
+  });
   const vault = word('vault name');
-  await sower.must('createVault', { body: { name: vault, history: true, dimensions: DIMENSIONS }, headers: why('createVault') });
+  await sower.must('createVault', {
+    body: { name: vault, history: true, dimensions: DIMENSIONS },
+    headers: why('createVault'),
+  });
   const at = { vault };
   const content = (of: string) => ({
     text: `about ${word(`text of ${of}`)} and tea`,
@@ -108,31 +125,65 @@ export async function sowEverything(sower: Sower, canaries: Canaries): Promise<S
     at: canaries.time(`time of ${of}`),
     visibility: word(`visibility of ${of}`),
   });
-  const messages = (of: string) => [{ role: word(`role of ${of}`), content: `it was ${word(`content of ${of}`)}`, name: word(`name of ${of}`) }];
+  const messages = (of: string) => [
+    {
+      role: word(`role of ${of}`),
+      content: `it was ${word(`content of ${of}`)}`,
+      name: word(`name of ${of}`),
+    },
+  ];
   const { text: _, vector: __, speaker: ___, at: ____, ...shared } = content('a conversation');
-  const add = async (of: string, body: unknown) => idOf(await sower.must('addMemories', { path: at, headers: why(of), body }));
+  const add = async (of: string, body: unknown) =>
+    idOf(await sower.must('addMemories', { path: at, headers: why(of), body }));
 
   const kept = await add('an addition', content('a memory'));
   const gone = await add('an addition to erase', content('an erased memory'));
   const trashed = await add('an addition to trash', content('a trashed memory'));
   await add('a conversation', { ...shared, messages: messages('a message') });
   const { text: _1, vector: _2, speaker: _3, at: _4, ...batched } = content('a batched conversation');
-  await add('a batch', { memories: [content('a memory of a batch'), { ...batched, messages: messages('a batched message') }] });
+  await add('a batch', {
+    memories: [content('a memory of a batch'), { ...batched, messages: messages('a batched message') }],
+  });
 
   const one = { vault, memory: kept };
   await sower.must('updateMemory', { path: one, headers: why('updateMemory'), body: content('a change') });
   await sower.must('getMemory', { path: one, query: { include: 'vector' }, headers: why('getMemory') });
   await sower.must('memoryHistory', { path: one, headers: why('memoryHistory') });
-  await sower.must('deleteMemory', { path: { vault, memory: gone }, query: { mode: 'erase' }, headers: why('deleteMemory') });
+  await sower.must('deleteMemory', {
+    path: { vault, memory: gone },
+    query: { mode: 'erase' },
+    headers: why('deleteMemory'),
+  });
   await sower.must('deleteMemory', { path: { vault, memory: trashed }, headers: why('a trashing') });
   await sower.must('restoreMemory', { path: { vault, memory: trashed }, headers: why('restoreMemory') });
 
-  const filter = (of: string) => ({ AND: [{ text: { icontains: word(`filter value of ${of}`) } }, { [`metadata.${word(`filter name of ${of}`)}`]: 1 }] });
-  await sower.must('listMemories', { path: at, query: { filter: JSON.stringify(filter('a list')) }, headers: why('listMemories') });
-  await sower.must('listMemoriesByBody', { path: at, body: { filter: filter('a list by body') }, headers: why('listMemoriesByBody') });
-  const search = { query: `what of ${word('query')}?`, vector: canaries.vector('query vector', DIMENSIONS), filter: filter('a search') };
+  const filter = (of: string) => ({
+    AND: [
+      { text: { icontains: word(`filter value of ${of}`) } },
+      { [`metadata.${word(`filter name of ${of}`)}`]: 1 },
+    ],
+  });
+  await sower.must('listMemories', {
+    path: at,
+    query: { filter: JSON.stringify(filter('a list')) },
+    headers: why('listMemories'),
+  });
+  await sower.must('listMemoriesByBody', {
+    path: at,
+    body: { filter: filter('a list by body') },
+    headers: why('listMemoriesByBody'),
+  });
+  const search = {
+    query: `what of ${word('query')}?`,
+    vector: canaries.vector('query vector', DIMENSIONS),
+    filter: filter('a search'),
+  };
   await sower.must('searchMemories', { path: at, body: search, headers: why('searchMemories') });
-  await sower.must('exportMemories', { path: at, query: { include: 'vector' }, headers: why('exportMemories') });
+  await sower.must('exportMemories', {
+    path: at,
+    query: { include: 'vector' },
+    headers: why('exportMemories'),
+  });
   await sower.must('getVault', { path: at, headers: why('getVault') });
   await sower.must('listVaults', { headers: why('listVaults') });
   await sowKeys(sower, canaries, { vault, why });
@@ -143,8 +194,13 @@ export async function sowEverything(sower: Sower, canaries: Canaries): Promise<S
 
 type Why = (name: string) => Readonly<Record<string, string>>;
 
-async function sowKeys(sower: Sower, canaries: Canaries, { vault, why }: { vault: string; why: Why }): Promise<void> {
-  const needlesOf = (what: string, key: unknown): string => canaries.text(what, String(key).slice(-SECRET_CHARACTERS));
+async function sowKeys(
+  sower: Sower,
+  canaries: Canaries,
+  { vault, why }: { vault: string; why: Why },
+): Promise<void> {
+  const needlesOf = (what: string, key: unknown): string =>
+    canaries.text(what, String(key).slice(-SECRET_CHARACTERS));
   const network = canaries.text('network', '2001:db8:5a17:c0de:77e1:9bd3::/96');
   const input = {
     name: canaries.word('key name'),
@@ -153,19 +209,34 @@ async function sowKeys(sower: Sower, canaries: Canaries, { vault, why }: { vault
   };
   const made = (await sower.must('createKey', { body: input, headers: why('createKey') })).json;
   needlesOf('API key', made['apiKey']);
-  await sower.must('getVault', { path: { vault }, key: String(made['apiKey']), from: canaries.text('address', '127.213.117.191') });
-  const rotated = (await sower.must('rotateKey', { path: { key: String(made['id']) }, headers: why('rotateKey') })).json;
+  await sower.must('getVault', {
+    path: { vault },
+    key: String(made['apiKey']),
+    from: canaries.text('address', '127.213.117.191'),
+  });
+  const rotated = (
+    await sower.must('rotateKey', { path: { key: String(made['id']) }, headers: why('rotateKey') })
+  ).json;
   needlesOf('rotated API key', rotated['apiKey']);
   await sower.must('listKeys', { headers: why('listKeys') });
   await sower.must('revokeKey', { path: { key: String(made['id']) }, headers: why('revokeKey') });
-  await sower.send('createKey', { body: { ...input, scopes: [{ actions: [canaries.word('key action')], vaults: [canaries.word('key vault')] }] } });
+  await sower.send('createKey', {
+    body: {
+      ...input,
+      scopes: [{ actions: [canaries.word('key action')], vaults: [canaries.word('key vault')] }],
+    },
+  });
   await sower.send('createKey', { body: { ...input, networks: [canaries.word('wrong network')] } });
-  for (const name of ['rotateKey', 'revokeKey']) await sower.send(name, { path: { key: canaries.word(`key of ${name}`) } });
+  for (const name of ['rotateKey', 'revokeKey'])
+    await sower.send(name, { path: { key: canaries.word(`key of ${name}`) } });
 }
 
 async function sowLedger(sower: Sower, canaries: Canaries, why: Why): Promise<void> {
   for (const field of ['principal', 'target', 'subject', 'action', 'cursor'])
-    await sower.send('listLedgerEntries', { query: { [field]: canaries.word(`ledger ${field}`) }, headers: why('listLedgerEntries') });
+    await sower.send('listLedgerEntries', {
+      query: { [field]: canaries.word(`ledger ${field}`) },
+      headers: why('listLedgerEntries'),
+    });
   await sower.must('ledgerCheckpoint', { headers: why('ledgerCheckpoint') });
   await sower.must('proveLedgerEntry', { path: { n: '0' }, headers: why('proveLedgerEntry') });
   await sower.send('proveLedgerEntry', { path: { n: canaries.word('entry number') } });
@@ -173,19 +244,35 @@ async function sowLedger(sower: Sower, canaries: Canaries, why: Why): Promise<vo
 }
 
 /** What is asked for in vain, in places that exist and in places that do not. */
-async function sowRefusals(sower: Sower, canaries: Canaries, { vault, memory, why }: { vault: string; memory: string; why: Why }): Promise<void> {
+async function sowRefusals(
+  sower: Sower,
+  canaries: Canaries,
+  { vault, memory, why }: { vault: string; memory: string; why: Why },
+): Promise<void> {
   const word = (field: string): string => canaries.word(field);
   const stale = { 'if-match': `"${word('If-Match')}"` };
-  await sower.send('updateVault', { path: { vault }, headers: stale, body: { name: word('name of a refused change') } });
-  await sower.send('updateMemory', { path: { vault, memory }, headers: stale, body: { text: word('text of a refused change') } });
+  await sower.send('updateVault', {
+    path: { vault },
+    headers: stale,
+    body: { name: word('name of a refused change') },
+  });
+  await sower.send('updateMemory', {
+    path: { vault, memory },
+    headers: stale,
+    body: { text: word('text of a refused change') },
+  });
   for (const name of ['deleteVault', 'deleteMemory', 'restoreMemory'])
     await sower.send(name, { path: { vault, memory }, headers: { ...stale, ...why(`a refused ${name}`) } });
   for (const name of ['listVaults', 'listKeys', 'listMemories'])
     await sower.send(name, { path: { vault }, query: { cursor: word(`cursor of ${name}`) } });
-  await sower.send('listMemoriesByBody', { path: { vault }, body: { cursor: word('cursor of a list by body') } });
+  await sower.send('listMemoriesByBody', {
+    path: { vault },
+    body: { cursor: word('cursor of a list by body') },
+  });
   for (const name of ['getMemory', 'updateMemory', 'deleteMemory', 'restoreMemory', 'memoryHistory'])
     await sower.send(name, { path: { vault: word(`vault of ${name}`), memory: word(`memory of ${name}`) } });
-  for (const name of ['updateVault', 'deleteVault']) await sower.send(name, { path: { vault: word(`vault of ${name}`) } });
+  for (const name of ['updateVault', 'deleteVault'])
+    await sower.send(name, { path: { vault: word(`vault of ${name}`) } });
   const renamed = word('new vault name');
   await sower.must('updateVault', { path: { vault }, body: { name: renamed }, headers: why('updateVault') });
   await sower.must('updateVault', { path: { vault: renamed }, body: { name: vault } });
@@ -198,17 +285,34 @@ async function sowRefusals(sower: Sower, canaries: Canaries, { vault, memory, wh
 export async function sowNoise(url: string, apiKey: string, canaries: Canaries): Promise<void> {
   const word = (field: string): string => canaries.word(field);
   const as = (headers: Record<string, string>) => ({ key: apiKey, headers });
-  await exchange(url, 'GET', '/v1/vaults', as({ 'user-agent': word('User-Agent'), cookie: word('Cookie'), 'x-any': word('unknown header') }));
+  await exchange(
+    url,
+    'GET',
+    '/v1/vaults',
+    as({ 'user-agent': word('User-Agent'), cookie: word('Cookie'), 'x-any': word('unknown header') }),
+  );
   await exchange(url, 'GET', `/${word('wrong path')}/x?${word('wrong query')}=1`, as({}));
   await exchange(url, word('METHOD').toUpperCase(), '/v1/vaults', as({})).catch(() => undefined);
   await exchange(url, 'GET', '/v1/vaults', { key: word('wrong bearer token') });
   await exchange(url, 'GET', '/v1/vaults', { key: `sr_production_${word('wrong key')}` });
   await exchange(url, 'GET', '/v1/vaults', { headers: { authorization: `Basic ${word('wrong scheme')}` } });
-  await exchange(url, 'POST', '/v1/vaults', { key: apiKey, body: { name: 'x', [word('unknown field')]: word('unknown value') } });
-  await exchange(url, 'POST', '/v1/vaults', { ...as({ 'content-type': `text/${word('content type')}` }), body: { name: word('body of another type') } });
-  await raw(url, `POST /v1/vaults HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${apiKey}\r\ncontent-type: application/json\r\ncontent-length: 60\r\n\r\n{"name": ${word('malformed JSON')} ${' '.repeat(60)}`);
+  await exchange(url, 'POST', '/v1/vaults', {
+    key: apiKey,
+    body: { name: 'x', [word('unknown field')]: word('unknown value') },
+  });
+  await exchange(url, 'POST', '/v1/vaults', {
+    ...as({ 'content-type': `text/${word('content type')}` }),
+    body: { name: word('body of another type') },
+  });
+  await raw(
+    url,
+    `POST /v1/vaults HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${apiKey}\r\ncontent-type: application/json\r\ncontent-length: 60\r\n\r\n{"name": ${word('malformed JSON')} ${' '.repeat(60)}`,
+  );
   await raw(url, `GET /${word('broken request')} HTTP/7.7\r\n${word('broken header')}\r\n\r\n`);
-  await raw(url, `GET /v1/%zz${word('broken escape')} HTTP/1.1\r\nhost: ${word('Host')}\r\nconnection: close\r\n\r\n`);
+  await raw(
+    url,
+    `GET /v1/%zz${word('broken escape')} HTTP/1.1\r\nhost: ${word('Host')}\r\nconnection: close\r\n\r\n`,
+  );
 }
 
 /** Writes bytes to the server's port and waits until it has said something or closed. */

@@ -28,7 +28,10 @@ test('with sealing switched off the same search finds what was stored, in the da
   const found = new Set(hits.map(({ what }) => what));
   for (const what of STORED) assert.ok(found.has(what), `${what} is not found`);
   for (const place of [/strongroom\.db$/, /strongroom\.db-wal$/, /^blobs\/segments\//])
-    assert.ok(hits.some(({ file }) => place.test(file)), `nothing is found in ${place}`);
+    assert.ok(
+      hits.some(({ file }) => place.test(file)),
+      `nothing is found in ${place}`,
+    );
 });
 
 const STORED = [
@@ -62,8 +65,14 @@ test('each canary is found in each of its encodings, wherever it lies', () => {
   canaries.vector('vector', DIMENSIONS);
   canaries.time('time');
   for (const { what, encoding, bytes } of canaries.needles) {
-    const hits = canaries.search({ file: 'planted', bytes: Buffer.concat([Buffer.alloc(777, 7), bytes, Buffer.from('5x')]) });
-    assert.ok(hits.some((hit) => hit.encoding === encoding), `${what} as ${encoding}`);
+    const hits = canaries.search({
+      file: 'planted',
+      bytes: Buffer.concat([Buffer.alloc(777, 7), bytes, Buffer.from('5x')]),
+    });
+    assert.ok(
+      hits.some((hit) => hit.encoding === encoding),
+      `${what} as ${encoding}`,
+    );
   }
   const word = canaries.word('a field');
   for (const shift of [0, 1, 2])
@@ -89,7 +98,16 @@ test('a field of the API that carried no canary is named', () => {
                   properties: {
                     title: { anyOf: [{ type: 'string' }, { type: 'null' }] },
                     colour: { type: 'string', enum: ['red'] },
-                    parts: { type: 'array', items: { type: 'object', properties: { note: { type: 'string' }, tags: { type: 'array', items: { type: 'string' } } } } },
+                    parts: {
+                      type: 'array',
+                      items: {
+                        type: 'object',
+                        properties: {
+                          note: { type: 'string' },
+                          tags: { type: 'array', items: { type: 'string' } },
+                        },
+                      },
+                    },
                     extra: { type: 'object' },
                     vector: { type: 'array', items: { type: 'number' } },
                   },
@@ -101,8 +119,16 @@ test('a field of the API that carried no canary is named', () => {
       },
     },
   };
-  const missing = missingFields(document, { sent: new Set(['addThing path thing']), granted: new Set(['addThing path thing']) });
-  assert.deepEqual(missing, ['title', 'parts[].note', 'parts[].tags[]', 'extra', 'vector'].map((field) => `addThing body ${field}: not sent`));
+  const missing = missingFields(document, {
+    sent: new Set(['addThing path thing']),
+    granted: new Set(['addThing path thing']),
+  });
+  assert.deepEqual(
+    missing,
+    ['title', 'parts[].note', 'parts[].tags[]', 'extra', 'vector'].map(
+      (field) => `addThing body ${field}: not sent`,
+    ),
+  );
 });
 
 interface Walked {
@@ -132,8 +158,12 @@ async function walk(deployment: TestDeployment): Promise<Walked> {
   await deployment.stop();
   await look();
   await deployment.serve();
-  await deployment.must('POST', `/v1/vaults/${vault}/search`, { body: { query: canaries.word('query after a restart') } });
-  await deployment.must('PATCH', `/v1/vaults/${vault}/memories/${kept}`, { body: { text: canaries.word('text of a late change') } });
+  await deployment.must('POST', `/v1/vaults/${vault}/search`, {
+    body: { query: canaries.word('query after a restart') },
+  });
+  await deployment.must('PATCH', `/v1/vaults/${vault}/memories/${kept}`, {
+    body: { text: canaries.word('text of a late change') },
+  });
   await look();
   await deployment.stop();
   await look();
@@ -145,7 +175,9 @@ function missingFields(document: ApiDocument, { sent, granted }: Pick<Sower, 'se
     texts.flatMap((text) => {
       const field = `${name} ${text}`;
       if (!sent.has(field)) return [`${field}: not sent`];
-      return granted.has(field) || NEVER_GRANTED.some((pattern) => pattern.test(field)) ? [] : [`${field}: not granted`];
+      return granted.has(field) || NEVER_GRANTED.some((pattern) => pattern.test(field))
+        ? []
+        : [`${field}: not granted`];
     }),
   );
 }

@@ -52,14 +52,20 @@ export class Canaries {
   /** Also looked for as an index may keep it: of length one, and as doubles. */
   vector(what: string, dimensions: number): number[] {
     const bytes = randomBytes(dimensions * 4);
-    const vector = Array.from({ length: dimensions }, (_, at) => Math.fround(bytes.readInt32LE(at * 4) / 2 ** 31));
+    const vector = Array.from({ length: dimensions }, (_, at) =>
+      Math.fround(bytes.readInt32LE(at * 4) / 2 ** 31),
+    );
     const length = Math.hypot(...vector);
     const forms = { 'as given': vector, 'of length one': vector.map((value) => Math.fround(value / length)) };
     for (const [form, values] of Object.entries(forms)) {
       const [first = 0, second = 0, third = 0] = values;
       const inOrder = (order: 'LE' | 'BE') =>
-        Buffer.concat([first, second, third].map((value) => number(4, (buffer) => buffer[`writeFloat${order}`](value))));
-      const doubles = Buffer.concat([first, second].map((value) => number(8, (buffer) => buffer.writeDoubleLE(value))));
+        Buffer.concat(
+          [first, second, third].map((value) => number(4, (buffer) => buffer[`writeFloat${order}`](value))),
+        );
+      const doubles = Buffer.concat(
+        [first, second].map((value) => number(8, (buffer) => buffer.writeDoubleLE(value))),
+      );
       this.#needles.push(
         { what, encoding: `float32 LE ${form}`, bytes: inOrder('LE') },
         { what, encoding: `float32 BE ${form}`, bytes: inOrder('BE') },
@@ -138,7 +144,9 @@ function textNeedles(what: string, text: string): Needle[] {
     needle('hex', Buffer.from(utf8.toString('hex'))),
     needle('HEX', Buffer.from(utf8.toString('hex').toUpperCase())),
     ...[0, 1, 2].flatMap((shift) =>
-      (['base64', 'base64url'] as const).map((alphabet) => needle(`${alphabet} +${shift}`, base64At(utf8, shift, alphabet))),
+      (['base64', 'base64url'] as const).map((alphabet) =>
+        needle(`${alphabet} +${shift}`, base64At(utf8, shift, alphabet)),
+      ),
     ),
   ];
 }

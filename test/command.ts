@@ -9,10 +9,18 @@ export interface Said {
   readonly err: string;
 }
 
-const PLAIN = { STRONGROOM_TLS: 'off', STRONGROOM_RATE_LIMIT: 'off', STRONGROOM_PORT: '0', STRONGROOM_LOG_LEVEL: 'silent' };
+const PLAIN = {
+  STRONGROOM_TLS: 'off',
+  STRONGROOM_RATE_LIMIT: 'off',
+  STRONGROOM_PORT: '0',
+  STRONGROOM_LOG_LEVEL: 'silent',
+};
 
 /** A server that is started this way stops as soon as it is ready, so that a refusal that does not come is seen. */
-export async function command(args: readonly string[], variables: Readonly<Record<string, string>> = {}): Promise<Said> {
+export async function command(
+  args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): Promise<Said> {
   const said = { out: '', err: '' };
   const stop = new AbortController();
   const { clock, random } = realEnvironment;

@@ -43,7 +43,10 @@ export class Walk {
     this.#folder = folder;
     this.deployment = deployment;
     this.#random = seeded(seed);
-    this.clients = Array.from({ length: CLIENTS }, (_, at) => new Client(`client-${at}`, 'default', seeded(seed * 31 + at)));
+    this.clients = Array.from(
+      { length: CLIENTS },
+      (_, at) => new Client(`client-${at}`, 'default', seeded(seed * 31 + at)),
+    );
   }
 
   /** Everything the application does, by several at once, with two restarts between. */
@@ -69,7 +72,11 @@ export class Walk {
     const folder = join(this.#folder, name);
     rmSync(folder, { recursive: true, force: true });
     cpSync(this.deployment.directory, folder, { recursive: true, filter: (path) => !path.endsWith('-shm') });
-    this.photos.set(name, { folder, clients: this.clients.map((client) => client.asOfNow()), revoked: [...this.revoked] });
+    this.photos.set(name, {
+      folder,
+      clients: this.clients.map((client) => client.asOfNow()),
+      revoked: [...this.revoked],
+    });
   }
 
   async #useKeys(): Promise<void> {
@@ -86,9 +93,17 @@ export class Walk {
     const photo = this.photos.get(name);
     if (photo === undefined) return [`nothing was photographed at ${name}`];
     const { settings } = this.deployment;
-    const open = await openStrongroom({ directory: photo.folder, settings, environment: realEnvironment, log: silentLog, onFatal: () => undefined });
+    const open = await openStrongroom({
+      directory: photo.folder,
+      settings,
+      environment: realEnvironment,
+      log: silentLog,
+      onFatal: () => undefined,
+    });
     try {
-      return [...(await checkInvariants(open, photo.folder)), ...(await missing(open, photo))].map((fault) => `${name}, seed ${this.seed}: ${fault}`);
+      return [...(await checkInvariants(open, photo.folder)), ...(await missing(open, photo))].map(
+        (fault) => `${name}, seed ${this.seed}: ${fault}`,
+      );
     } finally {
       await open.close();
     }
@@ -101,7 +116,11 @@ async function missing(open: Strongroom, { clients, revoked }: Photo): Promise<s
   const found = await readMemories(open);
   return [
     ...clients.flatMap((client) => client.settle(found)),
-    ...clients.flatMap(({ acknowledged }) => acknowledged.flatMap(({ request }) => (counts.get(request) === 1 ? [] : [`${counts.get(request) ?? 0} entries of ${request}`]))),
+    ...clients.flatMap(({ acknowledged }) =>
+      acknowledged.flatMap(({ request }) =>
+        counts.get(request) === 1 ? [] : [`${counts.get(request) ?? 0} entries of ${request}`],
+      ),
+    ),
     ...revoked.flatMap((key) => (states.get(key) === 'revoked' ? [] : [`${key} is ${states.get(key)}`])),
   ];
 }
@@ -112,6 +131,8 @@ export async function faultPoints(): Promise<readonly string[]> {
   const entries = await readdir(source, { recursive: true });
   const files = entries.filter((path) => path.endsWith('.ts') && !/\.test\.ts$|(^|\/)testing\//.test(path));
   const texts = await Promise.all(files.map((path) => readFile(join(source, path), 'utf8')));
-  const called = texts.flatMap((text) => [...text.matchAll(/fault\((?:fault, )?\s*'([a-z]+\.[a-z_]+)'/gi)].map(([, name = '']) => name));
+  const called = texts.flatMap((text) =>
+    [...text.matchAll(/fault\((?:fault, )?\s*'([a-z]+\.[a-z_]+)'/gi)].map(([, name = '']) => name),
+  );
   return [...new Set(called)].sort();
 }

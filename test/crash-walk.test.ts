@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { faultPoints, Walk } from './crash-photos.ts';
 import { checkInvariants } from './invariants.ts';
 import { idOf, TestDeployment } from './deployment.ts';
-import { readAll, withDatabase, withoutTriggers } from './raw-database.ts';
+import { readAll, tableNames, withDatabase, withoutTriggers } from './raw-database.ts';
 
 /** Reached by what a served deployment does not do; walked through where the keyring is tested alone. */
 const ELSEWHERE = /^(replica|restore)\.|^(store\.migrate|open\.wipe|open\.intents|epoch\.accept)$/;
@@ -12,7 +12,11 @@ const ELSEWHERE = /^(replica|restore)\.|^(store\.migrate|open\.wipe|open\.intent
 test('after a crash at any fault point everything acknowledged is there and every invariant holds', async (t) => {
   const walk = await Walk.run(t, 7, 15);
   const expected = (await faultPoints()).filter((name) => !ELSEWHERE.test(name));
-  assert.deepEqual(expected.filter((name) => !walk.photos.has(name)), [], 'fault points that the walk did not come to');
+  assert.deepEqual(
+    expected.filter((name) => !walk.photos.has(name)),
+    [],
+    'fault points that the walk did not come to',
+  );
   assert.ok(expected.length > 20);
   for (const name of walk.photos.keys()) assert.deepEqual(await walk.develop(name), []);
   t.diagnostic(`${walk.photos.size} fault points: ${[...walk.photos.keys()].sort().join(' ')}`);
@@ -20,23 +24,59 @@ test('after a crash at any fault point everything acknowledged is there and ever
 
 /** One way to break each rule, in the words of SQL, and what the checker then says. */
 const BREACHES: Readonly<Record<string, { sql: string; says: RegExp }>> = {
-  'an entry of the ledger altered': { sql: `update ledger_entries set principal = 'system' where n = 4`, says: /the ledger verifies/ },
+  'an entry of the ledger altered': {
+    sql: `update ledger_entries set principal = 'system' where n = 4`,
+    says: /the ledger verifies/,
+  },
   'a request with two entries': {
     sql: `insert into ledger_entries select log, n + 1000, organization, leaf, null, at, principal, action, change from ledger_entries where box is not null limit 1`,
     says: /one entry for each request/,
   },
-  'an epoch of another number': { sql: `update keyring_head set epoch = epoch + 1`, says: /the epoch that is served/ },
+  'an epoch of another number': {
+    sql: `update keyring_head set epoch = epoch + 1`,
+    says: /the epoch that is served/,
+  },
   'leaves.next put back': { sql: `update leaves set next = 1`, says: /leaves\.next lies above/ },
-  'a leaf with another owner': { sql: `update leaves set owner = 'deployment'`, says: /leaves\.next lies above.*lies in a leaf of deployment/ },
-  'a slot used twice': { sql: `update subjects set slot = (select slot from vaults limit 1)`, says: /no slot is used twice/ },
-  'a key revoked in its row only': { sql: `update api_keys set state = 'revoked'`, says: /what was erased or revoked is dead/ },
-  'a memory erased in its row only': { sql: `update memories set state = 'erased'`, says: /what was erased or revoked is dead/ },
-  'a request for death left undone': { sql: `update key_requests set state = 'hidden'`, says: /every request for death is done/ },
-  'a box that does not open': { sql: `update subjects set name_box = zeroblob(60)`, says: /every box opens.*subjects\.name_box of sub_\w+ is damaged/ },
-  'a version that is gone': { sql: `delete from memory_versions`, says: /every memory has its current version/ },
-  'a subject that is gone': { sql: `delete from subjects`, says: /every memory has its current version.*names sub_/ },
-  'a segment with an empty cover': { sql: `update segments set cover = '[]'`, says: /every segment is whole.*uncovered/ },
-  'a segment never finished': { sql: `update segments set state = 'building'`, says: /every segment is whole.*is building/ },
+  'a leaf with another owner': {
+    sql: `update leaves set owner = 'deployment'`,
+    says: /leaves\.next lies above.*lies in a leaf of deployment/,
+  },
+  'a slot used twice': {
+    sql: `update subjects set slot = (select slot from vaults limit 1)`,
+    says: /no slot is used twice/,
+  },
+  'a key revoked in its row only': {
+    sql: `update api_keys set state = 'revoked'`,
+    says: /what was erased or revoked is dead/,
+  },
+  'a memory erased in its row only': {
+    sql: `update memories set state = 'erased'`,
+    says: /what was erased or revoked is dead/,
+  },
+  'a request for death left undone': {
+    sql: `update key_requests set state = 'hidden'`,
+    says: /every request for death is done/,
+  },
+  'a box that does not open': {
+    sql: `update subjects set name_box = zeroblob(60)`,
+    says: /every box opens.*subjects\.name_box of sub_\w+ is damaged/,
+  },
+  'a version that is gone': {
+    sql: `delete from memory_versions`,
+    says: /every memory has its current version/,
+  },
+  'a subject that is gone': {
+    sql: `delete from subjects`,
+    says: /every memory has its current version.*names sub_/,
+  },
+  'a segment with an empty cover': {
+    sql: `update segments set cover = '[]'`,
+    says: /every segment is whole.*uncovered/,
+  },
+  'a segment never finished': {
+    sql: `update segments set state = 'building'`,
+    says: /every segment is whole.*is building/,
+  },
   'a segment without its row': { sql: `delete from segments`, says: /every blob has its row/ },
   'a row from the future': { sql: `update vaults set change = change + 1000000`, says: /no row is newer/ },
 };
@@ -56,7 +96,10 @@ test('the checker finds each of its rules broken', async (t) => {
       const undo = change(deployment.directory, sql);
       const faults = await check();
       undo();
-      assert.ok(faults.some((fault) => says.test(fault)), `${breach}: ${JSON.stringify(faults)}`);
+      assert.ok(
+        faults.some((fault) => says.test(fault)),
+        `${breach}: ${JSON.stringify(faults)}`,
+      );
     }
     assert.deepEqual(await check(), []);
   });
@@ -65,8 +108,7 @@ test('the checker finds each of its rules broken', async (t) => {
 /** Runs a statement that no trigger stops; returns what puts every table back. */
 function change(directory: string, sql: string): () => void {
   return withoutTriggers(directory, (database) => {
-    const tables = readAll(database, 'sqlite_schema', `type = 'table'`).map(({ name }) => String(name));
-    const kept = tables.map((table) => [table, readAll(database, table)] as const);
+    const kept = tableNames(database).map((table) => [table, readAll(database, table)] as const);
     database.exec(sql);
     return () =>
       withDatabase(directory, (again) => {
@@ -74,7 +116,11 @@ function change(directory: string, sql: string): () => void {
           again.exec(`delete from ${table}`);
           for (const row of rows) {
             const columns = Object.keys(row);
-            again.prepare(`insert into ${table} (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')})`).run(...Object.values(row));
+            again
+              .prepare(
+                `insert into ${table} (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')})`,
+              )
+              .run(...Object.values(row));
           }
         }
       });

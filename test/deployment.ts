@@ -54,7 +54,10 @@ export interface DeploymentOptions {
 }
 
 /** Gone at the end of the test, after what was opened in it is closed. */
-export const temporaryFolder = async (t: TestContext, close: () => Promise<void> = () => Promise.resolve()): Promise<string> => {
+export const temporaryFolder = async (
+  t: TestContext,
+  close: () => Promise<void> = () => Promise.resolve(),
+): Promise<string> => {
   const folder = await mkdtemp(join(tmpdir(), 'strongroom-test-'));
   t.after(async () => {
     try {
@@ -67,10 +70,18 @@ export const temporaryFolder = async (t: TestContext, close: () => Promise<void>
 };
 
 export const settingsOf = (settings: SettingsInput = {}): Settings =>
-  parseSettings(JSON.stringify({ tls: 'off', rateLimit: 'off', port: 0, logLevel: 'trace', ...settings }), {});
+  parseSettings(
+    JSON.stringify({ tls: 'off', rateLimit: 'off', port: 0, logLevel: 'trace', ...settings }),
+    {},
+  );
 
 /** One request. Resolves for every answer, whatever its status; rejects where the connection ends without one. */
-export function exchange(url: string, method: string, path: string, call: Call & { agent?: Agent } = {}): Promise<Answer> {
+export function exchange(
+  url: string,
+  method: string,
+  path: string,
+  call: Call & { agent?: Agent } = {},
+): Promise<Answer> {
   const body = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
   const headers = {
     ...(call.key === undefined || call.key === null ? {} : { authorization: `Bearer ${call.key}` }),
@@ -117,7 +128,10 @@ export class TestDeployment {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 32 });
   #running: RunningServer | null = null;
 
-  private constructor(of: Pick<TestDeployment, 'directory' | 'settings' | 'apiKey' | 'clock'>, options: DeploymentOptions) {
+  private constructor(
+    of: Pick<TestDeployment, 'directory' | 'settings' | 'apiKey' | 'clock'>,
+    options: DeploymentOptions,
+  ) {
     this.directory = of.directory;
     this.settings = of.settings;
     this.apiKey = of.apiKey;
@@ -171,7 +185,11 @@ export class TestDeployment {
 
   /** Opens the stopped deployment without a server, for what no route does. */
   async opened<T>(work: (open: Strongroom) => Promise<T>): Promise<T> {
-    const open = await openStrongroom({ directory: this.directory, settings: this.settings, ...this.#open() });
+    const open = await openStrongroom({
+      directory: this.directory,
+      settings: this.settings,
+      ...this.#open(),
+    });
     try {
       return await work(open);
     } finally {
@@ -187,7 +205,11 @@ export class TestDeployment {
   /** The same, failing the test's own set-up where the answer is not a good one. */
   async must(method: string, path: string, call: Call = {}): Promise<Answer> {
     const answer = await this.call(method, path, call);
-    if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
+    if (answer.status >= 500) await TestDeployment.settle();
+    if (answer.status >= 300)
+      throw new Error(
+        `${method} ${path}: ${answer.status} ${answer.text} ${this.logged.findLast((line) => line.includes('failed')) ?? ''}`,
+      );
     return answer;
   }
 
@@ -196,7 +218,12 @@ export class TestDeployment {
     for (let turns = 0; turns < 5; turns++) await turn();
   }
 
-  #open(): { environment: Environment; log: ReturnType<typeof createLog>; onFatal: (error: unknown) => void; substitutes: Substitutes } {
+  #open(): {
+    environment: Environment;
+    log: ReturnType<typeof createLog>;
+    onFatal: (error: unknown) => void;
+    substitutes: Substitutes;
+  } {
     const { fault = realEnvironment.fault, substitutes = {} } = this.#options;
     return {
       environment: { random: realEnvironment.random, clock: this.clock, fault },

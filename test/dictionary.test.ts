@@ -14,7 +14,8 @@ const DAY_MS = 86_400_000;
 test('of a thousand right guesses about what was erased, revoked or is a day past, none is confirmed by any column', async (t) => {
   const deployment = await TestDeployment.make(t);
   const moments: Rows[] = [];
-  const remember = (): Promise<void> => deployment.opened(async (open) => void moments.push(await readRows(open)));
+  const remember = (): Promise<void> =>
+    deployment.opened(async (open) => void moments.push(await readRows(open)));
   await deployment.serve();
   const { guesses, ids, keys } = await write(deployment);
   await deployment.stop();
@@ -27,14 +28,27 @@ test('of a thousand right guesses about what was erased, revoked or is a day pas
   await remember();
   // Within their day the digests of idempotency keys are the stated exception: and they show that the attack works.
   await deployment.opened((open) => {
-    const found = attack(open, moments, guesses);
-    assert.ok(found.length > 0 && found.every((one) => /^idempotency key .* by HMAC look-up .* in idempotency\.digest$/.test(one)), found.join('\n'));
+    const found = attack(
+      open,
+      moments,
+      guesses.filter(({ what }) => what.startsWith('idempotency key')),
+    );
+    assert.ok(
+      found.length > 0 &&
+        found.every((one) => /^idempotency key .* by HMAC look-up .* in idempotency\.digest$/.test(one)),
+      found.join('\n'),
+    );
     return Promise.resolve();
   });
   deployment.clock.advance(3 * DAY_MS);
   await deployment.opened(async (open) => {
     const onError = (error: unknown): void => assert.fail(String(error));
-    const housekeeping = new Housekeeping({ open, clock: deployment.clock, renewTls: () => Promise.resolve(), onError });
+    const housekeeping = new Housekeeping({
+      open,
+      clock: deployment.clock,
+      renewTls: () => Promise.resolve(),
+      onError,
+    });
     await housekeeping.hour();
     await housekeeping.close();
     moments.push(await readRows(open));
@@ -60,23 +74,29 @@ function sabotage(open: Strongroom, moments: readonly Rows[], guesses: readonly 
     'its first sixteen bytes': createHash('sha256').update(guess.text).digest().subarray(0, 16),
     'a digest in hexadecimal': createHash('sha1').update(guess.text).digest('hex'),
     'a digest under a key that lives': createHmac('sha256', key).update(guess.text.toLowerCase()).digest(),
-    'a digest in a leaf': JSON.stringify({ facts: { person: createHmac('sha256', key).update(guess.text).digest('base64') } }),
+    'a digest in a leaf': JSON.stringify({
+      facts: { person: createHmac('sha256', key).update(guess.text).digest('base64') },
+    }),
     'the text itself': guess.text,
   };
   for (const [what, value] of Object.entries(wrong)) {
     const columns = deterministicColumns(moments);
     addValue(columns, 'sabotaged.column', value);
-    assert.ok(confirmed([guess], columns, keys, []).some((one) => one.endsWith('in sabotaged.column')), what);
+    assert.ok(
+      confirmed([guess], columns, keys).some((one) => one.endsWith('in sabotaged.column')),
+      what,
+    );
   }
 }
 
 function attack(open: Strongroom, moments: readonly Rows[], guesses: readonly Guess[]): string[] {
-  const principals = [...new Set(moments.flatMap((rows) => rows.api_keys.map(({ id }) => id)))];
-  return confirmed(guesses, deterministicColumns(moments), livingKeys(open, moments), principals);
+  return confirmed(guesses, deterministicColumns(moments), livingKeys(open, moments));
 }
 
 /** Memories, keys and requests, all to be erased or revoked but the first key; and what a good guesser would try. */
-async function write(deployment: TestDeployment): Promise<{ guesses: Guess[]; ids: string[]; keys: { id: string; secret: string }[] }> {
+async function write(
+  deployment: TestDeployment,
+): Promise<{ guesses: Guess[]; ids: string[]; keys: { id: string; secret: string }[] }> {
   const guesses: Guess[] = [];
   const guess = (what: string, text: string): string => {
     guesses.push({ what: `${what} ${guesses.length}`, text });
@@ -84,7 +104,24 @@ async function write(deployment: TestDeployment): Promise<{ guesses: Guess[]; id
   };
   const ids: string[] = [];
   for (let at = 0; at < 40; at++) {
-    const details = ['phone', 'passport', 'iban', 'street', 'town', 'birthday', 'doctor', 'diagnosis', 'ward', 'allergy', 'employer', 'mother', 'car', 'school', 'plan', 'ticket'];
+    const details = [
+      'phone',
+      'passport',
+      'iban',
+      'street',
+      'town',
+      'birthday',
+      'doctor',
+      'diagnosis',
+      'ward',
+      'allergy',
+      'employer',
+      'mother',
+      'car',
+      'school',
+      'plan',
+      'ticket',
+    ];
     const body = {
       text: guess('text', `The patient in bed ${at} takes aspirin and dislikes tea`),
       subject: guess('subject', `person-${at}@example.com`),
@@ -93,13 +130,28 @@ async function write(deployment: TestDeployment): Promise<{ guesses: Guess[]; id
       kind: guess('kind', `observation ${at}`),
       metadata: Object.fromEntries(details.map((name) => [name, guess(name, `${name} of person ${at}`)])),
     };
-    const headers = { 'idempotency-key': guess('idempotency key', `order-${at}`), 'strongroom-purpose': guess('purpose', `ticket number ${at}`) };
-    ids.push(idOf(await deployment.must('POST', MEMORIES, { body, headers, from: guess('address', `127.55.3.${at + 1}`) })));
-    await deployment.must('POST', `${MEMORIES}/list`, { body: { filter: { subject: { eq: guess('filter', `person-${at}@example.com`) } } } });
+    const headers = {
+      'idempotency-key': guess('idempotency key', `order-${at}`),
+      'strongroom-purpose': guess('purpose', `ticket number ${at}`),
+    };
+    ids.push(
+      idOf(
+        await deployment.must('POST', MEMORIES, {
+          body,
+          headers,
+          from: guess('address', `127.55.3.${at + 1}`),
+        }),
+      ),
+    );
+    await deployment.must('POST', `${MEMORIES}/list`, {
+      body: { filter: { subject: { eq: guess('filter', `person-${at}@example.com`) } } },
+    });
   }
   const keys: { id: string; secret: string }[] = [];
   for (let at = 0; at < 20; at++) {
-    const made = await deployment.must('POST', '/v1/keys', { body: { name: guess('key name', `clinic ${at}`) } });
+    const made = await deployment.must('POST', '/v1/keys', {
+      body: { name: guess('key name', `clinic ${at}`) },
+    });
     const secret = String(made.json['apiKey']).slice(-59, -7);
     keys.push({ id: idOf(made), secret: at === 0 ? secret : guess('key secret', secret) });
   }

@@ -32,15 +32,19 @@ export function deterministicColumns(moments: readonly Rows[]): Map<string, stri
   const columns = new Map<string, string>();
   for (const rows of moments)
     for (const [table, { columns: annotations }] of Object.entries(TABLES)) {
-      const names = Object.entries(annotations).flatMap(([name, { category, type }]) => (category === 'sealed' || type === 'integer' ? [] : [name]));
-      for (const row of rows[table as keyof Rows] as unknown as Record<string, unknown>[]) for (const name of names) addValue(columns, `${table}.${name}`, row[name]);
+      const names = Object.entries(annotations).flatMap(([name, { category, type }]) =>
+        category === 'sealed' || type === 'integer' ? [] : [name],
+      );
+      for (const row of rows[table as keyof Rows] as unknown as Record<string, unknown>[])
+        for (const name of names) addValue(columns, `${table}.${name}`, row[name]);
     }
   return columns;
 }
 
 /** A value with all the words in it: a leaf of the ledger and a note hold many. */
 export function addValue(columns: Map<string, string>, where: string, value: unknown): void {
-  const bytes = value instanceof Uint8Array ? Buffer.from(value) : typeof value === 'string' ? Buffer.from(value) : null;
+  const bytes =
+    value instanceof Uint8Array ? Buffer.from(value) : typeof value === 'string' ? Buffer.from(value) : null;
   if (bytes === null) return;
   const add = (part: Buffer): void => {
     if (part.length >= PREFIX_BYTES) columns.set(prefixOf(part), where);
@@ -54,7 +58,10 @@ export function addValue(columns: Map<string, string>, where: string, value: unk
 }
 
 /** Every key that whoever holds today's keystore can make, with what it is the key of. */
-export function livingKeys(open: Pick<Strongroom, 'keyring'>, moments: readonly Rows[]): ReadonlyMap<string, Uint8Array> {
+export function livingKeys(
+  open: Pick<Strongroom, 'keyring'>,
+  moments: readonly Rows[],
+): ReadonlyMap<string, Uint8Array> {
   const { keyring } = open;
   const records = new RecordKeys(keyring);
   const keys = new Map<string, Uint8Array>();
@@ -68,37 +75,61 @@ export function livingKeys(open: Pick<Strongroom, 'keyring'>, moments: readonly 
   for (const rows of moments) {
     const organization = new Map(rows.organizations.map(({ id, slot }) => [id, slot as Slot]));
     const pepper = rows.service_slots.find(({ name }) => name === 'pepper')?.slot as Slot;
-    for (const { name, slot } of rows.service_slots) add(`service ${name}`, () => serviceKey(keyring, slot as Slot, name));
+    for (const { name, slot } of rows.service_slots)
+      add(`service ${name}`, () => serviceKey(keyring, slot as Slot, name));
     for (const { own, scope, id, place } of rowBoxes(rows)) {
-      add(`record ${place.table} ${id} ${place.version}`, () => records.key({ id, version: place.version, own, scope }));
-      for (const slot of [own, ...scope.map(([, slot]) => slot)]) add(`slot ${slot}`, () => keyring.derive(slot));
+      add(`record ${place.table} ${id} ${place.version}`, () =>
+        records.key({ id, version: place.version, own, scope }),
+      );
+      for (const slot of [own, ...scope.map(([, slot]) => slot)])
+        add(`slot ${slot}`, () => keyring.derive(slot));
     }
     for (const row of rows.api_keys) {
       const home: Scope = [['organization', organization.get(row.organization) as Slot]];
-      const hashKey = (): Uint8Array => records.key({ id: row.id, version: 1, own: row.slot as Slot, scope: [...home, ['service', pepper]] });
-      add(`credential ${row.id} ${row.slot}`, () => hkdfExpand(hashKey(), encodeUtf8('strongroom/api-key/hash/1')));
+      const hashKey = (): Uint8Array =>
+        records.key({ id: row.id, version: 1, own: row.slot as Slot, scope: [...home, ['service', pepper]] });
+      add(`credential ${row.id} ${row.slot}`, () =>
+        hkdfExpand(hashKey(), encodeUtf8('strongroom/api-key/hash/1')),
+      );
       for (const { name, slot } of rows.service_slots.filter(({ name }) => name.startsWith('idempotency/')))
-        add(`look-up ${row.id} ${name}`, () => records.key({ id: 'look-up', version: 1, own: slot as Slot, scope: [...home, ['principal', row.principal_slot as Slot]] }));
+        add(`look-up ${row.id} ${name}`, () =>
+          records.key({
+            id: 'look-up',
+            version: 1,
+            own: slot as Slot,
+            scope: [...home, ['principal', row.principal_slot as Slot]],
+          }),
+        );
     }
   }
   return keys;
 }
 
 /** Which guesses some column confirms, and how. */
-export function confirmed(guesses: readonly Guess[], columns: Columns, keys: ReadonlyMap<string, Uint8Array>, principals: readonly string[]): string[] {
+export function confirmed(
+  guesses: readonly Guess[],
+  columns: Columns,
+  keys: ReadonlyMap<string, Uint8Array>,
+): string[] {
   return guesses.flatMap(({ what, text }) => {
-    const forms = [text, text.toLowerCase(), ...principals.map((id) => `${id}\n${text}`)];
-    const found = forms.flatMap((form) => {
-      const bytes = Buffer.from(form);
-      const plain = DIGESTS.map((name) => [name, createHash(name).update(bytes).digest()] as const);
-      const keyed = [...keys].map(([name, key]) => [`HMAC ${name}`, createHmac('sha256', key).update(bytes).digest()] as const);
-      return [['as it is', bytes] as const, ...plain, ...keyed].flatMap(([how, made]) => {
-        const where = columns.get(prefixOf(made));
-        return where === undefined || made.length < PREFIX_BYTES ? [] : [`${what} by ${how} in ${where}`];
-      });
-    });
-    return [...new Set(found)];
+    const found = new Set<string>();
+    const look = (how: string, made: Uint8Array): void => {
+      const where = made.length < PREFIX_BYTES ? undefined : columns.get(prefixOf(made));
+      if (where !== undefined) found.add(`${what} by ${how} in ${where}`);
+    };
+    for (const form of new Set([text, text.toLowerCase()])) {
+      look('as it is', Buffer.from(form));
+      for (const digest of DIGESTS) look(digest, createHash(digest).update(form).digest());
+      for (const [name, key] of keys) {
+        // A look-up is bound to who asks: its name says to whom.
+        const [, principal] = /^look-up (key_\w+)/.exec(name) ?? [];
+        const bound = principal === undefined ? form : `${principal}\n${form}`;
+        look(`HMAC ${name}`, createHmac('sha256', key).update(bound).digest());
+      }
+    }
+    return [...found];
   });
 }
 
-const prefixOf = (bytes: Uint8Array): string => Buffer.from(bytes.subarray(0, PREFIX_BYTES)).toString('latin1');
+const prefixOf = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.subarray(0, PREFIX_BYTES)).toString('latin1');

@@ -22,29 +22,53 @@ const VAULT = '/v1/vaults/default';
 let made = 0;
 
 const newMemory = async (deployment: TestDeployment): Promise<string> =>
-  idOf(await deployment.must('POST', `${VAULT}/memories`, { body: { text: `memory ${made++}`, subject: 'ann' } }));
+  idOf(
+    await deployment.must('POST', `${VAULT}/memories`, {
+      body: { text: `memory ${made++}`, subject: 'ann' },
+    }),
+  );
 const newVault = async (deployment: TestDeployment): Promise<string> =>
   idOf(await deployment.must('POST', '/v1/vaults', { body: { name: `vault ${made++}` } }));
 const newKey = async (deployment: TestDeployment): Promise<string> =>
   idOf(await deployment.must('POST', '/v1/keys', { body: { name: `key ${made++}` } }));
 
 const get = (path: string): Request => ({ method: 'GET', path });
-const onMemory = async (deployment: TestDeployment): Promise<string> => `${VAULT}/memories/${await newMemory(deployment)}`;
+const onMemory = async (deployment: TestDeployment): Promise<string> =>
+  `${VAULT}/memories/${await newMemory(deployment)}`;
 
 /** By operation; each makes what its request needs. */
 const GRANTED: Readonly<Record<string, Maker>> = {
   createVault: () => ({ method: 'POST', path: '/v1/vaults', body: { name: `vault ${made++}` } }),
   listVaults: () => get('/v1/vaults'),
   getVault: () => get(VAULT),
-  updateVault: async (deployment) => ({ method: 'PATCH', path: `/v1/vaults/${await newVault(deployment)}`, body: { history: true } }),
+  updateVault: async (deployment) => ({
+    method: 'PATCH',
+    path: `/v1/vaults/${await newVault(deployment)}`,
+    body: { history: true },
+  }),
   deleteVault: async (deployment) => ({ method: 'DELETE', path: `/v1/vaults/${await newVault(deployment)}` }),
-  addMemories: () => ({ method: 'POST', path: `${VAULT}/memories`, body: { text: `memory ${made++}`, subject: 'ann' } }),
+  addMemories: () => ({
+    method: 'POST',
+    path: `${VAULT}/memories`,
+    body: { text: `memory ${made++}`, subject: 'ann' },
+  }),
   listMemories: () => get(`${VAULT}/memories`),
-  listMemoriesByBody: () => ({ method: 'POST', path: `${VAULT}/memories/list`, body: { filter: { text: { contains: 'memory' } } } }),
+  listMemoriesByBody: () => ({
+    method: 'POST',
+    path: `${VAULT}/memories/list`,
+    body: { filter: { text: { contains: 'memory' } } },
+  }),
   exportMemories: () => get(`${VAULT}/memories/export`),
   getMemory: async (deployment) => get(await onMemory(deployment)),
-  updateMemory: async (deployment) => ({ method: 'PATCH', path: await onMemory(deployment), body: { text: 'changed' } }),
-  deleteMemory: async (deployment) => ({ method: 'DELETE', path: `${await onMemory(deployment)}?mode=erase` }),
+  updateMemory: async (deployment) => ({
+    method: 'PATCH',
+    path: await onMemory(deployment),
+    body: { text: 'changed' },
+  }),
+  deleteMemory: async (deployment) => ({
+    method: 'DELETE',
+    path: `${await onMemory(deployment)}?mode=erase`,
+  }),
   restoreMemory: async (deployment) => {
     const path = await onMemory(deployment);
     await deployment.must('DELETE', path);
@@ -69,5 +93,8 @@ export async function granted(deployment: TestDeployment, name: string): Promise
   return maker(deployment);
 }
 
-export const ask = (deployment: TestDeployment, { method, path, body }: Request, call: Call = {}): Promise<Answer> =>
-  deployment.call(method, path, { ...(body === undefined ? {} : { body }), ...call });
+export const ask = (
+  deployment: TestDeployment,
+  { method, path, body }: Request,
+  call: Call = {},
+): Promise<Answer> => deployment.call(method, path, { ...(body === undefined ? {} : { body }), ...call });

@@ -25,7 +25,9 @@ export async function checkInvariants(open: Opened['open'], directory: string): 
   const rows = await readRows(open);
   const boxes = await openEveryBox(open, directory);
   const faults = await Promise.all(
-    Object.entries(RULES).map(async ([rule, check]) => (await check({ open, directory, rows, boxes })).map((fault) => `${rule}: ${fault}`)),
+    Object.entries(RULES).map(async ([rule, check]) =>
+      (await check({ open, directory, rows, boxes })).map((fault) => `${rule}: ${fault}`),
+    ),
   );
   return faults.flat();
 }
@@ -39,7 +41,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   'one entry for each request': ({ rows }) => {
     const seen = new Set<string>();
     return rows.ledger_entries.flatMap(({ log, n, leaf }) => {
-      const { request, part = [1] } = JSON.parse(Buffer.from(leaf.subarray(32)).toString()) as { request: string; part?: number[] };
+      const { request, part = [1] } = JSON.parse(Buffer.from(leaf.subarray(32)).toString()) as {
+        request: string;
+        part?: number[];
+      };
       const name = `${request} part ${part[0]}`;
       if (request !== '' && seen.has(name)) return [`${log}/${n}: a second one for ${name}`];
       seen.add(name);
@@ -75,21 +80,29 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
 
   'what lives is not dead': ({ open, rows }) =>
-    slotsInUse(rows).flatMap(({ slot, what, state }) => (state === 'living' && open.keyring.isErased(slot) ? [`${what}: slot ${slot}`] : [])),
+    slotsInUse(rows).flatMap(({ slot, what, state }) =>
+      state === 'living' && open.keyring.isErased(slot) ? [`${what}: slot ${slot}`] : [],
+    ),
 
   'what was erased or revoked is dead': ({ open, rows }) =>
-    slotsInUse(rows).flatMap(({ slot, what, state }) => (state === 'dead' && !open.keyring.isErased(slot) ? [`${what}: slot ${slot}`] : [])),
+    slotsInUse(rows).flatMap(({ slot, what, state }) =>
+      state === 'dead' && !open.keyring.isErased(slot) ? [`${what}: slot ${slot}`] : [],
+    ),
 
   'every request for death is done': ({ open, rows }) =>
     rows.key_requests.flatMap(({ id, state, slots }) => {
       const alive = decodeSlots(slots).filter((slot) => !open.keyring.isErased(slot));
-      return state === 'destroyed' && alive.length === 0 ? [] : [`${id} is ${state}, alive ${alive.join(', ')}`];
+      return state === 'destroyed' && alive.length === 0
+        ? []
+        : [`${id} is ${state}, alive ${alive.join(', ')}`];
     }),
 
   'every box opens, or its row says that it is erased': ({ rows, boxes }) => {
     const erased = new Set(rows.memories.filter(({ state }) => state === 'erased').map(({ id }) => id));
     return boxes.flatMap(({ place, name, outcome }) =>
-      outcome === 'open' || (outcome === 'erased' && erased.has(name)) ? [] : [`${place.table}.${place.column} of ${name} is ${outcome}`],
+      outcome === 'open' || (outcome === 'erased' && erased.has(name))
+        ? []
+        : [`${place.table}.${place.column} of ${name} is ${outcome}`],
     );
   },
 
@@ -99,9 +112,13 @@ const RULES: Readonly<Record<string, Rule>> = {
     const names = new Set([...rows.subjects, ...rows.conversations].map(({ id }) => id));
     const missing = rows.memories.flatMap(({ id, version, subject, conversation }) => [
       ...(versions.has(`${id} ${version}`) ? [] : [`${id} has no version ${version}`]),
-      ...[subject, conversation].flatMap((name) => (name === null || names.has(name) ? [] : [`${id} names ${name}`])),
+      ...[subject, conversation].flatMap((name) =>
+        name === null || names.has(name) ? [] : [`${id} names ${name}`],
+      ),
     ]);
-    const orphans = [...rows.memory_versions, ...rows.superseded_slots].filter(({ memory }) => !memories.has(memory));
+    const orphans = [...rows.memory_versions, ...rows.superseded_slots].filter(
+      ({ memory }) => !memories.has(memory),
+    );
     return [...missing, ...orphans.map(({ memory }) => `a version of ${memory}, which is not there`)];
   },
 
@@ -109,24 +126,32 @@ const RULES: Readonly<Record<string, Rule>> = {
     const contents = new Map(boxes.map(({ name, content }) => [name, content]));
     return rows.segments.flatMap(({ id, leaf, slot, state, cover }) => {
       const content = contents.get(id);
-      if (state !== 'live' || !content || open.keyring.isErased(slot as Slot)) return [`${id} is ${state} and does not open`];
+      if (state !== 'live' || !content || open.keyring.isErased(slot as Slot))
+        return [`${id} is ${state} and does not open`];
       const ranges = JSON.parse(cover) as SlotRanges;
       const dead = slotsOf(ranges).filter((one) => open.keyring.isErased(one));
       const outside = recordSlots(content, leaf).filter((one) => !hasSlot(ranges, one));
-      return [...dead.map((one) => `${id} lives and covers the dead slot ${one}`), ...outside.map((one) => `${id} holds slot ${one} uncovered`)];
+      return [
+        ...dead.map((one) => `${id} lives and covers the dead slot ${one}`),
+        ...outside.map((one) => `${id} holds slot ${one} uncovered`),
+      ];
     });
   },
 
   'every blob has its row, and nothing half-written lies about': async ({ directory, rows }) => {
     const known = new Set(rows.segments.map(({ blob }) => blob));
     const entries = await readdir(join(directory, 'blobs'), { recursive: true, withFileTypes: true });
-    const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(directory.length + '/blobs/'.length));
+    const files = entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + '/blobs/'.length));
     return files.filter((file) => !known.has(file));
   },
 
   'no row is newer than the head of the store': ({ rows }) => {
     const head = rows.store_head[0]?.change ?? -1;
-    return Object.entries(rows).flatMap(([table, all]) => all.flatMap(({ change }) => (change <= head ? [] : [`${table}: ${change} after ${head}`])));
+    return Object.entries(rows).flatMap(([table, all]) =>
+      all.flatMap(({ change }) => (change <= head ? [] : [`${table}: ${change} after ${head}`])),
+    );
   },
 };
 
@@ -139,14 +164,18 @@ interface UsedSlot {
 
 function slotsInUse(rows: Rows): UsedSlot[] {
   const used: UsedSlot[] = [];
-  const use = (slot: number, what: string, owner: string, state: UsedSlot['state']): void => void used.push({ slot: slot as Slot, what, owner, state });
+  const use = (slot: number, what: string, owner: string, state: UsedSlot['state']): void =>
+    void used.push({ slot: slot as Slot, what, owner, state });
   const states = new Map(rows.memories.map(({ id, state }) => [id, state]));
   const gone = new Set(rows.vaults.filter(({ state }) => state !== 'live').map(({ id }) => id));
   for (const { name, slot } of rows.service_slots) use(slot, name, 'deployment', 'living');
   for (const { id, slot } of rows.organizations) use(slot, id, id, 'living');
-  for (const { id, slot, organization } of [...rows.projects, ...rows.subjects]) use(slot, id, organization, 'living');
-  for (const { id, slot, state, organization } of rows.vaults) use(slot, id, organization, state === 'live' ? 'living' : 'either');
-  for (const { id, slot, vault } of rows.conversations) use(slot, id, vault, gone.has(vault) ? 'either' : 'living');
+  for (const { id, slot, organization } of [...rows.projects, ...rows.subjects])
+    use(slot, id, organization, 'living');
+  for (const { id, slot, state, organization } of rows.vaults)
+    use(slot, id, organization, state === 'live' ? 'living' : 'either');
+  for (const { id, slot, vault } of rows.conversations)
+    use(slot, id, vault, gone.has(vault) ? 'either' : 'living');
   for (const { id, slot, principal_slot, state, organization } of rows.api_keys) {
     use(slot, `credential of ${id}`, organization, state === 'active' ? 'living' : 'dead');
     use(principal_slot, id, organization, 'living');

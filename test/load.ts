@@ -51,7 +51,10 @@ export class Client {
   async run(url: string, apiKey: string): Promise<void> {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     try {
-      for (;;) await this.#step((method, path, body) => exchange(url, method, `/v1/vaults/${this.#vault}${path}`, { key: apiKey, body, agent }));
+      for (;;)
+        await this.#step((method, path, body) =>
+          exchange(url, method, `/v1/vaults/${this.#vault}${path}`, { key: apiKey, body, agent }),
+        );
     } catch (error) {
       // The server died: what was asked last is open. A fault of the test itself is none of that.
       if (!(error instanceof Error) || !('code' in error)) throw error;
@@ -65,7 +68,9 @@ export class Client {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     try {
       for (let step = 0; step < count; step++)
-        await this.#step((method, path, body) => exchange(url, method, `/v1/vaults/${this.#vault}${path}`, { key: apiKey, body, agent }));
+        await this.#step((method, path, body) =>
+          exchange(url, method, `/v1/vaults/${this.#vault}${path}`, { key: apiKey, body, agent }),
+        );
     } finally {
       agent.destroy();
     }
@@ -90,14 +95,20 @@ export class Client {
       const here = byId.get(known.id);
       byId.delete(known.id);
       const allowed = [known.state, ...(open?.change?.id === known.id ? [open.change.to] : [])];
-      const match = allowed.find((state) => (state === null ? here === undefined : here?.text === state.text && here.state === state.state));
-      if (match === undefined) faults.push(`${known.id} is ${JSON.stringify(here ?? null)}, expected one of ${JSON.stringify(allowed)}`);
+      const match = allowed.find((state) =>
+        state === null ? here === undefined : here?.text === state.text && here.state === state.state,
+      );
+      if (match === undefined)
+        faults.push(
+          `${known.id} is ${JSON.stringify(here ?? null)}, expected one of ${JSON.stringify(allowed)}`,
+        );
       else known.state = match;
     }
     const strangers = [...byId.values()].filter(({ text }) => text.startsWith(`${this.#name} `));
     const added = open?.added ?? [];
     const texts = strangers.map(({ text }) => text);
-    const isWhole = texts.length === 0 || (texts.length === added.length && added.every((text) => texts.includes(text)));
+    const isWhole =
+      texts.length === 0 || (texts.length === added.length && added.every((text) => texts.includes(text)));
     if (!isWhole) faults.push(`an open addition of ${added.length} left ${JSON.stringify(texts)}`);
     else for (const { id, text, state } of strangers) this.#known.push({ id, text, state: { text, state } });
     return faults;
@@ -111,17 +122,33 @@ export class Client {
     const old = trashed[Math.floor(this.#random() * trashed.length)];
     if (one === undefined || dice < 0.45) return this.#add(send, dice < 0.15 ? 20 : 1);
     const text = `${one.text} changed ${this.#count++}`;
-    if (dice < 0.65) return this.#change(one, { text, state: 'live' }, () => send('PATCH', `/memories/${one.id}`, { text }));
-    if (dice < 0.75) return this.#change(one, { text: one.state?.text ?? '', state: 'trashed' }, () => send('DELETE', `/memories/${one.id}`));
+    if (dice < 0.65)
+      return this.#change(one, { text, state: 'live' }, () => send('PATCH', `/memories/${one.id}`, { text }));
+    if (dice < 0.75)
+      return this.#change(one, { text: one.state?.text ?? '', state: 'trashed' }, () =>
+        send('DELETE', `/memories/${one.id}`),
+      );
     if (dice < 0.8 && old !== undefined)
-      return this.#change(old, { text: old.state?.text ?? '', state: 'live' }, () => send('POST', `/memories/${old.id}/restore`));
+      return this.#change(old, { text: old.state?.text ?? '', state: 'live' }, () =>
+        send('POST', `/memories/${old.id}/restore`),
+      );
     if (dice < 0.95) return this.#change(one, null, () => send('DELETE', `/memories/${one.id}?mode=erase`));
     this.#acknowledge(await send('POST', '/search', { query: one.text, limit: 3 }));
   }
 
-  async #add(send: (method: string, path: string, body?: unknown) => Promise<Answer>, count: number): Promise<void> {
-    const texts = Array.from({ length: count }, () => `${this.#name} memory ${this.#count++} ${'and so on '.repeat(Math.floor(this.#random() * 40))}`);
-    const memories = texts.map((text) => ({ text, subject: `${this.#name} person ${this.#count % 5}`, conversation: `${this.#name} talk` }));
+  async #add(
+    send: (method: string, path: string, body?: unknown) => Promise<Answer>,
+    count: number,
+  ): Promise<void> {
+    const texts = Array.from(
+      { length: count },
+      () => `${this.#name} memory ${this.#count++} ${'and so on '.repeat(Math.floor(this.#random() * 40))}`,
+    );
+    const memories = texts.map((text) => ({
+      text,
+      subject: `${this.#name} person ${this.#count % 5}`,
+      conversation: `${this.#name} talk`,
+    }));
     this.#open = { added: texts };
     const answer = await send('POST', '/memories', count === 1 ? memories[0] : { memories });
     if (this.#acknowledge(answer)) {

@@ -19,12 +19,22 @@ export function withDatabase<T>(directory: string, work: (database: DatabaseSync
 export const withoutTriggers = <T>(directory: string, work: (database: DatabaseSync) => T): T =>
   withDatabase(directory, (database) => {
     const triggers = database.prepare(`select name from sqlite_schema where type = 'trigger'`).all();
-    for (const { name } of triggers) database.exec(`drop trigger "${String(name)}"`);
+    for (const { name } of triggers) database.exec(`drop trigger "${textOf(name)}"`);
     return work(database);
   });
 
 export const readAll = (database: DatabaseSync, table: string, where = '1 = 1'): RawRow[] =>
-  database.prepare(`select * from ${table} where ${where}`).all() as RawRow[];
+  database.prepare(`select * from ${table} where ${where}`).all();
+
+export const tableNames = (database: DatabaseSync): string[] =>
+  readAll(database, 'sqlite_schema', `type = 'table'`).map(({ name }) => textOf(name));
+
+/** What stands in an id, a name or a number. */
+export function textOf(value: SQLInputValue | undefined): string {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number') return String(value);
+  throw new Error('neither text nor number stands there');
+}
 
 /** A copy with one bit of byte `at` (from the end where negative) turned over. */
 export function flipped(bytes: SQLInputValue | undefined, at: number): Uint8Array {

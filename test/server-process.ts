@@ -32,11 +32,18 @@ const variablesOf = ({ variables = {} }: ProcessOptions): Record<string, string>
 
 export function spawnCli(args: readonly string[], options: ProcessOptions = {}): ChildProcess {
   const command = [...(options.under ?? []), process.execPath, '--conditions=source', MAIN, ...args];
-  return spawn(command[0] ?? '', command.slice(1), { cwd: ROOT, env: variablesOf(options), stdio: ['ignore', 'pipe', 'pipe'] });
+  return spawn(command[0] ?? '', command.slice(1), {
+    cwd: ROOT,
+    env: variablesOf(options),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
 }
 
 /** Runs a command to its end; one that goes on for longer than a refusal may take is killed, and has no code. */
-export async function runCli(args: readonly string[], options: ProcessOptions & { timeoutMs?: number } = {}): Promise<Ended> {
+export async function runCli(
+  args: readonly string[],
+  options: ProcessOptions & { timeoutMs?: number } = {},
+): Promise<Ended> {
   const child = spawnCli(args, options);
   const said = { out: '', err: '' };
   child.stdout?.on('data', (chunk) => (said.out += String(chunk)));

@@ -55,7 +55,13 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   'the keystore of another deployment': {
     cause: async ({ data, deployment }) => {
       const other = join(data, '..', 'other');
-      await initialise({ directory: other, settings: deployment.settings, environment: realEnvironment, log: silentLog, onFatal: () => undefined });
+      await initialise({
+        directory: other,
+        settings: deployment.settings,
+        environment: realEnvironment,
+        log: silentLog,
+        onFatal: () => undefined,
+      });
       const back = await moved(join(data, 'keystore'));
       await cp(join(other, 'keystore'), join(data, 'keystore'), { recursive: true });
       return async () => {
@@ -77,7 +83,13 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   'a store that a newer version wrote': {
     cause: ({ data }) => {
       const set = (version: number): void =>
-        withDatabase(data, (database) => void database.prepare(`update meta set value = ? where name = 'schema'`).run(Uint8Array.of(0, 0, 0, version)));
+        withDatabase(
+          data,
+          (database) =>
+            void database
+              .prepare(`update meta set value = ? where name = 'schema'`)
+              .run(Uint8Array.of(0, 0, 0, version)),
+        );
       set(9);
       return Promise.resolve(() => Promise.resolve(set(1)));
     },
@@ -93,7 +105,13 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     code: 1,
     says: /port\.taken: port \d+ on 127\.0\.0\.1 is taken\n\s+Give another with --port/,
   },
-  'a public address without TLS': { cause: () => Promise.resolve(nothing), code: 2, says: /tls\.required: /, args: ['--host', '0.0.0.0'], variables: { STRONGROOM_RATE_LIMIT: 'on' } },
+  'a public address without TLS': {
+    cause: () => Promise.resolve(nothing),
+    code: 2,
+    says: /tls\.required: /,
+    args: ['--host', '0.0.0.0'],
+    variables: { STRONGROOM_RATE_LIMIT: 'on' },
+  },
   'a setting in the file that nobody knows': {
     cause: ({ data }) => written(join(data, 'config.json'), '{"tlsMinimun": "1.3"}'),
     code: 2,
@@ -110,9 +128,23 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     code: 2,
     says: /config\.invalid: STRONGROOM_RATE_LIMT: unknown setting/,
   },
-  'a setting of the wrong form': { cause: () => Promise.resolve(nothing), variables: { STRONGROOM_TLS: 'maybe' }, code: 2, says: /config\.invalid: tls: / },
-  'one replica only': { cause: () => Promise.resolve(nothing), variables: { STRONGROOM_KEYSTORES: '/tmp/one' }, code: 2, says: /config\.invalid: keystores: at least two/ },
-  'a folder without a deployment': { cause: ({ data }) => moved(join(data, 'deployment')), code: 1, says: /data\.missing: .*holds no deployment: run init/ },
+  'a setting of the wrong form': {
+    cause: () => Promise.resolve(nothing),
+    variables: { STRONGROOM_TLS: 'maybe' },
+    code: 2,
+    says: /config\.invalid: tls: /,
+  },
+  'one replica only': {
+    cause: () => Promise.resolve(nothing),
+    variables: { STRONGROOM_KEYSTORES: '/tmp/one' },
+    code: 2,
+    says: /config\.invalid: keystores: at least two/,
+  },
+  'a folder without a deployment': {
+    cause: ({ data }) => moved(join(data, 'deployment')),
+    code: 1,
+    says: /data\.missing: .*holds no deployment: run init/,
+  },
   'a lost database': {
     cause: ({ data }) => moved(join(data, 'strongroom.db')),
     code: 1,
@@ -125,8 +157,10 @@ for (const [what, { cause, code, says, variables = {}, args = [] }] of Object.en
     const deployment = await TestDeployment.make(t);
     const data = deployment.directory;
     const port = await freePort();
-    const start = (more: Readonly<Record<string, string>> = {}, extra: readonly string[] = []): Promise<Said> =>
-      command(['serve', '--data', data, '--port', String(port), ...extra], more);
+    const start = (
+      more: Readonly<Record<string, string>> = {},
+      extra: readonly string[] = [],
+    ): Promise<Said> => command(['serve', '--data', data, '--port', String(port), ...extra], more);
     const undo = await cause({ data, port, deployment });
     const before = await readdir(data);
     const refused = await start(variables, args);
@@ -145,7 +179,7 @@ for (const [what, { cause, code, says, variables = {}, args = [] }] of Object.en
   });
 }
 
-test('a raw copy of an older data directory beside today\'s keystore is refused, and its ledger never goes on', async (t) => {
+test("a raw copy of an older data directory beside today's keystore is refused, and its ledger never goes on", async (t) => {
   const deployment = await TestDeployment.make(t);
   const data = deployment.directory;
   const copy = join(data, '..', 'copy');
@@ -168,7 +202,7 @@ test('a raw copy of an older data directory beside today\'s keystore is refused,
   lockDirectory(data).release();
 });
 
-test('an older keystore beside today\'s data directory is refused', async (t) => {
+test("an older keystore beside today's data directory is refused", async (t) => {
   const deployment = await TestDeployment.make(t);
   const data = deployment.directory;
   const copy = join(data, '..', 'copy');
@@ -190,14 +224,27 @@ test('what an interrupted init left is neither served nor made again over', asyn
     const fault = (): void => {
       if (++count === point) throw new Crash('init');
     };
-    const options = { directory: data, settings: settingsOf(), environment: { ...realEnvironment, fault }, log: silentLog, onFatal: () => undefined };
+    const options = {
+      directory: data,
+      settings: settingsOf(),
+      environment: { ...realEnvironment, fault },
+      log: silentLog,
+      onFatal: () => undefined,
+    };
     await assert.rejects(initialise(options));
-    for (const args of [['serve', '--data', data], ['init', '--data', data]]) {
+    for (const args of [
+      ['serve', '--data', data],
+      ['init', '--data', data],
+    ]) {
       const refused = await command(args);
       // Where nothing at all was made yet, init may simply be run again.
       if (args[0] === 'init' && refused.code === 0) continue;
       assert.equal(refused.code, 1, `${args[0]} after ${point}: ${refused.err}`);
-      assert.match(refused.err, /^strongroom: (data\.(missing|exists)|keystore\.missing)/, `${args[0]} after ${point}`);
+      assert.match(
+        refused.err,
+        /^strongroom: (data\.(missing|exists)|keystore\.missing)/,
+        `${args[0]} after ${point}`,
+      );
     }
   }
 });
@@ -208,14 +255,19 @@ test('init refuses a folder that holds a deployment, and leaves it as it is', as
   const refused = await command(['init', '--data', deployment.directory]);
   assert.equal(refused.code, 1);
   assert.match(refused.err, /data\.exists: .*\n\s+Serve it with/);
-  assert.deepEqual(withDatabase(deployment.directory, (database) => readAll(database, 'api_keys')), before);
+  assert.deepEqual(
+    withDatabase(deployment.directory, (database) => readAll(database, 'api_keys')),
+    before,
+  );
 });
 
 test('a process that is refused ends by itself, with the line and the code', async (t) => {
   const deployment = await TestDeployment.start(t);
   const refused = await runCli(['serve', '--data', deployment.directory, '--port', '0', '--json']);
   assert.equal(refused.code, 1);
-  const problem = JSON.parse(refused.err === '' ? refused.out : (refused.err.trim().split('\n').at(-1) ?? '')) as { code: string };
+  const problem = JSON.parse(
+    refused.err === '' ? refused.out : (refused.err.trim().split('\n').at(-1) ?? ''),
+  ) as { code: string };
   assert.equal(problem.code, 'data.in_use');
 });
 

@@ -24,7 +24,8 @@ export function parseTrace(trace: string): SystemCall[] {
   const open = new Map<string, { name: string; text: string; begun: number }>();
   return trace.split('\n').flatMap((line, at): SystemCall[] => {
     const whole = WHOLE.exec(line);
-    if (whole !== null) return [{ name: whole[2] ?? '', text: whole[3] ?? '', begun: at, ended: at, result: Number(whole[4]) }];
+    if (whole !== null)
+      return [{ name: whole[2] ?? '', text: whole[3] ?? '', begun: at, ended: at, result: Number(whole[4]) }];
     const begun = UNFINISHED.exec(line);
     if (begun !== null) open.set(begun[1] ?? '', { name: begun[2] ?? '', text: begun[3] ?? '', begun: at });
     const ended = RESUMED.exec(line);
@@ -50,12 +51,18 @@ const SYNCS = new Set(['fsync', 'fdatasync']);
 /** The exchanges whose answer began to leave before a sync, begun after the request was read, had returned. */
 export function unsynced(calls: readonly SystemCall[], exchanges: readonly Exchanged[]): string[] {
   return exchanges.flatMap(({ asked, answered, files }) => {
-    const read = calls.find(({ name, text, result }) => name === 'read' && result > 0 && text.includes(asked));
-    const sent = calls.find(({ name, text }) => SENDS.has(name) && text.includes(answered) && text.includes('HTTP/1.1'));
-    if (read === undefined || sent === undefined) return [`${asked}: the ${read === undefined ? 'request' : 'answer'} is not in the trace`];
+    const read = calls.find(
+      ({ name, text, result }) => name === 'read' && result > 0 && text.includes(asked),
+    );
+    const sent = calls.find(
+      ({ name, text }) => SENDS.has(name) && text.includes(answered) && text.includes('HTTP/1.1'),
+    );
+    if (read === undefined || sent === undefined)
+      return [`${asked}: the ${read === undefined ? 'request' : 'answer'} is not in the trace`];
     return files.flatMap((file) => {
       const isSynced = calls.some(
-        ({ name, text, begun, ended, result }) => SYNCS.has(name) && file.test(text) && result === 0 && begun > read.ended && ended < sent.begun,
+        ({ name, text, begun, ended, result }) =>
+          SYNCS.has(name) && file.test(text) && result === 0 && begun > read.ended && ended < sent.begun,
       );
       return isSynced ? [] : [`${asked}: the answer left before ${file} was synced`];
     });

@@ -69,6 +69,8 @@ export class Access {
       environment: parts.environment,
       scope: [...organizationScope(organization), ['principal', anchor.principal]],
       grants: settings.grants,
+      networks: settings.networks,
+      expiresAt: row.expires_at,
     };
   }
 

@@ -64,7 +64,7 @@ export class ApiKeys {
     const settings = await this.#settingsOf(context, input);
     const environment = input.environment ?? context.principal.environment;
     if (!includesEnvironment(context.principal, environment)) throw refusedPower('/environment');
-    const expiresAt = this.#expiryOf(input);
+    const expiresAt = this.#expiryOf(context, input);
     const id = newId('key');
     return recorder.write(context, async (tx) => {
       const minted = await this.#mint(tx, { id, organization, environment, settings, expiresAt });
@@ -141,6 +141,10 @@ export class ApiKeys {
     access.require(context, 'key.revoke', null);
     const request = await recorder.write(context, async (tx) => {
       const row = await this.#active(tx, id);
+      const organization = await this.#parts.organizations.get(context.organization);
+      const { grants } = openSettings(this.#parts.sealer, anchorOf(organization, row), row.settings_box);
+      if (row.id !== context.principal.id)
+        this.#requirePowers(context, row.environment as KeyEnvironment, grants);
       await tx.sql
         .updateTable('api_keys')
         .set({ state: 'revoked', revoked_at: environment.clock.now(), change: tx.change })
@@ -231,7 +235,11 @@ export class ApiKeys {
   }
 
   async #settingsOf(context: RequestContext, input: KeyInput): Promise<KeySettings> {
-    const networks = input.networks ?? [];
+    const own = context.principal.networks;
+    const networks = input.networks ?? own;
+    // Only the very ranges of the asking key, or none where it has none: comparing ranges is left to people.
+    if (own.length > 0 && !(networks.length > 0 && networks.every((network) => own.includes(network))))
+      throw refusedPower('/networks');
     const bad = networks.findIndex((network) => !isNetwork(network));
     if (bad >= 0) throw invalid(`/networks/${bad}`, 'not an address or a CIDR range');
     const scopes = input.scopes ?? [{ actions: ['memory.*', 'vault.get', 'vault.list'], vaults: ['*'] }];
@@ -261,10 +269,13 @@ export class ApiKeys {
     if (!isWithin || !includesEnvironment(context.principal, environment)) throw refusedPower('');
   }
 
-  #expiryOf(input: KeyInput): number | null {
-    if (input.expiresAt === undefined || input.expiresAt === null) return null;
+  /** Never later than the asking key's own end. */
+  #expiryOf(context: RequestContext, input: KeyInput): number | null {
+    const own = context.principal.expiresAt;
+    if (input.expiresAt === undefined || input.expiresAt === null) return own;
     const at = Date.parse(input.expiresAt);
     if (!(at > this.#parts.environment.clock.now())) throw invalid('/expiresAt', 'lies in the past');
+    if (own !== null && at > own) throw refusedPower('/expiresAt');
     return at;
   }
 }

@@ -23,6 +23,9 @@ export interface Principal {
   /** Slots with which the free text of its ledger entries dies: the organization's and its own. */
   readonly scope: Scope;
   readonly grants: readonly Grant[];
+  /** What the key itself is confined to: a key it makes is confined to no less. */
+  readonly networks: readonly string[];
+  readonly expiresAt: number | null;
 }
 
 export interface RequestContext {

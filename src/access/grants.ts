@@ -26,12 +26,17 @@ const RANK: Readonly<Record<KeyEnvironment, number>> = { production: 2, staging:
 
 /** Decides on one action, on a vault or (null) on the organization itself. */
 export function decide(holder: Holder, action: string, vault: VaultPlace | null): Decision {
-  if (vault === null)
-    return holder.grants.some((grant) => coversOrganization(grant, action)) ? 'allowed' : 'refused';
+  if (vault === null) return decideOnOrganization(holder, action);
   const here = holder.grants.filter((grant) => grant.vaults.includes('*') || grant.vaults.includes(vault.id));
   if (here.length === 0) return 'hidden';
   if (RANK[holder.environment] < RANK[vault.environment]) return 'refused';
   return here.some((grant) => coversAction(grant, action)) ? 'allowed' : 'refused';
+}
+
+/** The organization's own things (its keys, its ledger) are production's, whatever lies in its vaults. */
+function decideOnOrganization(holder: Holder, action: string): Decision {
+  const isOpen = holder.environment === 'production' || action === 'vault.create';
+  return isOpen && holder.grants.some((grant) => coversOrganization(grant, action)) ? 'allowed' : 'refused';
 }
 
 /** Whether any grant covers the action on some vault: what can be told before the vault is known. */

@@ -70,29 +70,42 @@ export class Idempotency implements Claims {
     this.#parts = parts;
   }
 
-  /** Claims `key` for the principal; `idempotency.conflict` for another body or while the first is under way. */
-  async begin(context: RequestContext, key: string, fingerprint: Uint8Array): Promise<Begun> {
+  /**
+   * Claims `key` for the principal; `idempotency.conflict` where it was used for another body, action or target, or the
+   * first request is under way. Yesterday's slot counts as well, so that midnight makes no difference.
+   */
+  async begin(
+    context: RequestContext,
+    key: string,
+    fingerprint: Uint8Array,
+    of: { readonly action: Action; readonly target: string },
+  ): Promise<Begun> {
     const now = this.#parts.environment.clock.now();
-    const claim = await this.#claimOf(context, key, now);
-    const earlier = await this.#claimOf(context, key, now - DAY_MS);
-    const name = encodeHex(claim.digest);
-    if (this.#underWay.has(name))
+    const claims = [
+      await this.#claimOf(context, key, now),
+      await this.#claimOf(context, key, now - DAY_MS),
+    ] as const;
+    const names = claims.map(({ digest }) => encodeHex(digest));
+    const [name = ''] = names;
+    if (names.some((one) => this.#underWay.has(one)))
       throw new StrongroomError('idempotency.conflict', 'the first request is under way');
-    const first = this.#fingerprints.get(name);
+    const first = names.map((one) => this.#fingerprints.get(one)).find((one) => one !== undefined);
     if (first !== undefined && !isEqual(first, fingerprint))
       throw new StrongroomError('idempotency.conflict');
     this.#underWay.add(name);
     try {
-      const kept = await this.#kept(context, [claim, earlier]);
+      const kept = await this.#kept(context, claims);
       if (kept !== null) {
+        requireSame(kept, of);
+        const response = await this.#answer(context, kept);
         this.#underWay.delete(name);
-        return { kind: 'replay', response: await this.#answer(context, kept) };
+        return { kind: 'replay', response };
       }
     } catch (error) {
       this.#underWay.delete(name);
       throw error;
     }
-    context.claim = claim;
+    [context.claim] = claims;
     return { kind: 'proceed', claim: this.#handle(name, fingerprint) };
   }
 
@@ -193,6 +206,13 @@ export class Idempotency implements Claims {
       scope: context.principal.scope,
     });
   }
+}
+
+/** What was done once does not stand for something else: above all, never for a deletion. */
+function requireSame(kept: KeptDeed, of: { readonly action: Action; readonly target: string }): void {
+  const isSameTarget = of.target === '' || of.target === kept.target || kept.targets.includes(of.target);
+  if (kept.action !== of.action || !isSameTarget)
+    throw new StrongroomError('idempotency.conflict', 'the key was used for another action');
 }
 
 /** Names of the periods that are over for good on a day: their slots may die and their rows go. */

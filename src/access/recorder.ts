@@ -5,7 +5,7 @@
  * one commit. What was only read or refused is written down before the answer leaves.
  */
 import type { Ledger } from '../ledger/ledger.ts';
-import type { EntryDraft } from '../ledger/entry.ts';
+import type { EntryDraft, Facts } from '../ledger/entry.ts';
 import type { Action } from '../ledger/actions.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Slot } from '../keys/slot.ts';
@@ -22,6 +22,8 @@ export interface Deed {
   readonly outcome?: EntryDraft['outcome'];
   readonly code?: ErrorCode;
   readonly count?: number;
+  /** Content-free words and numbers. */
+  readonly facts?: Facts;
   /** People whose erasure takes the free text of the entry along. */
   readonly subjects?: readonly Slot[];
 }
@@ -82,6 +84,7 @@ function draftOf(context: RequestContext, deed: Deed): EntryDraft {
     ...(deed.targets === undefined ? {} : { targets: deed.targets }),
     ...(deed.code === undefined ? {} : { code: deed.code }),
     ...(deed.count === undefined ? {} : { count: deed.count }),
+    ...(deed.facts === undefined ? {} : { facts: deed.facts }),
     details: { ...(purpose === null ? {} : { purpose }), ...(address === null ? {} : { address }) },
   };
 }

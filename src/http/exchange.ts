@@ -146,8 +146,14 @@ export class Exchanges {
   ): Promise<JsonOutcome | StreamOutcome> {
     const key = parseIdempotencyKey(request.headers['idempotency-key']);
     if (key === null) return run(context);
-    const answer = await this.#parts.idempotency.begin(context, key, fingerprintOf(request));
-    if (answer.kind === 'replay') return replayed(answer.response, route);
+    const of = { action: route.action, target: targetOf(request.params) };
+    const answer = await this.#parts.idempotency.begin(context, key, fingerprintOf(request), of);
+    if (answer.kind === 'replay') {
+      const response = replayed(answer.response, route);
+      // Nothing was done this time: the entry says so.
+      await this.#parts.records.record(context, { ...of, outcome: 'done', facts: { replayed: 1 } });
+      return response;
+    }
     let outcome: JsonOutcome | StreamOutcome;
     try {
       outcome = await run(context);

@@ -128,8 +128,9 @@ const singleRoutes = (memories: Memories): readonly Route[] => [
     params: oneMemory,
     query: deleteQuery,
     body: noBody,
-    answer: noAnswer,
+    answer: z.enum(['done', 'accepted']),
     status: 204,
+    isAccepted: (answer) => answer === 'accepted',
     conditional: true,
     run: (context, { params, query, expected }) =>
       memories.deleteMemory(context, placeOf(params), query.mode ?? null, expected),

@@ -100,13 +100,13 @@ export interface Memories {
     patch: MemoryPatch,
     expected: ExpectedVersion,
   ): Promise<Memory>;
-  /** `mode` null: the vault's own. */
+  /** `mode` null: the vault's own. `accepted`: hidden, and erased as soon as every replica of the keystore can be reached. */
   deleteMemory(
     context: RequestContext,
     place: MemoryPlace,
     mode: 'trash' | 'erase' | null,
     expected: ExpectedVersion,
-  ): Promise<void>;
+  ): Promise<'done' | 'accepted'>;
   restoreMemory(context: RequestContext, place: MemoryPlace): Promise<Memory>;
   memoryHistory(context: RequestContext, place: MemoryPlace, query: Include): Promise<MemoryHistory>;
   /** The entry of the export is durable before the first memory comes out. */
@@ -186,9 +186,15 @@ export interface IdempotencyClaim {
 export interface Idempotency {
   /**
    * Claims `key` for the principal of `context`. `fingerprint` is the SHA-256 of method, path, query and body: a digest of
-   * content, so it is kept sealed only. Throws `idempotency.conflict` for another fingerprint or a request still under way.
+   * content, so it is kept sealed only. Throws `idempotency.conflict` for another fingerprint, another action or target (`of`), or a
+   * request still under way.
    */
-  begin(context: RequestContext, key: string, fingerprint: Uint8Array): Promise<IdempotencyAnswer>;
+  begin(
+    context: RequestContext,
+    key: string,
+    fingerprint: Uint8Array,
+    of: { readonly action: Action; readonly target: string },
+  ): Promise<IdempotencyAnswer>;
 }
 
 export interface HttpParts {

@@ -39,6 +39,8 @@ export interface RouteSpec<
   /** What is answered; null: nothing (204). */
   readonly answer: A;
   readonly status: 200 | 201 | 204;
+  /** Whether what was asked is only accepted yet: then 202 is answered, without a body. */
+  readonly isAccepted?: (answer: z.output<A>) => boolean;
   /** Whether `If-Match` applies. */
   readonly conditional?: boolean;
   /** The answer holds a secret that is shown once, so it is not kept for a repeated request. */
@@ -111,6 +113,7 @@ export function defineRoute<
       const input = parseInput(spec, raw);
       return async (context) => {
         const result = await spec.run(context, input);
+        if (spec.isAccepted?.(result) === true) return { status: 202, headers: {}, body: null };
         if (status === 204) return { status, headers: {}, body: null };
         // Parsing drops whatever is not part of the published answer.
         const parsed = answer.safeParse(result);

@@ -316,8 +316,8 @@ test('a secret is not kept for a repeated request', async () => {
   const { app, fake } = fakeServer();
   let kept = '';
   const begin = fake.parts.idempotency.begin.bind(fake.parts.idempotency);
-  fake.parts.idempotency.begin = async (context, key, fingerprint) => {
-    const answer = await begin(context, key, fingerprint);
+  fake.parts.idempotency.begin = async (context, key, fingerprint, of) => {
+    const answer = await begin(context, key, fingerprint, of);
     if (answer.kind === 'replay') return answer;
     const complete = answer.claim.complete.bind(answer.claim);
     return {

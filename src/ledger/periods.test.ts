@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { realEnvironment } from '../environment.ts';
 import { test } from 'node:test';
 import { SYSTEM } from '../store/store.ts';
 import { forEachEngine, sqliteEngineFor } from '../store/testing/engines.ts';
@@ -9,7 +10,7 @@ const at = (text: string): number => Date.parse(text);
 
 function createSlots(): SlotAllocator {
   let leaf = 0;
-  return new SlotAllocator({ takeLeaf: () => leaf++ });
+  return new SlotAllocator({ takeLeaf: () => leaf++ }, realEnvironment.clock);
 }
 
 forEachEngine(

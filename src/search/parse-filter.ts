@@ -39,6 +39,7 @@ class FilterParser {
   readonly faults: Fault[] = [];
   #clauses = 0;
   #values = 0;
+  #parts = 0;
 
   object(json: unknown, path: string, depth: number): Filter | null {
     if (depth > LIMITS.jsonDepthMax) return this.#fault(path, `nested more than ${LIMITS.jsonDepthMax} deep`);
@@ -135,6 +136,10 @@ class FilterParser {
       return this.#fault(path, 'does not apply to a time; use gt, gte, lt or lte');
     const value = this.#scalar(of, json, path);
     if (value === undefined) return null;
+    if (typeof value === 'string' && value.length > LIMITS.filterPartCharactersMax)
+      return this.#fault(path, `is longer than ${LIMITS.filterPartCharactersMax} characters`);
+    if (++this.#parts > LIMITS.filterPartsMax)
+      return this.#fault(path, `more than ${LIMITS.filterPartsMax} of contains and icontains in the filter`);
     if (op === 'contains') {
       if ('field' in of && typeof value !== 'string') return this.#fault(path, 'must be a string');
       return { op, of, value };

@@ -118,10 +118,15 @@ export class SqlKeyJournal implements KeyJournal {
       };
       for (const ids of chunks(destroyed))
         await sql.updateTable('key_requests').set(set).where('id', 'in', ids).execute();
-      if (restored !== null) await sql.updateTable('ledger_heads').set({ generation: restored, change }).execute();
+      if (restored !== null)
+        await sql.updateTable('ledger_heads').set({ generation: restored, change }).execute();
       // Every slot that the rows had not handed out has been punctured: their leaves are used up.
       if (isTailDead)
-        await sql.updateTable('leaves').set({ next: LEAF_SLOTS, change }).where('next', '<', LEAF_SLOTS).execute();
+        await sql
+          .updateTable('leaves')
+          .set({ next: LEAF_SLOTS, change })
+          .where('next', '<', LEAF_SLOTS)
+          .execute();
     });
   }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { realEnvironment } from '../environment.ts';
 import { LEAF_SLOTS, leafOf, slotOf, type Slot } from '../keys/slot.ts';
 import { serviceSlot, serviceSlots, SlotAllocator } from './slots.ts';
 import { SYSTEM, type Store } from './store.ts';
@@ -21,7 +22,7 @@ const leafRows = (store: Store) =>
 
 forEachEngine('no slot is handed out twice, across jobs, leaves and a reopening', async (_t, engine) => {
   const store = await engine.open();
-  const slots = new SlotAllocator(leavesFrom(1));
+  const slots = new SlotAllocator(leavesFrom(1), realEnvironment.clock);
   const taken = [
     ...(await take(store, slots, ANN, 3)),
     ...(await take(store, slots, ANN, LEAF_SLOTS)),
@@ -29,7 +30,7 @@ forEachEngine('no slot is handed out twice, across jobs, leaves and a reopening'
   ];
   await store.close();
   const reopened = await engine.open();
-  taken.push(...(await take(reopened, new SlotAllocator(leavesFrom(5)), ANN, 10)));
+  taken.push(...(await take(reopened, new SlotAllocator(leavesFrom(5), realEnvironment.clock), ANN, 10)));
   assert.equal(new Set(taken).size, 3 + 3 * LEAF_SLOTS + 10);
   assert.deepEqual(await leafRows(reopened), [
     ...[1, 2, 3].map((leaf) => ({ leaf, owner: ANN, node: 'node-1', next: LEAF_SLOTS })),
@@ -41,7 +42,7 @@ forEachEngine(
   'slots of a failed job are not handed out again, and its leaf is written with the next job',
   async (_t, engine) => {
     const store = await engine.open();
-    const slots = new SlotAllocator(leavesFrom(1));
+    const slots = new SlotAllocator(leavesFrom(1), realEnvironment.clock);
     let lost: readonly Slot[] = [];
     const failing = store.write(SYSTEM, async (tx) => {
       lost = await slots.take(tx, ANN, 5);
@@ -58,7 +59,10 @@ forEachEngine(
 forEachEngine('every owner and every node has leaves of its own', async (_t, engine) => {
   const store = await engine.open();
   const leaves = leavesFrom(1);
-  const [first, second] = [new SlotAllocator(leaves, 'node-1'), new SlotAllocator(leaves, 'node-2')];
+  const [first, second] = [
+    new SlotAllocator(leaves, realEnvironment.clock, 'node-1'),
+    new SlotAllocator(leaves, realEnvironment.clock, 'node-2'),
+  ];
   const taken = await Promise.all([
     take(store, first, ANN, 2),
     take(store, first, BEN, 2),
@@ -81,7 +85,7 @@ forEachEngine('every owner and every node has leaves of its own', async (_t, eng
 
 forEachEngine('a service key has one slot for ever', async (_t, engine) => {
   const store = await engine.open();
-  const slots = new SlotAllocator(leavesFrom(1));
+  const slots = new SlotAllocator(leavesFrom(1), realEnvironment.clock);
   const slotOfPepper = () => store.write(SYSTEM, (tx) => serviceSlot(tx, slots, 'pepper', 1));
   const pepper = await slotOfPepper();
   const signer = await store.write(SYSTEM, (tx) => serviceSlot(tx, slots, 'signer', 1));

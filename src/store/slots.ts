@@ -2,12 +2,14 @@
  * Hands out slots: numbers of keys that have sealed nothing yet.
  *
  * A leaf belongs to one owner on one node, so that its slots die in as few pages as possible and no two processes count
- * in the same leaf. `leaves.next` is written in the transaction that uses the slots. In memory the count only goes up:
- * slots of a job that failed are not handed out again before the process ends, and nothing durable was sealed under them.
+ * in the same leaf. `leaves.next` is written in the transaction that uses the slots. In memory the count only goes up.
+ * What a job sealed before it failed may lie in the engine's log for ever, so its slots are asked to die with the next
+ * commit; those of a process that ended are above `leaves.next`, and die when the keyring is opened.
  */
+import type { Clock } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import type { Keyring } from '../keys/keyring.ts';
-import { LEAF_SLOTS, parseSlot, slotOf, type Slot } from '../keys/slot.ts';
+import { encodeSlots, LEAF_SLOTS, parseSlot, slotOf, type Slot } from '../keys/slot.ts';
 import { insertRows } from './handle.ts';
 import type { Deferred, Flusher, Store, Tx } from './store.ts';
 
@@ -21,16 +23,35 @@ interface Cursor {
 
 interface Taken extends Cursor {
   readonly owner: string;
+  /** The first index of this taking; `next` is the one behind its last. */
+  readonly from: number;
 }
 
 export class SlotAllocator {
   readonly #keyring: Pick<Keyring, 'takeLeaf'>;
+  readonly #clock: Clock;
   readonly #node: string;
   readonly #cursors = new Map<string, Cursor>();
-  readonly #flusher: Flusher<Taken> = { flush: (sql, taken) => this.#persist(sql, taken) };
+  /** Slots of jobs that failed: asked to die in the next commit, since what they sealed may lie in the engine's log. */
+  #burnt: Slot[] = [];
+  readonly #flusher: Flusher<Taken> = {
+    flush: (sql, taken, change) => this.#persist(sql, taken, change),
+    committed: () => {
+      this.#burnt = this.#burnt.slice(this.#asked);
+      this.#asked = 0;
+    },
+    failed: (taken) => {
+      this.#asked = 0;
+      for (const { item } of taken)
+        for (let index = item.from; index < item.next; index++) this.#burnt.push(slotOf(item.leaf, index));
+    },
+  };
+  /** How many of the burnt slots the commit under way asks for. */
+  #asked = 0;
 
-  constructor(keyring: Pick<Keyring, 'takeLeaf'>, node = 'node-1') {
+  constructor(keyring: Pick<Keyring, 'takeLeaf'>, clock: Clock, node = 'node-1') {
     this.#keyring = keyring;
+    this.#clock = clock;
     this.#node = node;
   }
 
@@ -42,10 +63,11 @@ export class SlotAllocator {
     while (taken.length < count) {
       if (cursor === null || cursor.next >= LEAF_SLOTS) cursor = { leaf: this.#keyring.takeLeaf(), next: 0 };
       const until = Math.min(LEAF_SLOTS, cursor.next + count - taken.length);
-      for (let index = cursor.next; index < until; index++) taken.push(slotOf(cursor.leaf, index));
+      const from = cursor.next;
+      for (let index = from; index < until; index++) taken.push(slotOf(cursor.leaf, index));
       cursor.next = until;
       this.#cursors.set(owner, cursor);
-      tx.defer(this.#flusher, { owner, leaf: cursor.leaf, next: until });
+      tx.defer(this.#flusher, { owner, leaf: cursor.leaf, from, next: until });
     }
     return taken;
   }
@@ -64,8 +86,11 @@ export class SlotAllocator {
   }
 
   /** One row per leaf and group, with the highest count: jobs of a group may have taken from the same leaf. */
-  async #persist(sql: Tx['sql'], taken: readonly Deferred<Taken>[]): Promise<void> {
-    const leaves = new Map(taken.map(({ item, change }) => [item.leaf, { ...item, change }]));
+  async #persist(sql: Tx['sql'], taken: readonly Deferred<Taken>[], change: number): Promise<void> {
+    await this.#requestBurnt(sql, change);
+    const leaves = new Map(
+      taken.map(({ item: { owner, leaf, next }, change }) => [leaf, { owner, leaf, next, change }]),
+    );
     const rows = [...leaves.values()].map((row) => ({ ...row, node: this.#node }));
     await sql
       .insertInto('leaves')
@@ -76,6 +101,27 @@ export class SlotAllocator {
           .doUpdateSet((row) => ({ next: row.ref('excluded.next'), change: row.ref('excluded.change') })),
       )
       .execute();
+  }
+
+  /** The keyring does what stands in `key_requests` with its next tending, or when it is opened. */
+  async #requestBurnt(sql: Tx['sql'], change: number): Promise<void> {
+    this.#asked = this.#burnt.length;
+    const [first] = this.#burnt;
+    if (first === undefined) return;
+    await insertRows(sql, 'key_requests', [
+      {
+        id: `burnt_${first}`,
+        slots: encodeSlots(this.#burnt),
+        reason: 'slots.burnt',
+        state: 'hidden',
+        epoch: 0,
+        requested_at: this.#clock.now(),
+        destroyed_at: null,
+        confirmed: '[]',
+        missing: '[]',
+        change,
+      },
+    ]);
   }
 }
 

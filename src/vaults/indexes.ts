@@ -1,17 +1,18 @@
 /**
  * The search indexes of vaults that are in use: opened from the sealed records when first needed, then kept in step.
  *
- * Whoever changes memories tells `changed` after the commit, in commit order. While an index is being filled, changes
+ * Whoever changes memories leaves the change in the transaction; it is told after the commit, in the order of jobs. While an index is being filled, changes
  * wait and are applied after it; applying one twice does no harm, because an addition replaces.
  */
 import { StrongroomError } from '../errors.ts';
 import type { RecordSealer } from '../keys/record-sealer.ts';
 import type { IndexedRecord, IndexFiller, SearchPool, VaultIndex } from '../search/types.ts';
-import { SYSTEM, type Store } from '../store/store.ts';
+import { SYSTEM, type Flusher, type Store, type Tx } from '../store/store.ts';
 import { LEAF_SLOTS, leafOf, type Slot } from '../keys/slot.ts';
 import { indexedRecord, openMemory, type JoinedRow, type NameLookup } from './memory-row.ts';
 import { selectBySlot, selectWithVector } from './memory-store.ts';
 import { Ahead } from './ahead.ts';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Segments } from './segments.ts';
 import type { Vault } from './vault.ts';
 
@@ -35,17 +36,24 @@ interface Filling {
   readonly names: NameLookup;
 }
 
+/** A vault's index from the moment its opening began. */
 interface OpenIndex {
   readonly vault: Vault;
   readonly index: Promise<VaultIndex>;
-  /** Changes that wait for the filling to end; null afterwards. */
-  waiting: IndexChange[] | null;
+  /** Ends when every change told so far is in the index; changes are applied one after the other. */
+  applied: Promise<void>;
+  /** Rough size of the changes that are not applied yet. */
+  waitingBytes: number;
   /** Leaf pages whose segment, if there is one, no longer says it all. */
   readonly touched: Set<number>;
 }
 
 /** Records opened between two turns of the event loop while an index is filled. */
 const FILL_ROWS = 250;
+/** Records given to a worker in one message, so that searches of other vaults pass in between. */
+const CHANGE_RECORDS = 100;
+/** A vault whose changes wait for more than this takes no addition before they have been applied. */
+const WAITING_BYTES_MAX = 16 * 1024 * 1024;
 /** Vaults with an open index at once. */
 const OPEN_INDEXES_MAX = 500;
 /** Sorts after every id. */
@@ -57,49 +65,60 @@ export class VaultIndexes {
   /** Indexes on their way out: the same vault opens again only after them. */
   readonly #closing = new Map<string, Promise<void>>();
 
+  readonly #committed: Flusher<{ readonly vault: Pick<Vault, 'id'>; readonly change: IndexChange }> = {
+    flush: () => Promise.resolve(),
+    committed: (items) => {
+      for (const { item } of items) this.#changed(item.vault, item.change);
+    },
+  };
+
   constructor(parts: IndexesParts) {
     this.#parts = parts;
   }
 
-  /** The vault's index, opened and filled if it is not. */
-  of(vault: Vault): Promise<VaultIndex> {
-    const known = this.#open.get(vault.id);
-    if (known !== undefined) {
-      // The map keeps the order of use: first the one that rested longest.
-      this.#open.delete(vault.id);
-      this.#open.set(vault.id, known);
-      return known.index;
-    }
-    this.#makeRoom();
-    const opening: OpenIndex = { vault, index: this.#fillNew(vault), waiting: [], touched: new Set() };
-    this.#open.set(vault.id, opening);
-    return opening.index;
+  /** The vault's index, opened and filled if it is not, with every change in it that was committed before. */
+  async of(vault: Vault): Promise<VaultIndex> {
+    const open = this.#open.get(vault.id) ?? this.#begin(vault);
+    // The map keeps the order of use: first the one that rested longest.
+    this.#open.delete(vault.id);
+    this.#open.set(vault.id, open);
+    await open.applied;
+    return open.index;
   }
 
-  /** Applies a committed change to the index, if the vault has one open. */
-  changed(vault: Vault, change: IndexChange): void {
-    const open = this.#open.get(vault.id);
-    if (open === undefined) return;
-    for (const { slot } of change.added ?? []) open.touched.add(leafOf(slot as Slot));
-    if (open.waiting === null) this.#apply(vault, open, change);
-    else open.waiting.push(change);
+  /** Waits while more changes of the vault are on their way into its index than memory should hold. */
+  async room(vault: Vault): Promise<void> {
+    for (let open = this.#open.get(vault.id); open !== undefined; open = this.#open.get(vault.id)) {
+      if (open.waitingBytes <= WAITING_BYTES_MAX) return;
+      await open.applied;
+    }
+  }
+
+  /**
+   * Leaves a change in the transaction that makes it: told to the index at the commit, in the order of the jobs, so
+   * that what a later job erased cannot be added after it.
+   */
+  change(tx: Tx, vault: Pick<Vault, 'id'>, change: IndexChange): void {
+    tx.defer(this.#committed, { vault, change });
   }
 
   /** Writes the segments of leaf pages that changed since theirs was written, and of those that have none. */
   async save(vault: Vault): Promise<void> {
     const open = this.#open.get(vault.id);
     if (open === undefined) return;
-    const index = await open.index;
     const { store, segments } = this.#parts;
     const throughChange = await store.read(SYSTEM, (_db, head) => Promise.resolve(head.change));
     // Whatever was committed up to there has told its change once a later job has gone through.
     await store.write(SYSTEM, () => Promise.resolve());
-    await new Promise(setImmediate);
+    const index = await this.of(vault);
     const touched = new Set(open.touched);
     open.touched.clear();
-    for (const leaf of await index.leaves())
-      if (touched.has(leaf) || !segments.has(vault, leaf))
-        await segments.write(vault, index, leaf, throughChange);
+    for (const leaf of await index.leaves()) {
+      if (!touched.has(leaf) && segments.has(vault, leaf)) continue;
+      if (await segments.write(vault, index, leaf, throughChange)) continue;
+      // It holds what is dead: nothing may be written from it.
+      return this.drop(vault);
+    }
   }
 
   /** Closes the vault's index; it is opened again when next used. */
@@ -115,7 +134,8 @@ export class VaultIndexes {
 
   /** Saves every open index: before a clean stop, and from time to time. */
   async saveAll(): Promise<void> {
-    for (const { vault } of Array.from(this.#open.values())) await this.save(vault);
+    for (const { vault } of Array.from(this.#open.values()))
+      await this.save(vault).catch(this.#parts.onError);
   }
 
   /** Closes the index that rested longest; what is under way there comes to its end first. */
@@ -125,24 +145,25 @@ export class VaultIndexes {
     this.drop(longest.vault).catch(this.#parts.onError);
   }
 
+  #begin(vault: Vault): OpenIndex {
+    this.#makeRoom();
+    const index = this.#fillNew(vault);
+    const ready = index.then(() => undefined);
+    const open: OpenIndex = { vault, index, applied: ready, waitingBytes: 0, touched: new Set() };
+    this.#open.set(vault.id, open);
+    ready.catch(() => this.#forget(open));
+    return open;
+  }
+
+  /** By identity: the same vault may have been opened again meanwhile. */
+  #forget(open: OpenIndex): void {
+    if (this.#open.get(open.vault.id) === open) this.#open.delete(open.vault.id);
+  }
+
   async #fillNew(vault: Vault): Promise<VaultIndex> {
-    try {
-      await this.#closing.get(vault.id);
-      const { id, metric, dimensions } = vault;
-      const index = await this.#parts.pool.open({ id, metric, dimensions }, (filler) =>
-        this.#fill(vault, filler),
-      );
-      const open = this.#open.get(vault.id);
-      if (open?.waiting) {
-        const waiting = open.waiting;
-        open.waiting = null;
-        for (const change of waiting) this.#apply(vault, open, change);
-      }
-      return index;
-    } catch (error) {
-      this.#open.delete(vault.id);
-      throw error;
-    }
+    await this.#closing.get(vault.id);
+    const { id, metric, dimensions } = vault;
+    return this.#parts.pool.open({ id, metric, dimensions }, (filler) => this.#fill(vault, filler));
   }
 
   /** Segments first, then the leaf pages that have none, then what changed since the oldest segment. */
@@ -165,6 +186,8 @@ export class VaultIndexes {
         selectBySlot(db, vault, { from, to: (leaf + 1) * LEAF_SLOTS, limit: FILL_ROWS }),
       );
       if (rows.last === null) return adding.done();
+      // Answers of the worker alone would keep everybody else from their turn.
+      await turn();
       from = rows.last + 1;
       const records = this.#openLive(vault, rows.live, names);
       await adding.next(() => filler.add(records));
@@ -189,6 +212,7 @@ export class VaultIndexes {
       );
       const last = rows.at(-1);
       if (last === undefined) return;
+      await turn();
       after = { change: last.change, id: last.id };
       await filler.remove(rows.map(({ id }) => id));
       await filler.add(
@@ -217,15 +241,27 @@ export class VaultIndexes {
     return records;
   }
 
-  #apply(vault: Vault, open: OpenIndex, change: IndexChange): void {
-    const applied = open.index.then(async (index) => {
-      if (change.removed !== undefined && change.removed.length > 0) await index.remove(change.removed);
-      if (change.added !== undefined && change.added.length > 0) await index.add(change.added);
+  #changed(vault: Pick<Vault, 'id'>, change: IndexChange): void {
+    const open = this.#open.get(vault.id);
+    if (open === undefined) return;
+    const { added = [], removed = [] } = change;
+    for (const { slot } of added) open.touched.add(leafOf(slot as Slot));
+    const bytes = added.reduce((sum, { text, vector }) => sum + text.length + (vector?.byteLength ?? 0), 0);
+    open.waitingBytes += bytes;
+    const applied = open.applied.then(async () => {
+      const index = await open.index;
+      if (removed.length > 0) await index.remove(removed);
+      for (let at = 0; at < added.length; at += CHANGE_RECORDS)
+        await index.add(added.slice(at, at + CHANGE_RECORDS));
     });
-    applied.catch((error: unknown) => {
-      this.#parts.onError(error);
-      // Only this very index is stale; one that was opened meanwhile has read the change.
-      if (this.#open.get(vault.id) === open) void this.drop(vault);
-    });
+    // A change that could not be applied makes this very index stale: it is filled anew when next used.
+    open.applied = applied
+      .catch((error: unknown) => {
+        this.#parts.onError(error);
+        if (this.#open.get(vault.id) === open) void this.drop(vault);
+      })
+      .finally(() => {
+        open.waitingBytes -= bytes;
+      });
   }
 }

@@ -2,6 +2,7 @@
  * Memories: what people and agents put in, and every way to get at it again. Each function is one action: it checks
  * the right, does the work in one transaction, keeps the entry in the ledger, and leaves the index in step.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import type {
   Memory,
   MemoriesAdded,
@@ -93,6 +94,8 @@ interface Scan extends Include {
 /** Rows a filtered list opens for one answer at most; the cursor goes on from there. */
 const SCAN_ROWS_MAX = 20_000;
 const SCAN_PAGE_ROWS = 500;
+/** Rows opened and matched before others get their turn. */
+const SCAN_TURN_ROWS = 50;
 
 export class Memories {
   readonly #parts: MemoriesParts;
@@ -168,7 +171,7 @@ export class Memories {
   ): Promise<Memory> {
     const { vaults, rows, sealer, recorder, keyring } = this.#parts;
     const reached = await vaults.reach(context, 'memory.update', place.vault);
-    const { vault, after, request } = await recorder.write(context, async (tx) => {
+    const { after, names, request } = await recorder.write(context, async (tx) => {
       const vault = await vaults.within(reached);
       const row = await requireMemory(tx.sql, vault, place.memory, ['live']);
       this.#requireUnexpired(row);
@@ -181,21 +184,21 @@ export class Memories {
       // In a vault without a trash what is replaced is gone at once.
       const isImmediate = vault.deletion.mode === 'immediate' && !vault.history;
       const request = isImmediate ? await this.#requestDeath(tx, [row.slot as Slot], 'memory.update') : null;
-      return { result: { vault, after, request }, deed: this.#deed('memory.update', names, after.row) };
+      this.#parts.indexes.change(tx, vault, { added: [indexedRecord(after, names)] });
+      return { result: { after, names, request }, deed: this.#deed('memory.update', names, after.row) };
     });
-    const names = await rows.names(vault);
-    this.#parts.indexes.changed(vault, { added: [indexedRecord(after, names)] });
     if (request !== null) await keyring.puncture(request);
     return memoryView(after, names, false);
   }
 
-  /** To the trash, or (`erase`, and by default in an `immediate` vault) gone: its keys are destroyed when this resolves. */
+  /** To the trash, or (`erase`, and by default in an `immediate` vault) gone: `done` once every replica of the keystore has destroyed its keys,
+   * `accepted` while one that cannot be reached has yet to. */
   async deleteMemory(
     context: RequestContext,
     place: MemoryPlace,
     mode: 'trash' | 'erase' | null,
     ifMatch: number | null,
-  ): Promise<void> {
+  ): Promise<'done' | 'accepted'> {
     const { vaults, rows, recorder, indexes, keyring, store } = this.#parts;
     const vault = await vaults.reach(context, 'memory.delete', place.vault);
     const isErasure = (mode ?? (vault.deletion.mode === 'immediate' ? 'erase' : 'trash')) === 'erase';
@@ -210,12 +213,16 @@ export class Memories {
       await rows.setState(tx, row.id, isErasure ? 'erased' : 'trashed');
       const slots = isErasure ? await rows.slotsOf(tx.sql, row.id) : [];
       const request = isErasure ? await this.#requestDeath(tx, slots, 'memory.delete') : null;
-      return { result: request, deed: this.#deed('memory.delete', await rows.names(vault), row) };
+      indexes.change(tx, vault, { removed: [row.id] });
+      const deed = this.#deed('memory.delete', await rows.names(vault), row);
+      return { result: request, deed: { ...deed, facts: { mode: isErasure ? 'erase' : 'trash' } } };
     });
-    indexes.changed(vault, { removed: [place.memory] });
-    if (request === null) return;
-    await keyring.puncture(request);
+    if (request === null) return 'done';
+    const { state } = await keyring.puncture(request);
+    // A replica that is away still holds the key: the rows stay, and the sweep removes them when it has forgotten too.
+    if (state !== 'destroyed') return 'accepted';
     await store.write(vault.organization.id, (tx) => rows.purge(tx, place.memory));
+    return 'done';
   }
 
   /** Takes a memory back out of the trash. */
@@ -228,9 +235,9 @@ export class Memories {
       this.#requireUnexpired(row);
       const opened = openMemory(sealer, vault, { ...row, state: 'live', trashed_at: null });
       await rows.setState(tx, row.id, 'live');
+      indexes.change(tx, vault, { added: [indexedRecord(opened, names)] });
       return { result: opened, deed: this.#deed('memory.restore', names, row) };
     });
-    indexes.changed(vault, { added: [indexedRecord(opened, names)] });
     return memoryView(opened, names, false);
   }
 
@@ -322,6 +329,7 @@ export class Memories {
     const vault = held === undefined ? null : await vaults.find(context.organization, held.vault);
     if (vault === null) return null;
     const row = await store.read(context.organization, (db) => requireMemory(db, vault, id, ['live']));
+    this.#requireUnexpired(row);
     const names = await rows.names(vault);
     return { version: row.version, body: memoryView(openMemory(sealer, vault, row), names, false) };
   }
@@ -334,30 +342,16 @@ export class Memories {
   ): Promise<readonly OpenedMemory[]> {
     const { vaults, rows, recorder, indexes } = this.#parts;
     checkVectors(reached, drafts);
-    const { vault, added } = await recorder.write(context, async (tx) => {
+    await indexes.room(reached);
+    return recorder.write(context, async (tx) => {
       const vault = await vaults.within(reached);
       const dimensions = checkVectors(vault, drafts);
       if (dimensions !== null) await vaults.fixDimensions(tx, vault, dimensions);
       const added = await rows.insert(tx, { vault, author: context.principal.id }, drafts);
-      const ids = added.map(({ row }) => row.id);
-      const [only] = ids;
-      const people = new Set(added.flatMap(({ row }) => row.subject ?? []));
-      const deed: Deed = {
-        action: 'memory.add',
-        ...(many || only === undefined
-          ? { target: vault.id, targets: [...ids, ...people] }
-          : { target: only, targets: [vault.id, ...people] }),
-        subjects: subjectSlots(
-          await rows.names(vault),
-          added.map(({ row }) => row),
-        ),
-        count: ids.length,
-      };
-      return { result: { vault, added }, deed };
+      const names = await rows.names(vault);
+      indexes.change(tx, vault, { added: added.map((opened) => indexedRecord(opened, names)) });
+      return { result: added, deed: addition(vault, names, added, many) };
     });
-    const names = await rows.names(vault);
-    indexes.changed(vault, { added: added.map((opened) => indexedRecord(opened, names)) });
-    return added;
   }
 
   async #scan(vault: Vault, query: Scan): Promise<{ found: OpenedMemory[]; last: string | null }> {
@@ -371,6 +365,7 @@ export class Memories {
         scanned++;
         if (found.length === limit) return { found, last: after };
         after = row.id;
+        if (scanned % SCAN_TURN_ROWS === 0) await turn();
         if (query.state !== 'trashed' && this.#isExpired(row)) continue;
         const opened = openMemory(this.#parts.sealer, vault, row);
         if (filter === null || matchesFilter(filter, indexedRecord(opened, names))) found.push(opened);
@@ -449,6 +444,21 @@ const namesOf = (
   conversation:
     row.conversation === null ? null : (names.conversations.withId(row.conversation)?.name ?? null),
 });
+
+function addition(vault: Vault, names: NameLookup, added: readonly OpenedMemory[], many: boolean): Deed {
+  const rows = added.map(({ row }) => row);
+  const ids = rows.map(({ id }) => id);
+  const [only] = ids;
+  const people = new Set(rows.flatMap(({ subject }) => subject ?? []));
+  return {
+    action: 'memory.add',
+    ...(many || only === undefined
+      ? { target: vault.id, targets: [...ids, ...people] }
+      : { target: only, targets: [vault.id, ...people] }),
+    subjects: subjectSlots(names, rows),
+    count: ids.length,
+  };
+}
 
 /** At most so many people's slots go into the key of an entry's free text. */
 const SUBJECT_SLOTS_MAX = 100;

@@ -10,6 +10,7 @@ import type { SlotAllocator } from '../store/slots.ts';
 import { insertRows, type ReadSql, type Tx } from '../store/store.ts';
 import { invalid, type MemoryDraft } from './memory-input.ts';
 import {
+  decodeScope,
   encodeScope,
   sealVersion,
   type JoinedRow,
@@ -110,7 +111,7 @@ export class MemoryStore {
   async replace(tx: Tx, to: Destination, before: JoinedRow, draft: MemoryDraft): Promise<OpenedMemory> {
     const { slots, sealer, environment } = this.#parts;
     const { vault } = to;
-    const { subject, conversation, scope } = await this.#place(tx, vault, draft);
+    const { subject, conversation, scope } = await this.#place(tx, vault, draft, before);
     const [slot] = await slots.take(tx, vault.id, 1);
     if (slot === undefined) throw new StrongroomError('internal', 'no slot was allotted');
     const now = environment.clock.now();
@@ -184,14 +185,19 @@ export class MemoryStore {
       .execute();
   }
 
-  async #place(tx: Tx, vault: Vault, draft: MemoryDraft): Promise<Placed> {
+  /** `before`: the version that is replaced, whose people stay where its sources cannot be asked any more. */
+  async #place(tx: Tx, vault: Vault, draft: MemoryDraft, before: JoinedRow | null = null): Promise<Placed> {
     const { people } = this.#parts;
     const subject =
       draft.subject === null ? null : await people.ensureSubject(tx, vault.organization, draft.subject);
     const conversation =
       draft.conversation === null ? null : await people.ensureConversation(tx, vault, draft.conversation);
     const subjects = new Set(subject === null ? [] : [subject.slot]);
-    for (const slot of await this.#sourceSubjects(tx, vault, draft)) subjects.add(slot);
+    const inherited =
+      before === null
+        ? await this.#sourceSubjects(tx, vault, draft)
+        : inheritedSubjects(before, await this.names(vault), draft);
+    for (const slot of inherited) subjects.add(slot);
     const scope: Scope = [
       ...vaultScope(vault),
       ...(conversation === null ? [] : ([['conversation', conversation.slot]] as const)),
@@ -211,9 +217,20 @@ export class MemoryStore {
     const missing = sources.findIndex((source) => !rows.some((row) => row.id === source));
     if (missing >= 0) throw invalid(`${draft.path}/derivedFrom/${missing}`, 'no such memory in this vault');
     return rows.flatMap((row) =>
-      (JSON.parse(row.scope) as Scope).filter(([role]) => role === 'subject').map(([, slot]) => slot),
+      decodeScope(row.scope)
+        .filter(([role]) => role === 'subject')
+        .map(([, slot]) => slot),
     );
   }
+}
+
+/** The people of a derived memory beside its own subject, as its version before had them. */
+function inheritedSubjects(before: JoinedRow, names: NameLookup, draft: MemoryDraft): readonly Slot[] {
+  if (draft.body.derivedFrom === undefined) return [];
+  const own = before.subject === null ? undefined : names.subjects.withId(before.subject)?.slot;
+  return decodeScope(before.scope).flatMap(([role, slot]) =>
+    role === 'subject' && slot !== own ? [slot] : [],
+  );
 }
 
 type SealedRow = JoinedRow & { readonly body_box: Uint8Array; readonly vector_box: Uint8Array | null };

@@ -91,31 +91,56 @@ export class Segments {
 
   /** Whether the leaf page has a segment that is whole. */
   has(vault: Vault, leaf: number): boolean {
-    return this.#registry.ofLeaf(vault.id, leaf).some((id) => this.#registry.get(id)?.cover !== null);
+    return this.#registry.ofLeaf(vault.id, leaf).some((id) => {
+      const segment = this.#registry.get(id);
+      return segment !== undefined && segment.cover !== null && !this.#parts.keyring.isErased(segment.slot);
+    });
   }
 
-  /** Writes the segment of one leaf page anew. `throughChange`: every job up to it is in the index. */
-  async write(vault: Vault, index: VaultIndex, leaf: number, throughChange: number): Promise<void> {
+  /**
+   * Writes the segment of one leaf page anew. `throughChange`: every job up to it is in the index. False where the index
+   * turned out to hold what is dead: it must not be used any more.
+   */
+  async write(vault: Vault, index: VaultIndex, leaf: number, throughChange: number): Promise<boolean> {
     const { store, blobs, keyring, environment } = this.#parts;
     const id = await this.#register(vault, leaf, throughChange);
+    const replaced = this.#registry.ofLeaf(vault.id, leaf).filter((other) => other !== id);
+    let outcome: 'live' | 'overtaken' | 'stale' = 'stale';
+    try {
+      outcome = await this.#writeRegistered(vault, index, leaf, id);
+    } finally {
+      await this.#destroy(outcome === 'live' ? replaced : [id]);
+    }
+    return outcome !== 'stale';
+  }
+
+  /** `overtaken`: an erasure since the registration took the segment along. `stale`: the index holds what is dead. */
+  async #writeRegistered(
+    vault: Vault,
+    index: VaultIndex,
+    leaf: number,
+    id: SegmentId,
+  ): Promise<'live' | 'overtaken' | 'stale'> {
+    const { store, blobs, keyring, environment } = this.#parts;
     const own = this.#registry.get(id);
-    if (own === undefined) return;
+    if (own === undefined) return 'overtaken';
     environment.fault('segment.registered');
     const segment = await index.exportSegment(leaf);
+    if (keyring.isErased(own.slot)) return 'overtaken';
+    // Nothing that died before the registration may be in an index; if it is, its bytes are not to be sealed anew.
+    if (segment.cover.some((slot) => keyring.isErased(slot as Slot))) return 'stale';
     const cover = toRanges([...segment.cover, ...(await this.#scopeSlots(vault, leaf))]);
     environment.fault('segment.read');
     try {
-      const box = this.#boxes(vault, id, own.slot).seal('blob', segment.bytes);
-      await blobs.put(blobName(id), box);
+      await blobs.put(blobName(id), this.#boxes(vault, id, own.slot).seal('blob', segment.bytes));
     } catch (error) {
-      if (error instanceof StrongroomError && error.code === 'erased') return this.#destroy([id]);
+      if (error instanceof StrongroomError && error.code === 'erased') return 'overtaken';
       throw error;
     }
     environment.fault('segment.written');
-    const replaced = this.#registry.ofLeaf(vault.id, leaf).filter((other) => other !== id);
-    const isCommitted = await store.write(vault.organization.id, async (tx) => {
+    return store.write(vault.organization.id, async (tx) => {
       // An erasure since the registration has taken the slot along: these bytes are dead and stay so.
-      if (keyring.isErased(own.slot)) return false;
+      if (keyring.isErased(own.slot)) return 'overtaken';
       await tx.sql
         .updateTable('segments')
         .set({ state: 'live', cover: JSON.stringify(cover), change: tx.change })
@@ -123,9 +148,8 @@ export class Segments {
         .execute();
       // Inside the job, so that no epoch can be prepared between the check and the cover being known.
       this.#registry.set(id, { ...own, cover });
-      return true;
+      return 'live';
     });
-    await this.#destroy(isCommitted ? replaced : [id]);
   }
 
   async #register(vault: Vault, leaf: number, throughChange: number): Promise<SegmentId> {

@@ -1,14 +1,16 @@
 /**
- * What is left to do after the fact: rows of memories whose keys are destroyed are removed, and versions that no backup
- * needs any more have theirs destroyed. Each step can be done again; a crash only delays it.
+ * What is left to do after the fact: memories that have expired are erased, rows whose keys are destroyed are removed,
+ * and versions that no backup needs any more have theirs destroyed. Each step can be done again; a crash only delays it.
  */
 import type { Clock } from '../environment.ts';
-import type { NewId, OrganizationId } from '../ids.ts';
+import type { NewId, OrganizationId, VaultId } from '../ids.ts';
 import type { PunctureRequest } from '../keys/key-journal.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { Slot } from '../keys/slot.ts';
+import type { Ledger } from '../ledger/ledger.ts';
 import type { SqlKeyJournal } from '../store/key-journal.ts';
-import { SYSTEM, type Store } from '../store/store.ts';
+import { SYSTEM, type Store, type Tx } from '../store/store.ts';
+import type { VaultIndexes } from './indexes.ts';
 import type { MemoryStore } from './memory-store.ts';
 
 export interface SweepParts {
@@ -16,6 +18,8 @@ export interface SweepParts {
   readonly keyring: Keyring;
   readonly journal: SqlKeyJournal;
   readonly rows: MemoryStore;
+  readonly indexes: VaultIndexes;
+  readonly ledger: Ledger;
   readonly newId: NewId;
   readonly clock: Clock;
 }
@@ -30,9 +34,45 @@ export class Sweep {
     this.#parts = parts;
   }
 
+  /** Each part is tried whatever becomes of the others; throws what went wrong. */
   async run(): Promise<void> {
-    await this.#purgeErased();
-    await this.#endSuperseded();
+    const parts = [() => this.#endExpired(), () => this.#purgeErased(), () => this.#endSuperseded()];
+    const errors: unknown[] = [];
+    for (const part of parts) await part().catch((error: unknown) => errors.push(error));
+    if (errors.length > 0) throw new AggregateError(errors, 'not everything could be swept');
+  }
+
+  /** What has expired is out of every answer already; here its keys go. */
+  async #endExpired(): Promise<void> {
+    const { store, keyring, rows, indexes, ledger, clock } = this.#parts;
+    for (;;) {
+      const due = await store.read(SYSTEM, (db) =>
+        db
+          .selectFrom('memories')
+          .select(['id', 'organization', 'vault'])
+          .where('expires_at', '<=', clock.now())
+          .where('state', '!=', 'erased')
+          .orderBy('id')
+          .limit(SWEEP_ROWS)
+          .execute(),
+      );
+      if (due.length === 0) return;
+      for (const [organization, memories] of byOrganization(due)) {
+        const request = await store.write(organization, async (tx) => {
+          const slots: Slot[] = [];
+          for (const { id, vault } of memories) {
+            slots.push(...(await rows.slotsOf(tx.sql, id)));
+            await rows.setState(tx, id, 'erased');
+            indexes.change(tx, { id: vault as VaultId }, { removed: [id] });
+          }
+          const ids = memories.map(({ id }) => id);
+          const entry = { principal: 'system', outcome: 'done', request: '', scope: [] } as const;
+          ledger.append(tx, { ...entry, action: 'memory.expire', target: organization, targets: ids });
+          return this.#request(tx, slots, 'memory.expire');
+        });
+        await keyring.puncture(request);
+      }
+    }
   }
 
   /** A missing row never causes a puncture, so rows go only once the keyring says that their keys are gone. */
@@ -50,7 +90,7 @@ export class Sweep {
   }
 
   async #endSuperseded(): Promise<void> {
-    const { store, keyring, journal, newId, clock } = this.#parts;
+    const { store, keyring, clock } = this.#parts;
     for (;;) {
       const due = await store.read(SYSTEM, (db) =>
         db
@@ -65,8 +105,7 @@ export class Sweep {
       const slots = due.map(({ slot }) => slot as Slot);
       const alive = slots.filter((slot) => !keyring.isErased(slot));
       if (alive.length > 0) {
-        const request: PunctureRequest = { id: newId('erasure'), slots: alive, reason: 'memory.superseded' };
-        await store.write(SYSTEM, (tx) => journal.request(tx, request));
+        const request = await store.write(SYSTEM, (tx) => this.#request(tx, alive, 'memory.superseded'));
         const { state } = await keyring.puncture(request);
         // Too few replicas: the request stands, and the next sweep looks again.
         if (state !== 'destroyed') return;
@@ -76,4 +115,15 @@ export class Sweep {
       );
     }
   }
+
+  async #request(tx: Tx, slots: readonly Slot[], reason: string): Promise<PunctureRequest> {
+    const request: PunctureRequest = { id: this.#parts.newId('erasure'), slots, reason };
+    await this.#parts.journal.request(tx, request);
+    return request;
+  }
 }
+
+const byOrganization = <Row extends { readonly organization: string }>(
+  rows: readonly Row[],
+): ReadonlyMap<OrganizationId, readonly Row[]> =>
+  Map.groupBy(rows, (row) => row.organization as OrganizationId);

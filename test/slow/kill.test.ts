@@ -62,12 +62,20 @@ async function killRounds(t: TestContext, settings: SettingsInput, rounds: numbe
   const parsed = settingsOf(settings);
   const { apiKey } = await initDeployment(directory, parsed, { log: silentLog });
   const variables = Object.fromEntries(
-    Object.entries(settings).map(([name, value]) => [`STRONGROOM_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`, String(value)]),
+    Object.entries(settings).map(([name, value]) => [
+      `STRONGROOM_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`,
+      String(value),
+    ]),
   );
   const random = seeded(SEED);
-  const clients = Array.from({ length: CLIENTS }, (_, at) => new Client(`client-${at}`, 'default', seeded(SEED + at + 1)));
+  const clients = Array.from(
+    { length: CLIENTS },
+    (_, at) => new Client(`client-${at}`, 'default', seeded(SEED + at + 1)),
+  );
   for (let round = 1; round <= rounds; round++) {
-    const server = await ServerProcess.start(directory, { variables: { ...variables, STRONGROOM_LOG_LEVEL: 'error' } });
+    const server = await ServerProcess.start(directory, {
+      variables: { ...variables, STRONGROOM_LOG_LEVEL: 'error' },
+    });
     const running = clients.map((client) => client.run(server.url, apiKey));
     await delay(random() * LIFE_MS_MAX);
     await server.end('SIGKILL');
@@ -86,12 +94,23 @@ async function killRounds(t: TestContext, settings: SettingsInput, rounds: numbe
 }
 
 /** Opens what the kill left, checks every invariant and the ledger's entries, and reads all memories. */
-async function afterwards(directory: string, settings: ReturnType<typeof settingsOf>, clients: readonly Client[]): Promise<Found[]> {
-  const open = await openStrongroom({ directory, settings, environment: realEnvironment, log: silentLog, onFatal: (error) => assert.fail(String(error)) });
+async function afterwards(
+  directory: string,
+  settings: ReturnType<typeof settingsOf>,
+  clients: readonly Client[],
+): Promise<Found[]> {
+  const open = await openStrongroom({
+    directory,
+    settings,
+    environment: realEnvironment,
+    log: silentLog,
+    onFatal: (error) => assert.fail(String(error)),
+  });
   try {
     assert.deepEqual(await checkInvariants(open, directory), []);
     const counts = await countRequests(open);
-    for (const { request } of clients.flatMap(({ acknowledged }) => acknowledged)) assert.equal(counts.get(request), 1, `entries of ${request}`);
+    for (const { request } of clients.flatMap(({ acknowledged }) => acknowledged))
+      assert.equal(counts.get(request), 1, `entries of ${request}`);
     return await readMemories(open);
   } finally {
     await open.close();
@@ -99,16 +118,26 @@ async function afterwards(directory: string, settings: ReturnType<typeof setting
 }
 
 /** A server that keeps memories in a map and dies after some requests, to show what `settle` notices. */
-async function fakeServer(t: TestContext): Promise<{ url: string; memories(): Found[]; erased(): Found | undefined }> {
+async function fakeServer(
+  t: TestContext,
+): Promise<{ url: string; memories(): Found[]; erased(): Found | undefined }> {
   const memories = new Map<string, Found>();
   let gone: Found | undefined;
   let count = 0;
-  const answerTo = (method: string, url: string, body: { text?: string; memories?: { text: string }[] }): { status: number; json?: unknown } => {
+  const answerTo = (
+    method: string,
+    url: string,
+    body: { text?: string; memories?: { text: string }[] },
+  ): { status: number; json?: unknown } => {
     const id = /mem_\d+/.exec(url)?.[0];
     if (id === undefined && url.endsWith('/search')) return { status: 200, json: { results: [] } };
     if (id === undefined) {
       const texts = body.memories?.map(({ text }) => text) ?? [body.text ?? ''];
-      const made = texts.map((text): Found => ({ id: `mem_${memories.size + count++}`, text, state: 'live' }));
+      const made = texts.map((text): Found => ({
+        id: `mem_${memories.size + count++}`,
+        text,
+        state: 'live',
+      }));
       for (const memory of made) memories.set(memory.id, memory);
       return { status: 201, json: body.memories === undefined ? made[0] : { memories: made } };
     }
@@ -127,7 +156,11 @@ async function fakeServer(t: TestContext): Promise<{ url: string; memories(): Fo
     req.on('end', () => {
       if (count++ > 60 && gone !== undefined) return res.destroy();
       const text = Buffer.concat(chunks).toString();
-      const { status, json } = answerTo(req.method ?? '', req.url ?? '', text === '' ? {} : (JSON.parse(text) as object));
+      const { status, json } = answerTo(
+        req.method ?? '',
+        req.url ?? '',
+        text === '' ? {} : (JSON.parse(text) as object),
+      );
       res.writeHead(status, { 'content-type': 'application/json', 'x-request-id': `req_${count}` });
       return res.end(json === undefined || status === 204 ? undefined : JSON.stringify(json));
     });

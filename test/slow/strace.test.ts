@@ -16,12 +16,27 @@ const CALLS = 'trace=read,fsync,fdatasync,write,writev,sendto,sendmsg';
 const LOG = /strongroom\.db-wal>/;
 const ROOTS = [/keystore\/a\/root>/, /keystore\/b\/root>/];
 
-const straceTo = (file: string): readonly string[] => ['strace', '-f', '-y', '-s', '2000', '-e', CALLS, '-e', 'signal=none', '-o', file];
+const straceTo = (file: string): readonly string[] => [
+  'strace',
+  '-f',
+  '-y',
+  '-s',
+  '2000',
+  '-e',
+  CALLS,
+  '-e',
+  'signal=none',
+  '-o',
+  file,
+];
 
 /** Whether this machine has none and need not have one. */
 function skips(t: TestContext): boolean {
   if (spawnSync('strace', ['-V']).status === 0) return false;
-  assert.ok(!(process.env['STRONGROOM_TESTS_REQUIRE'] ?? '').split(',').includes('strace'), 'strace is required and is not there');
+  assert.ok(
+    !(process.env['STRONGROOM_TESTS_REQUIRE'] ?? '').split(',').includes('strace'),
+    'strace is required and is not there',
+  );
   t.skip('strace is not installed');
   return true;
 }
@@ -32,11 +47,23 @@ test('the answer to every write, read and search leaves after the fsync of its e
   const directory = join(folder, 'data');
   const { apiKey } = await initDeployment(directory, settingsOf(), { log: silentLog });
   const file = join(folder, 'trace');
-  const server = await ServerProcess.start(directory, { under: straceTo(file), variables: { STRONGROOM_LOG_LEVEL: 'silent' } });
+  const server = await ServerProcess.start(directory, {
+    under: straceTo(file),
+    variables: { STRONGROOM_LOG_LEVEL: 'silent' },
+  });
   const exchanges: Exchanged[] = [];
-  const send = async (method: string, path: string, body?: unknown, files: readonly RegExp[] = [LOG]): Promise<Answer> => {
+  const send = async (
+    method: string,
+    path: string,
+    body?: unknown,
+    files: readonly RegExp[] = [LOG],
+  ): Promise<Answer> => {
     const asked = `mark-${exchanges.length}-`;
-    const answer = await exchange(server.url, method, path, { key: apiKey, body, headers: { 'x-mark': asked } });
+    const answer = await exchange(server.url, method, path, {
+      key: apiKey,
+      body,
+      headers: { 'x-mark': asked },
+    });
     assert.ok(answer.status < 300, answer.text);
     exchanges.push({ asked, answered: String(answer.headers['x-request-id']), files });
     return answer;
@@ -51,8 +78,18 @@ test('the answer to every write, read and search leaves after the fsync of its e
   }
   const key = idOf(await send('POST', '/v1/keys', { name: 'short-lived' }));
   await send('DELETE', `/v1/keys/${key}`, undefined, [LOG, ...ROOTS]);
-  await Promise.all(Array.from({ length: 20 }, (_, at) => exchange(server.url, 'POST', memories, { key: apiKey, body: { text: `at once ${at}` }, headers: { 'x-mark': `once-${at}-` } }))).then((answers) =>
-    answers.forEach(({ headers }, at) => exchanges.push({ asked: `once-${at}-`, answered: String(headers['x-request-id']), files: [LOG] })),
+  await Promise.all(
+    Array.from({ length: 20 }, (_, at) =>
+      exchange(server.url, 'POST', memories, {
+        key: apiKey,
+        body: { text: `at once ${at}` },
+        headers: { 'x-mark': `once-${at}-` },
+      }),
+    ),
+  ).then((answers) =>
+    answers.forEach(({ headers }, at) =>
+      exchanges.push({ asked: `once-${at}-`, answered: String(headers['x-request-id']), files: [LOG] }),
+    ),
   );
   await stopTraced(server);
   assert.deepEqual(unsynced(parseTrace(await readFile(file, 'utf8')), exchanges), []);
@@ -79,15 +116,20 @@ test('a server that answers before it syncs, or does not sync, is found, and one
   const found: Record<string, number> = {};
   for (const order of ['first', 'late', 'never']) {
     const file = join(folder, `trace-${order}`);
-    const [program = '', ...args] = [...straceTo(file), process.execPath, '-e', FAKE, join(folder, 'strongroom.db-wal'), order];
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const args = [...straceTo(file), process.execPath, '-e', FAKE, join(folder, 'strongroom.db-wal'), order];
+    const child = spawn(args[0] ?? '', args.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] });
     const closed = once(child, 'close');
     const [port] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
-    for (const mark of ['a-', 'b-']) await exchange(`http://127.0.0.1:${port}`, 'POST', '/', { headers: { 'x-mark': mark } });
+    for (const mark of ['a-', 'b-'])
+      await exchange(`http://127.0.0.1:${port}`, 'POST', '/', { headers: { 'x-mark': mark } });
     // Ends the traced program; strace ends with it.
     process.kill(await childOf(child.pid ?? 0), 'SIGTERM');
     await closed;
-    const exchanges = ['a-', 'b-'].map((mark) => ({ asked: `x-mark: ${mark}`, answered: `req_${mark}`, files: [LOG] }));
+    const exchanges = ['a-', 'b-'].map((mark) => ({
+      asked: `x-mark: ${mark}`,
+      answered: `req_${mark}`,
+      files: [LOG],
+    }));
     found[order] = unsynced(parseTrace(await readFile(file, 'utf8')), exchanges).length;
   }
   assert.deepEqual(found, { first: 0, late: 2, never: 2 });

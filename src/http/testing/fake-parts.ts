@@ -139,6 +139,8 @@ function fakeAccess(fake: Fake, did: Did): HttpParts['access'] {
     environment: 'production',
     scope: [],
     grants: [{ actions: ['*'], vaults: ['*'] }],
+    networks: [],
+    expiresAt: null,
   };
   const other: Principal = { ...principal, id: newId('key') };
   return {
@@ -176,7 +178,7 @@ function fakeMemories(did: Did): HttpParts['memories'] {
       return found;
     },
     updateMemory: (context, ...input) => did('updateMemory', context, input, memory),
-    deleteMemory: (context, ...input) => did('deleteMemory', context, input, undefined),
+    deleteMemory: (context, ...input) => did('deleteMemory', context, input, 'done' as const),
     restoreMemory: (context, ...input) => did('restoreMemory', context, input, memory),
     memoryHistory: (context, ...input) =>
       did('memoryHistory', context, input, { versions: [{ ...memory, author: KEY_ID }] }),

@@ -1,0 +1,190 @@
+/**
+ * Somebody who sees every byte that a deployment ever writes: the rows and blobs of every moment, and the boxes of every
+ * page of the keyring, found through the roots as they were. At the end only today's root files are left to him, and
+ * with these the closure attack is made (closure-attack.ts, which shares no code with what it attacks).
+ */
+import { readFileSync } from 'node:fs';
+import { createDecipheriv } from 'node:crypto';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { fileNameOf, topKeyOf } from '../src/keys/epoch-file.ts';
+import { decodeRootFile } from '../src/keys/root-file.ts';
+import { TABLES } from '../src/store/migrations.ts';
+import {
+  attack,
+  pageContext,
+  type AttackedPage,
+  type AttackedRecord,
+  type AttackResult,
+} from './closure-attack.ts';
+import { rowBoxes, type PlacedBox, type Rows } from './boxes.ts';
+import { TestDeployment } from './deployment.ts';
+import { readAll, withDatabase } from './raw-database.ts';
+
+const REPLICAS = ['a', 'b'];
+const TOP = 255;
+const TOP_HEAD_BYTES = 22;
+const BOX_HEAD_BYTES = 13;
+const TAG_BYTES = 16;
+
+export class Witness {
+  readonly #directory: string;
+  readonly #pages = new Map<string, AttackedPage>();
+  readonly #records = new Map<string, AttackedRecord>();
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** To be called wherever something may have been written and not yet wiped: at every fault point. */
+  look(name: string): void {
+    if (name === 'epoch.wipe')
+      for (const replica of REPLICAS) this.#seePages(join(this.#directory, 'keystore', replica));
+    if (name === 'segment.written' || name === 'blob.delete') this.seeStore();
+  }
+
+  /** All rows and blobs as they lie. */
+  seeStore(): void {
+    const rows = rowsOf(this.#directory);
+    for (const placed of rowBoxes(rows)) this.#add(placed);
+    for (const { id, organization, vault, slot, blob } of rows.segments) {
+      const box = readIfThere(join(this.#directory, 'blobs', blob));
+      const [home] = rows.organizations.filter((row) => row.id === organization);
+      const [place] = rows.vaults.filter((row) => row.id === vault);
+      if (box === null || home === undefined || place === undefined) continue;
+      this.#add({
+        place: { purpose: 'record', table: 'segments', column: 'blob', organization, vault, id, version: 1 },
+        name: id,
+        id,
+        own: slot as PlacedBox['own'],
+        scope: [
+          ['organization', home.slot as PlacedBox['own']],
+          ['vault', place.slot as PlacedBox['own']],
+        ],
+        box,
+      });
+    }
+  }
+
+  get records(): number {
+    return this.#records.size;
+  }
+
+  get pages(): number {
+    return this.#pages.size;
+  }
+
+  /** Everything that opens with today's keystore, by name. */
+  attack(): AttackResult {
+    const folders = REPLICAS.map((replica) => join(this.#directory, 'keystore', replica));
+    for (const folder of folders) this.#seePages(folder);
+    const roots = folders.map((folder) => readFileSync(join(folder, 'root')));
+    return attack({
+      deployment: this.#deployment(),
+      roots,
+      pages: [...this.#pages.values()],
+      records: [...this.#records.values()],
+    });
+  }
+
+  #add({ place, name, own, scope, id, box }: PlacedBox): void {
+    const { purpose, table, column, organization, vault, version } = place;
+    const bytes = new Uint8Array(box);
+    const title = `${table}.${column} ${name} ${version} ${Buffer.from(bytes.subarray(1, BOX_HEAD_BYTES)).toString('hex')}`;
+    this.#records.set(title, {
+      name: title,
+      bytes,
+      associated: Buffer.from(
+        JSON.stringify([1, purpose, table, column, organization, vault, place.id, version]),
+      ),
+      own,
+      scope: scope.map(([, slot]) => slot),
+      info: Buffer.from(JSON.stringify(['record/1', id, version, scope])),
+    });
+  }
+
+  #deployment(): Uint8Array<ArrayBuffer> {
+    return withDatabase(
+      this.#directory,
+      (database) =>
+        new Uint8Array(readAll(database, 'meta', `name = 'deployment'`)[0]?.['value'] as Uint8Array),
+    );
+  }
+
+  /** The top page of every root that stands in the folder, and the leaf pages it names: a small tree has no others. */
+  #seePages(folder: string): void {
+    const deployment = this.#deployment();
+    for (const { root } of decodeRootFile(new Uint8Array(readFileSync(join(folder, 'root')))).cells) {
+      const name = fileNameOf(root);
+      const file = readIfThere(join(folder, 'pages', name));
+      if (file === null) continue;
+      const top = file.subarray(file.readUInt32BE(BOX_HEAD_BYTES));
+      this.#addPage(`${name}/top`, top, TOP, 0);
+      const plaintext = open(top, topKeyOf(root, deployment), pageContext(deployment, TOP, 0));
+      if (plaintext[17] !== 1) throw new Error('the tree is higher than this witness can read');
+      for (let at = TOP_HEAD_BYTES; at < plaintext.length; at += plaintext[at + 1] === 1 ? 34 : 50) {
+        if (plaintext[at + 1] !== 2) continue;
+        const [other, offset, length] = [
+          plaintext.subarray(at + 34, at + 42).toString('hex'),
+          plaintext.readUInt32BE(at + 42),
+          plaintext.readUInt32BE(at + 46),
+        ];
+        const page = readIfThere(join(folder, 'pages', other))?.subarray(offset, offset + length);
+        if (page !== undefined) this.#addPage(`${other}/${offset}`, page, 0, plaintext[at] ?? 0);
+      }
+    }
+  }
+
+  #addPage(name: string, bytes: Uint8Array, height: number, index: number): void {
+    this.#pages.set(name, {
+      name,
+      bytes: new Uint8Array(bytes),
+      height,
+      index,
+      associated: pageContext(this.#deployment(), height, index),
+    });
+  }
+}
+
+export const rowsOf = (directory: string): Rows =>
+  withDatabase(
+    directory,
+    (database) =>
+      Object.fromEntries(
+        Object.keys(TABLES).map((table) => [table, readAll(database, table)]),
+      ) as unknown as Rows,
+  );
+
+function readIfThere(path: string): Buffer | null {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+function open(box: Uint8Array, key: Uint8Array, associated: Uint8Array): Buffer {
+  const decipher = createDecipheriv('aes-256-gcm', key, box.subarray(1, BOX_HEAD_BYTES), {
+    authTagLength: TAG_BYTES,
+  });
+  decipher.setAAD(associated);
+  decipher.setAuthTag(box.subarray(-TAG_BYTES));
+  return Buffer.concat([decipher.update(box.subarray(BOX_HEAD_BYTES, -TAG_BYTES)), decipher.final()]);
+}
+
+/** A deployment, made and not served, and the witness of everything it writes. */
+export async function witnessed(
+  t: TestContext,
+  fault: (name: string) => void = () => undefined,
+): Promise<{ deployment: TestDeployment; witness: Witness }> {
+  let witness: Witness | null = null;
+  const deployment = await TestDeployment.make(t, {
+    fault: (name) => {
+      witness?.look(name);
+      fault(name);
+    },
+  });
+  witness = new Witness(deployment.directory);
+  return { deployment, witness };
+}
