@@ -27,6 +27,7 @@ interface Photo {
 
 const OCCURRENCES_MAX = 60;
 const CLIENTS = 3;
+const TOGETHER = 6;
 
 export class Walk {
   readonly seed: number;
@@ -86,6 +87,18 @@ export class Walk {
       await this.deployment.must('DELETE', `/v1/keys/${key}`);
       this.revoked.push(key);
     }
+  }
+
+  /** All that is wrong with any photo. Several at a time: each waits for the disk most of the time. */
+  async developAll(): Promise<string[]> {
+    const names = [...this.photos.keys()];
+    const faults: string[] = [];
+    const work = async (): Promise<void> => {
+      for (let name = names.pop(); name !== undefined; name = names.pop())
+        faults.push(...(await this.develop(name)));
+    };
+    await Promise.all(Array.from({ length: TOGETHER }, work));
+    return faults;
   }
 
   /** Opens a photo as the next process would, and says all that is wrong with it. */

@@ -153,7 +153,7 @@ test('every byte of a box counts, and the other memories are still answered', as
     const [version] = readAll(database, 'memory_versions', `memory = '${memory}'`);
     return (version?.['body_box'] as Uint8Array | undefined)?.length ?? 0;
   });
-  assert.ok(length > 60);
+  assert.ok(length > 40);
   for (let at = 0; at < length; at++) {
     const { restore } = damage(deployment.directory, {
       table: 'memory_versions',

@@ -63,3 +63,11 @@ test('HKDF refuses to give more than 255 blocks', () => {
   assert.throws(() => hkdfExpandSha512(key, key, 255 * 64 + 1), RangeError);
   assert.throws(() => hkdf(key, key, key, 255 * 32 + 1), RangeError);
 });
+
+test('info of any length gives what the two steps give', () => {
+  const [ikm, salt] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
+  for (const length of [0, 1023, 1024, 1025, 5000]) {
+    const info = new Uint8Array(length).fill(3);
+    assert.deepEqual(hkdf(ikm, salt, info), hkdfExpand(hkdfExtract(salt, ikm), info));
+  }
+});

@@ -2,12 +2,16 @@
 import { createHmac, hkdfSync } from 'node:crypto';
 import { concat, type Bytes } from '../bytes/encoding.ts';
 
+/** The native function takes no longer info; RFC 5869 sets no limit. */
+const NODE_INFO_BYTES_MAX = 1024;
 const SHA256_BYTES = 32;
 const SHA512_BYTES = 64;
 
 /** Extract then expand. `length` in bytes, at most 8,160. */
 export const hkdf = (ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length = SHA256_BYTES): Bytes =>
-  new Uint8Array(hkdfSync('sha256', ikm, salt, info, length));
+  info.length > NODE_INFO_BYTES_MAX
+    ? hkdfExpand(hkdfExtract(salt, ikm), info, length)
+    : new Uint8Array(hkdfSync('sha256', ikm, salt, info, length));
 
 /** Step 1: a pseudorandom key of 32 bytes from input of any shape. */
 export const hkdfExtract = (salt: Uint8Array, ikm: Uint8Array): Bytes => hmacSha256(salt, ikm);
