@@ -19,7 +19,8 @@ import { httpParts } from './http-parts.ts';
 import { Housekeeping } from './housekeeping.ts';
 import type { OrganizationId } from './ids.ts';
 import { initialise, isInitialised, requireWhole } from './initialise.ts';
-import { verifyExport } from './ledger/verify-export.ts';
+import { parseVkey } from './ledger/note.ts';
+import { verifyExport, type TrustedKey } from './ledger/verify-export.ts';
 import { verifyStore } from './ledger/verify-store.ts';
 import { SYSTEM } from './store/store.ts';
 import { openStrongroom, type OpenStrongroom, type Strongroom, type Substitutes } from './strongroom.ts';
@@ -191,7 +192,7 @@ export async function doctor(directory: string, settings: Settings): Promise<rea
 
 export type LedgerSource =
   | { readonly data: string; readonly settings: Settings }
-  | { readonly export: string };
+  | { readonly export: string; readonly vkey?: string };
 
 export interface VerifiedLog {
   readonly log: string;
@@ -202,7 +203,7 @@ export interface VerifiedLog {
 
 /** Computes every log anew, from a stopped data directory or from an export. */
 export async function verifyLedger(source: LedgerSource): Promise<readonly VerifiedLog[]> {
-  if ('export' in source) return verifyExportFile(source.export);
+  if ('export' in source) return verifyExportFile(source.export, trustedKey(source.vkey));
   return opened(source.data, source.settings, async (open) => {
     const report = await verifyStore(open.store, (log) => open.ledger.verifierKey(log));
     return report.logs.map(({ log, size, root }) => ({
@@ -214,9 +215,9 @@ export async function verifyLedger(source: LedgerSource): Promise<readonly Verif
   });
 }
 
-async function verifyExportFile(path: string): Promise<readonly VerifiedLog[]> {
+async function verifyExportFile(path: string, trusted: TrustedKey): Promise<readonly VerifiedLog[]> {
   const lines = createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity });
-  const report = await verifyExport(lines);
+  const report = await verifyExport(lines, trusted);
   const logs = report.logs.map(({ log, size, root, faults }) => ({
     log: log as string,
     size,
@@ -227,6 +228,17 @@ async function verifyExportFile(path: string): Promise<readonly VerifiedLog[]> {
   if (fileFault === null) return logs;
   const broken = { n: null, reason: `line ${fileFault.line}: ${fileFault.detail}` };
   return [...logs, { log: path, size: 0, rootHash: '', broken }];
+}
+
+/** The key the caller knows; without one the file's own, which proves only that the file is whole. */
+function trustedKey(vkey: string | undefined): TrustedKey {
+  if (vkey === undefined) return () => null;
+  try {
+    const key = parseVkey(vkey);
+    return () => key;
+  } catch (cause) {
+    throw new StrongroomError('request.invalid', { detail: 'vkey: not a verifier key', cause });
+  }
 }
 
 const hexOf = (base64: string): string => encodeHex(decodeBase64(base64));

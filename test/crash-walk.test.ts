@@ -10,7 +10,7 @@ import { readAll, tableNames, withDatabase, withoutTriggers } from './raw-databa
 const ELSEWHERE = /^(replica|restore)\.|^(store\.migrate|open\.wipe|open\.intents|epoch\.accept)$/;
 
 test('after a crash at any fault point everything acknowledged is there and every invariant holds', async (t) => {
-  const walk = await Walk.run(t, 7, 15);
+  const walk = await Walk.run(t, 7, 12);
   const expected = (await faultPoints()).filter((name) => !ELSEWHERE.test(name));
   assert.deepEqual(
     expected.filter((name) => !walk.photos.has(name)),

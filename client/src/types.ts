@@ -71,7 +71,8 @@ export interface MemoryInput {
   kind?: string | undefined;
   expiresAt?: string | null | undefined;
   derivedFrom?: string[] | undefined;
-  visibility?: string | undefined;
+  /** Who in the organization may see it: everybody who may read the vault. */
+  visibility?: 'vault' | undefined;
 }
 
 /** What is absent stays; `null` removes. A patch makes a new version. */
@@ -85,7 +86,7 @@ export interface MemoryPatch {
   at?: string | null | undefined;
   kind?: string | null | undefined;
   expiresAt?: string | null | undefined;
-  visibility?: string | undefined;
+  visibility?: 'vault' | undefined;
 }
 
 export interface Memory {

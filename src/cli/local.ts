@@ -31,7 +31,7 @@ export interface Finding {
 
 export type LedgerSource =
   | { readonly data: string; readonly settings: Settings }
-  | { readonly export: string };
+  | { readonly export: string; readonly vkey?: string };
 
 /** One log, computed anew from its entries. */
 export interface VerifiedLog {

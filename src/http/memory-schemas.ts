@@ -38,7 +38,8 @@ const memoryFields = z.strictObject({
   kind: label.optional(),
   expiresAt: time.nullable().optional(),
   derivedFrom: z.array(memoryId).max(LIMITS.derivedFromMax).optional(),
-  visibility: label.optional(),
+  // Nothing else is enforced yet, so nothing else is taken.
+  visibility: z.literal('vault').optional(),
 });
 
 type MemoryFields = z.output<typeof memoryFields>;
@@ -77,7 +78,7 @@ export const memoryPatch = z
     at: time.nullable().optional(),
     kind: label.nullable().optional(),
     expiresAt: time.nullable().optional(),
-    visibility: label.optional(),
+    visibility: z.literal('vault').optional(),
   })
   .refine((patch) => Object.keys(patch).length > 0, { error: 'must change something' });
 

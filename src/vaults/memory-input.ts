@@ -42,7 +42,7 @@ export function patchMemory(
     speaker: patched(patch.speaker, body.speaker),
     at: patched(patch.at, body.at === undefined ? undefined : new Date(body.at).toISOString()),
     kind: patched(patch.kind, body.kind),
-    visibility: patched(patch.visibility, body.visibility),
+    visibility: patched(patch.visibility, body.visibility === 'vault' ? 'vault' : undefined),
     derivedFrom: body.derivedFrom === undefined ? undefined : [...body.derivedFrom],
     subject: patched(patch.subject, names.subject ?? undefined),
     conversation: patched(patch.conversation, names.conversation ?? undefined),

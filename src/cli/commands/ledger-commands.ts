@@ -113,15 +113,28 @@ function verifyCommand(ledger: Command, session: Session): void {
     .description('compute the whole ledger anew and name the first entry that does not hold')
     .addOption(new Option('--data <dir>', 'of a stopped server').conflicts('export'))
     .option('--export <file>', 'an export of the ledger')
-    .action(async (flags: { data?: string; export?: string }) => {
+    .option('--vkey <key>', 'the verifier key you trust (verifierKey of `ledger checkpoint`); for an export')
+    .action(async (flags: VerifyFlags) => {
       const logs = await verify(session, await sourceOf(session, flags));
       await session.show({ logs }, () => logs.map(verdictText).join(''));
+      if (flags.export !== undefined && flags.vkey === undefined)
+        session.say(
+          'Checked with the key that stands in the file itself: whoever rewrote the file could have put in their own.\n' +
+            'Give the key you know with --vkey.',
+        );
       if (logs.some((log) => log.broken !== null)) throw new Ended(EXIT.claim);
     });
 }
 
-async function sourceOf(session: Session, flags: { data?: string; export?: string }): Promise<LedgerSource> {
-  if (flags.export !== undefined) return { export: session.path(flags.export) };
+interface VerifyFlags {
+  readonly data?: string;
+  readonly export?: string;
+  readonly vkey?: string;
+}
+
+async function sourceOf(session: Session, flags: VerifyFlags): Promise<LedgerSource> {
+  if (flags.export !== undefined)
+    return { export: session.path(flags.export), ...(flags.vkey === undefined ? {} : { vkey: flags.vkey }) };
   if (flags.data === undefined)
     throw usage('what to verify? --data DIR (of a stopped server) or --export FILE');
   const data = session.path(flags.data);
