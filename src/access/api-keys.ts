@@ -297,7 +297,7 @@ function keyView(row: Omit<ApiKeyRow, 'change'>, settings: KeySettings): Key {
     environment: row.environment as KeyEnvironment,
     scopes: settings.grants.map(({ actions, vaults }) => ({ actions: [...actions], vaults: [...vaults] })),
     networks: [...settings.networks],
-    state: row.state as Key['state'],
+    state: row.state,
     createdAt: new Date(row.created_at).toISOString(),
     ...(row.expires_at === null ? {} : { expiresAt: new Date(row.expires_at).toISOString() }),
     ...(row.revoked_at === null ? {} : { revokedAt: new Date(row.revoked_at).toISOString() }),

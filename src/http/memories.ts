@@ -16,7 +16,7 @@ import {
 } from './memory-schemas.ts';
 import type { Memories, MemoryPlace, RequestContext } from './parts.ts';
 import { defineRoute, defineStream, type AnswerHeaders, type Route } from './route.ts';
-import { include, noAnswer, noBody, nothing } from './schema-parts.ts';
+import { include, noBody, nothing } from './schema-parts.ts';
 
 const url = '/v1/vaults/:vault/memories';
 const inVault = z.strictObject({ vault: z.string() });

@@ -102,7 +102,6 @@ export class Segments {
    * turned out to hold what is dead: it must not be used any more.
    */
   async write(vault: Vault, index: VaultIndex, leaf: number, throughChange: number): Promise<boolean> {
-    const { store, blobs, keyring, environment } = this.#parts;
     const id = await this.#register(vault, leaf, throughChange);
     const replaced = this.#registry.ofLeaf(vault.id, leaf).filter((other) => other !== id);
     let outcome: 'live' | 'overtaken' | 'stale' = 'stale';
