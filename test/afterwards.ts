@@ -41,11 +41,11 @@ export async function systemContext(open: Strongroom): Promise<Context> {
 
 /** Through the functions that the server itself answers from. */
 export async function readMemories(open: Strongroom): Promise<Found[]> {
-  const context = await systemContext(open);
   const found: Found[] = [];
   for (const state of ['live', 'trashed'] as const)
     for (let cursor: string | undefined; ;) {
-      const page = await open.memories.listMemories(context, 'default', {
+      // One context is one request, and has one entry.
+      const page = await open.memories.listMemories(await systemContext(open), 'default', {
         limit: 1000,
         state,
         ...(cursor === undefined ? {} : { cursor }),

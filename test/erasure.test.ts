@@ -95,6 +95,25 @@ test('what has expired is erased by the sweep, not only hidden', async (t) => {
   });
 });
 
+test('the trash empties itself after the vault’s number of days, and not before', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const id = idOf(await deployment.must('POST', BASE, { body: { text: 'thrown away' } }));
+  await deployment.must('DELETE', `${BASE}/${id}`);
+  const kept = async (): Promise<number> => {
+    await deployment.stop();
+    return deployment.opened(({ store }) =>
+      store.read(
+        SYSTEM,
+        async (db) => (await db.selectFrom('memory_versions').select('memory').execute()).length,
+      ),
+    );
+  };
+  deployment.clock.advance(30 * 24 * HOUR_MS - 1);
+  assert.equal(await kept(), 1);
+  deployment.clock.advance(1);
+  assert.equal(await kept(), 0);
+});
+
 test('a key makes no key that lasts longer, reaches further or ends a stronger one', async (t) => {
   const deployment = await TestDeployment.start(t);
   const all = [{ actions: ['*'], vaults: ['*'] }];

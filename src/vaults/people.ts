@@ -2,6 +2,7 @@
  * Subjects (people, per organization) and conversations (per vault): the caller's own names for them, and the slots
  * that end everything about them. A name that is new gets its row and its slot with the first memory that bears it.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import { decodeUtf8, encodeUtf8 } from '../bytes/encoding.ts';
 import { organizationScope, type Organization, type Organizations } from '../access/organizations.ts';
 import type { Environment } from '../environment.ts';
@@ -123,7 +124,7 @@ export class People {
     const rows = await store.read(id, (db) =>
       db.selectFrom('subjects').selectAll().where('state', '=', 'live').execute(),
     );
-    return rows.map((row) => {
+    return eachInTurn(rows, (row) => {
       const subject = { id: row.id as SubjectId, slot: row.slot as Slot };
       const name = decodeUtf8(this.#subjectBoxes(organization, subject).open('name_box', row.name_box));
       return { ...subject, name };
@@ -139,7 +140,7 @@ export class People {
         .where('state', '=', 'live')
         .execute(),
     );
-    const entries = rows.map((row) => {
+    const entries = await eachInTurn(rows, (row) => {
       const conversation = { id: row.id as ConversationId, slot: row.slot as Slot };
       const name = decodeUtf8(this.#conversationBoxes(vault, conversation).open('name_box', row.name_box));
       return { ...conversation, name };
@@ -170,4 +171,16 @@ export class People {
       scope: vaultScope(vault),
     });
   }
+}
+
+/** Names opened before others get their turn. */
+const TURN_ROWS = 500;
+
+async function eachInTurn<Row, Result>(rows: readonly Row[], work: (row: Row) => Result): Promise<Result[]> {
+  const results: Result[] = [];
+  for (const row of rows) {
+    results.push(work(row));
+    if (results.length % TURN_ROWS === 0) await turn();
+  }
+  return results;
 }

@@ -1,5 +1,6 @@
 /**
- * What is left to do after the fact: memories that have expired are erased, rows whose keys are destroyed are removed,
+ * What is left to do after the fact: memories that have expired or lain in the trash long enough are
+ * erased, rows whose keys are destroyed are removed,
  * and versions that no backup needs any more have theirs destroyed. Each step can be done again; a crash only delays it.
  */
 import type { Clock } from '../environment.ts';
@@ -26,6 +27,14 @@ export interface SweepParts {
 
 /** Rows in one transaction: others wait for it. */
 const SWEEP_ROWS = 500;
+const DAY_MS = 86_400_000;
+
+/** A memory whose time is over. */
+interface Due {
+  readonly id: string;
+  readonly organization: string;
+  readonly vault: string;
+}
 
 export class Sweep {
   readonly #parts: SweepParts;
@@ -36,7 +45,12 @@ export class Sweep {
 
   /** Each part is tried whatever becomes of the others; throws what went wrong. */
   async run(): Promise<void> {
-    const parts = [() => this.#endExpired(), () => this.#purgeErased(), () => this.#endSuperseded()];
+    const parts = [
+      () => this.#endExpired(),
+      () => this.#emptyTrash(),
+      () => this.#purgeErased(),
+      () => this.#endSuperseded(),
+    ];
     const errors: unknown[] = [];
     for (const part of parts) await part().catch((error: unknown) => errors.push(error));
     if (errors.length > 0) throw new AggregateError(errors, 'not everything could be swept');
@@ -44,9 +58,9 @@ export class Sweep {
 
   /** What has expired is out of every answer already; here its keys go. */
   async #endExpired(): Promise<void> {
-    const { store, keyring, rows, indexes, ledger, clock } = this.#parts;
-    for (;;) {
-      const due = await store.read(SYSTEM, (db) =>
+    const { store, clock } = this.#parts;
+    await this.#eraseAll('memory.expire', () =>
+      store.read(SYSTEM, (db) =>
         db
           .selectFrom('memories')
           .select(['id', 'organization', 'vault'])
@@ -55,8 +69,41 @@ export class Sweep {
           .orderBy('id')
           .limit(SWEEP_ROWS)
           .execute(),
+      ),
+    );
+  }
+
+  /** What lay in the trash for its vault's number of days. */
+  async #emptyTrash(): Promise<void> {
+    const { store, clock } = this.#parts;
+    const vaults = await store.read(SYSTEM, (db) =>
+      db.selectFrom('vaults').select(['id', 'deletion_days']).execute(),
+    );
+    for (const vault of vaults) {
+      const until = clock.now() - vault.deletion_days * DAY_MS;
+      await this.#eraseAll('memory.purge', () =>
+        store.read(SYSTEM, (db) =>
+          db
+            .selectFrom('memories')
+            .select(['id', 'organization', 'vault'])
+            .where('vault', '=', vault.id)
+            .where('state', '=', 'trashed')
+            .where('trashed_at', '<=', until)
+            .orderBy('id')
+            .limit(SWEEP_ROWS)
+            .execute(),
+        ),
       );
-      if (due.length === 0) return;
+    }
+  }
+
+  /** Erases what `next` finds until it finds nothing more. */
+  async #eraseAll(
+    action: 'memory.expire' | 'memory.purge',
+    next: () => Promise<readonly Due[]>,
+  ): Promise<void> {
+    const { store, keyring, rows, indexes, ledger } = this.#parts;
+    for (let due = await next(); due.length > 0; due = await next()) {
       for (const [organization, memories] of byOrganization(due)) {
         const request = await store.write(organization, async (tx) => {
           const slots: Slot[] = [];
@@ -65,10 +112,10 @@ export class Sweep {
             await rows.setState(tx, id, 'erased');
             indexes.change(tx, { id: vault as VaultId }, { removed: [id] });
           }
-          const ids = memories.map(({ id }) => id);
+          const targets = memories.map(({ id }) => id);
           const entry = { principal: 'system', outcome: 'done', request: '', scope: [] } as const;
-          ledger.append(tx, { ...entry, action: 'memory.expire', target: organization, targets: ids });
-          return this.#request(tx, slots, 'memory.expire');
+          ledger.append(tx, { ...entry, action, target: organization, targets });
+          return this.#request(tx, slots, action);
         });
         await keyring.puncture(request);
       }
