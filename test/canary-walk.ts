@@ -123,7 +123,7 @@ export async function sowEverything(sower: Sower, canaries: Canaries): Promise<S
     speaker: word(`speaker of ${of}`),
     kind: word(`kind of ${of}`),
     at: canaries.time(`time of ${of}`),
-    visibility: word(`visibility of ${of}`),
+    visibility: 'vault',
   });
   const messages = (of: string) => [
     {

@@ -47,7 +47,6 @@ const STORED = [
   'speaker of a memory',
   'kind of a memory',
   'time of a memory',
-  'visibility of a memory',
   'content of a message',
   'content of a batched message',
   'vault name',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join, relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -77,7 +77,7 @@ test('the committed kernel is what its source compiles to', async (t) => {
   t.after(() => rm(folder, { recursive: true }));
   const asc = fileURLToPath(new URL('../bin/asc.js', import.meta.resolve('assemblyscript/asc')));
   const config = fileURLToPath(new URL('./assembly/asconfig.json', import.meta.url));
-  const outFile = relative(dirname(config), join(folder, 'kernel.wasm'));
+  const outFile = relative(process.cwd(), join(folder, 'kernel.wasm'));
   await promisify(execFile)(process.execPath, [asc, '--config', config, '--outFile', outFile]);
   assert.deepEqual(await readFile(join(folder, 'kernel.wasm')), await readFile(KERNEL_FILE));
 });
