@@ -109,7 +109,8 @@ export class Walk {
     const open = await openStrongroom({
       directory: photo.folder,
       settings,
-      environment: realEnvironment,
+      // At the photo's own time: by another, what lies in the trash may be due.
+      environment: { ...realEnvironment, clock: this.deployment.clock },
       log: silentLog,
       onFatal: () => undefined,
     });

@@ -1,5 +1,5 @@
 /**
- * An epoch's file: the pages that changed in it, each a sealed box, written once (KEYRING.md, "Root and files").
+ * An epoch's file: the pages that changed in it, each a sealed box, written once (docs/format.md).
  *
  *     "SRKR" ‖ 1 ‖ epoch u64 ‖ top offset u32 ‖ boxes        the top page's box is the last and ends the file
  *

@@ -1,5 +1,5 @@
 /**
- * The epoch's protocol on the disk: steps 2 to 6 of KEYRING.md, "Operations".
+ * The epoch's protocol on the disk: steps 2 to 6 of docs/keyring.md.
  *
  *     barrier 1   database transaction ‖ file and new root on every replica, synced; then all read back and opened
  *     barrier 2   every other cell overwritten in place, synced, read back as zeros

@@ -1,5 +1,5 @@
 /**
- * The keyring: derives the key of every slot, and can destroy any one of them alone (KEYRING.md).
+ * The keyring: derives the key of every slot, and can destroy any one of them alone (docs/keyring.md).
  *
  * Invariants: derivation is pure memory; the only write is an epoch, and epochs run one after the other; what derives a
  * punctured slot is zeroed once no replica holds the older root. `erased` is only said on the word of an authenticated

@@ -3,7 +3,7 @@
  *
  * The tree is that of Goldreich, Goldwasser and Micali (1986) in heap order: label 1 is the leaf, label 2^depth + i is
  * the key of slot i, and `G(s) = SHA-512("srggm/1" ‖ 00 ‖ s)` gives the seeds of children 2l (bytes 0–31) and
- * 2l + 1 (32–63). A punctured leaf is the set of seeds that still derive every other slot (KEYRING.md, section 1).
+ * 2l + 1 (32–63). A punctured leaf is the set of seeds that still derive every other slot (docs/keyring.md).
  *
  *     leaf page    (label u16 ‖ seed 32)*     ascending labels; no covering entry: that slot is dead
  *

@@ -1,5 +1,5 @@
 /**
- * Making a keystore, and opening one: which root is the truth, and when to refuse (KEYRING.md, `open` and the start-up
+ * Making a keystore, and opening one: which root is the truth, and when to refuse (docs/keyring.md, `open` and the start-up
  * table).
  *
  *     found                                                        answer

@@ -1,5 +1,5 @@
 /**
- * The pages of the keyring as bytes, and their boxes (KEYRING.md, section 1). Integers are big-endian, entries ascend,
+ * The pages of the keyring as bytes, and their boxes (docs/keyring.md). Integers are big-endian, entries ascend,
  * nothing appears twice.
  *
  *     inner page   (index u8 ‖ 1 ‖ leaf seed 32)           untouched leaf, only at height 1

@@ -1,5 +1,5 @@
 /**
- * Record keys: what a record's boxes are sealed under (KEYRING.md, "Record key").
+ * Record keys: what a record's boxes are sealed under (docs/format.md).
  *
  *     scope = HKDF-Extract(salt "strongroom/scope/1", k of each slot of the scope, in order)
  *     K     = HKDF-SHA-256(salt scope, ikm k of the record's own slot, info ["record/1", id, version, [[role, slot] …]])

@@ -1,5 +1,5 @@
 /**
- * Adding a replica to a keystore that is open, and dropping one (KEYRING.md, `replica add` and `replica drop`).
+ * Adding a replica to a keystore that is open, and dropping one (docs/keyring.md).
  *
  * Adding: the intents name the replica first, because from the moment its root exists no erasure is done without it;
  * then pages, then the root, then a reading of all of it. A crash in between leaves a member that is missing: nothing

@@ -1,6 +1,6 @@
 /**
  * The deployment's log as a witness beside the keystore sees it: how long it was and with which root, so that a store
- * that was set back, or grew differently since, is told apart (KEYRING.md, start-up table). Needs no key.
+ * that was set back, or grew differently since, is told apart (docs/keyring.md). Needs no key.
  */
 import { isEqual } from '../bytes/equal.ts';
 import { StrongroomError } from '../errors.ts';

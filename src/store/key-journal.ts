@@ -1,5 +1,5 @@
 /**
- * The keyring's journal in the database (KEYRING.md, section 1): epochs, the head, leaves, and what is asked to die.
+ * The keyring's journal in the database (docs/keyring.md): epochs, the head, leaves, and what is asked to die.
  *
  * Each method that writes is one job of the store, so one durable transaction. All of it is content-free: numbers of
  * keys, our own ids and reasons. `keyring_head` moves under the same lock as every write, so a job that saw epoch e has
