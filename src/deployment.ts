@@ -339,7 +339,11 @@ async function fileSystemOf(path: string): Promise<Finding> {
     return { name: 'keystore file system', status: 'failing', detail: `${path} is missing` };
   const copying = COPYING_FILE_SYSTEMS[found.type];
   if (copying === undefined)
-    return { name: 'keystore file system', status: 'ok', detail: `${path}: overwrites in place` };
+    return {
+      name: 'keystore file system',
+      status: 'ok',
+      detail: `${path}: not on a file system known to keep what was overwritten`,
+    };
   return {
     name: 'keystore file system',
     status: 'warning',

@@ -55,6 +55,11 @@ async function makeKeys(options: OpenStrongroom): Promise<void> {
     try {
       const deployment = environment.random(DEPLOYMENT_BYTES);
       await refuseExisting(store, directory);
+      if (await isInitialised(directory))
+        throw new StrongroomError(
+          'data.exists',
+          `${directory} holds a deployment whose database is elsewhere: set \`database\` to where it is`,
+        );
       await writeFile(join(directory, MARK_FILE), `${encodeHex(deployment)}\n`, { mode: 0o600 });
       await store.write(SYSTEM, (tx) => mark(tx, 'deployment', deployment));
       await createKeys(options, store, deployment);

@@ -73,7 +73,7 @@ export const vaultRoutes = (vaults: Vaults): readonly Route[] => [
     method: 'DELETE',
     url,
     action: 'vault.delete',
-    summary: 'Delete a vault with everything in it',
+    summary: 'Put a vault with everything in it into the trash: hidden at once',
     params,
     query: nothing,
     body: noBody,

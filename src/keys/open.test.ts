@@ -92,7 +92,7 @@ test('a database that was put back is refused: the keystore is at an epoch that 
   await refuses(
     new World(world.disk, old),
     'store.older',
-    /older than the keystore: replica a is at epoch 4, .* \(at 3\).* Run restore\.$/,
+    /older than the keystore: replica a is at epoch 4, .* \(at 3\).* It needs a restore\.$/,
   );
 });
 
@@ -111,7 +111,7 @@ test('a ledger that is shorter than the witness is refused', async () => {
   await refuses(
     world,
     'store.older',
-    /its ledger has \d+ entries, the keystore has seen \d+\. Run restore\.$/,
+    /its ledger has \d+ entries, the keystore has seen \d+\. It needs a restore\.$/,
   );
 });
 
@@ -228,7 +228,7 @@ test('erased data stays erased and its twin comes back when yesterday’s databa
   await keyring.close();
   backup.state.isRestoring = true;
   const restored = new World(world.disk, backup);
-  await refuses(restored, 'store.older', /Run restore/);
+  await refuses(restored, 'store.older', /It needs a restore/);
   keyring = await restored.openForRestore();
   assert.ok(keyring.isRestoring);
   assert.ok(keyring.isErased(slotOf(1, 4)));

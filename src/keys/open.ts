@@ -210,7 +210,7 @@ function refuseOlderStore(survey: readonly Surveyed[], rows: readonly EpochRow[]
     throw new StrongroomError(
       'store.older',
       `The database is older than the keystore: replica ${replica.name} is at epoch ${highest}, which the database ` +
-        `(at ${newest}) does not know. Run restore.`,
+        `(at ${newest}) does not know. It needs a restore.`,
     );
   }
 }
@@ -264,7 +264,7 @@ function judgeRestores(
     if (isTruth && !isCommitted(truth.cell, survey)) {
       throw new StrongroomError(
         'store.older',
-        'A restore was interrupted before it was committed. Run restore.',
+        'A restore was interrupted before it was committed. It needs a restore.',
       );
     }
     if (isTruth || restore.epoch < truth.cell.epoch) generation = restore.generation;

@@ -63,4 +63,4 @@ const olderGeneration = (head: LedgerHead, witness: Witness): StrongroomError =>
   older(`its ledger is of generation ${head.generation}, the keystore has seen ${witness.generation}`);
 
 const older = (what: string): StrongroomError =>
-  new StrongroomError('store.older', `The database is older than the keystore: ${what}. Run restore.`);
+  new StrongroomError('store.older', `The database is older than the keystore: ${what}. It needs a restore.`);

@@ -13,7 +13,7 @@
  *     checkpoint  {"type": "checkpoint", "size", "note"}, right behind entry size - 1; the last line but one is of `size`
  *     end         {"type": "end", "entries", "checkpoints"}
  *
- * Several logs follow one another in one file. Unknown members are passed over, unknown types refused.
+ * Several logs follow one another in one file. Unknown members and types are refused.
  */
 import { decodeUtf8, encodeBase64, encodeHex } from '../bytes/encoding.ts';
 import { decodeStoredLeaf, parseLeaf, type Details, type LedgerEntry, type LogId } from './entry.ts';

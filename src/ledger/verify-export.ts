@@ -69,6 +69,7 @@ class ExportReader {
 
   line(text: string): void {
     const record = parseRecord(text);
+    refuseUnknownMembers(record);
     if (record['type'] === EXPORT_TYPE) return this.#begin(record);
     if (this.#open === null) throw new RangeError('the line stands outside of any log');
     if (record['type'] === 'entry') return this.#entry(this.#open, record);
@@ -175,4 +176,29 @@ function storedLeaf(record: JsonRecord): Bytes {
   if (record['leaf'] === undefined) return parseHash(textOf(record, 'hash'));
   const leaf = encodeUtf8(textOf(record, 'leaf'));
   return encodeStoredLeaf(leaf, leafHash(leaf));
+}
+
+/** By type of line; a member that is not known could be one that is, misspelt on purpose. */
+const MEMBERS: Readonly<Record<string, ReadonlySet<string>>> = {
+  [EXPORT_TYPE]: new Set([
+    'type',
+    'version',
+    'log',
+    'origin',
+    'vkey',
+    'from',
+    'frontier',
+    'size',
+    'exportedAt',
+  ]),
+  entry: new Set(['type', 'n', 'leaf', 'hash', 'box', 'details']),
+  checkpoint: new Set(['type', 'size', 'note']),
+  end: new Set(['type', 'entries', 'checkpoints']),
+};
+
+function refuseUnknownMembers(record: JsonRecord): void {
+  const { type } = record;
+  const known = typeof type === 'string' && Object.hasOwn(MEMBERS, type) ? MEMBERS[type] : undefined;
+  const unknown = known === undefined ? undefined : Object.keys(record).find((name) => !known.has(name));
+  if (unknown !== undefined) throw new RangeError(`\`${unknown}\` is no member of the line`);
 }

@@ -42,12 +42,12 @@ export function vaultCommands(program: Command, session: Session): void {
   updateCommand(vault, session);
   vault
     .command('delete')
-    .description('delete a vault with everything in it')
+    .description('put a vault with everything in it into the trash')
     .argument('<vault>', 'its name or id')
     .option('--yes', 'really')
     .action(async (name: string, flags: { yes?: boolean }) => {
       if (flags.yes !== true)
-        throw usage(`this deletes ${name} with everything in it: add --yes if it is meant`);
+        throw usage(`this puts ${name} with everything in it into the trash: add --yes if it is meant`);
       await session.client.vaults.delete(name);
       await session.show({ vault: name, deleted: true }, () => `${name}\n`);
     });
