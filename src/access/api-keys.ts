@@ -168,8 +168,7 @@ export class ApiKeys {
   ): Promise<Minted> {
     const { sealer, slots, environment } = this.#parts;
     const { id, organization, settings } = of;
-    const [principal] = await slots.take(tx, organization.id, 1);
-    if (principal === undefined) throw new StrongroomError('internal', 'no slot was allotted');
+    const principal = await slots.takeOne(tx, organization.id);
     const base = {
       id,
       organization: organization.id,
@@ -202,8 +201,7 @@ export class ApiKeys {
     row: { id: string; environment: string; principal_slot: number },
   ): Promise<{ slot: Slot; hash: Uint8Array; apiKey: string }> {
     const { keys, slots, pepper, environment } = this.#parts;
-    const [slot] = await slots.take(tx, organization.id, 1);
-    if (slot === undefined) throw new StrongroomError('internal', 'no slot was allotted');
+    const slot = await slots.takeOne(tx, organization.id);
     const token = createApiKey(row.environment as KeyEnvironment, row.id as KeyId, environment.random);
     const parts = matchApiKey(token);
     if (parts === null) throw new StrongroomError('internal', 'a new key does not parse');

@@ -51,8 +51,7 @@ export class Organizations {
   /** Adds an organization in the caller's transaction. */
   async create(tx: Tx, id: OrganizationId, name: string): Promise<Organization> {
     const { slots, sealer, environment } = this.#parts;
-    const [slot] = await slots.take(tx, id, 1);
-    if (slot === undefined) throw new StrongroomError('internal', 'no slot was allotted');
+    const slot = await slots.takeOne(tx, id);
     const now = environment.clock.now();
     await tx.sql
       .insertInto('organizations')
@@ -75,8 +74,7 @@ export class Organizations {
   async createProject(tx: Tx, organization: Organization, name: string): Promise<ProjectId> {
     const { slots, sealer, environment, newId } = this.#parts;
     const id = newId('project');
-    const [slot] = await slots.take(tx, organization.id, 1);
-    if (slot === undefined) throw new StrongroomError('internal', 'no slot was allotted');
+    const slot = await slots.takeOne(tx, organization.id);
     const now = environment.clock.now();
     const record: SealedRecord = {
       ...organizationRecord(organization, 1),

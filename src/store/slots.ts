@@ -72,6 +72,13 @@ export class SlotAllocator {
     return taken;
   }
 
+  /** One fresh slot. */
+  async takeOne(tx: Tx, owner: string): Promise<Slot> {
+    const [slot] = await this.take(tx, owner, 1);
+    if (slot === undefined) throw new StrongroomError('internal', 'no slot was handed out');
+    return slot;
+  }
+
   /** Where this node stopped in the owner's newest leaf. */
   async #resume(tx: Tx, owner: string): Promise<Cursor | null> {
     const row = await tx.sql
@@ -133,8 +140,7 @@ export async function serviceSlot(tx: Tx, slots: SlotAllocator, name: string, no
     .where('name', '=', name)
     .executeTakeFirst();
   if (row !== undefined) return parseSlot(row.slot);
-  const [slot] = await slots.take(tx, DEPLOYMENT, 1);
-  if (slot === undefined) throw new StrongroomError('internal', 'no slot was handed out');
+  const slot = await slots.takeOne(tx, DEPLOYMENT);
   await insertRows(tx.sql, 'service_slots', [{ name, slot, created_at: now, change: tx.change }]);
   return slot;
 }

@@ -112,8 +112,7 @@ export class MemoryStore {
     const { slots, sealer, environment } = this.#parts;
     const { vault } = to;
     const { subject, conversation, scope } = await this.#place(tx, vault, draft, before);
-    const [slot] = await slots.take(tx, vault.id, 1);
-    if (slot === undefined) throw new StrongroomError('internal', 'no slot was allotted');
+    const slot = await slots.takeOne(tx, vault.id);
     const now = environment.clock.now();
     const id = before.id as MemoryId;
     const version = before.version + 1;

@@ -6,7 +6,6 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { decodeUtf8, encodeUtf8 } from '../bytes/encoding.ts';
 import { organizationScope, type Organization, type Organizations } from '../access/organizations.ts';
 import type { Environment } from '../environment.ts';
-import { StrongroomError } from '../errors.ts';
 import type { ConversationId, NewId, OrganizationId, SubjectId } from '../ids.ts';
 import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
@@ -64,8 +63,8 @@ export class People {
     const names = await this.subjects(organization.id);
     const known = names.withName(name);
     if (known !== undefined) return known;
-    const { environment, newId } = this.#parts;
-    const subject: Subject = { id: newId('subject'), name, slot: await this.#slot(tx, organization.id) };
+    const { slots, environment, newId } = this.#parts;
+    const subject: Subject = { id: newId('subject'), name, slot: await slots.takeOne(tx, organization.id) };
     await tx.sql
       .insertInto('subjects')
       .values({
@@ -88,11 +87,11 @@ export class People {
     const names = await this.conversations(vault);
     const known = names.withName(name);
     if (known !== undefined) return known;
-    const { environment, newId } = this.#parts;
+    const { slots, environment, newId } = this.#parts;
     const conversation: Conversation = {
       id: newId('conversation'),
       name,
-      slot: await this.#slot(tx, vault.id),
+      slot: await slots.takeOne(tx, vault.id),
     };
     await tx.sql
       .insertInto('conversations')
@@ -110,12 +109,6 @@ export class People {
     names.put(conversation);
     onRollback(tx, () => names.remove(conversation.id));
     return conversation;
-  }
-
-  async #slot(tx: Tx, owner: string): Promise<Slot> {
-    const [slot] = await this.#parts.slots.take(tx, owner, 1);
-    if (slot === undefined) throw new StrongroomError('internal', 'no slot was allotted');
-    return slot;
   }
 
   async #loadSubjects(id: OrganizationId): Promise<readonly Subject[]> {

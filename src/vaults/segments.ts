@@ -155,8 +155,7 @@ export class Segments {
     const { store, slots, keyring, newId, environment } = this.#parts;
     const id = newId('segment');
     await store.write(vault.organization.id, async (tx) => {
-      const [slot] = await slots.take(tx, vault.id, 1);
-      if (slot === undefined) throw new StrongroomError('internal', 'no slot was allotted');
+      const slot = await slots.takeOne(tx, vault.id);
       await tx.sql
         .insertInto('segments')
         .values({

@@ -60,8 +60,7 @@ export class Vaults {
   async create(tx: Tx, owner: Pick<Vault, 'organization' | 'project'>, input: VaultInput): Promise<Vault> {
     const { slots, newId, environment } = this.#parts;
     const names = await this.#directory.of(owner.organization.id);
-    const [slot] = await slots.take(tx, owner.organization.id, 1);
-    if (slot === undefined) throw new StrongroomError('internal', 'no slot was allotted');
+    const slot = await slots.takeOne(tx, owner.organization.id);
     const now = environment.clock.now();
     const vault: Vault = {
       ...owner,
