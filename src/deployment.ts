@@ -23,6 +23,8 @@ import { parseVkey } from './ledger/note.ts';
 import { verifyExport, type TrustedKey } from './ledger/verify-export.ts';
 import { verifyStore } from './ledger/verify-store.ts';
 import { SYSTEM } from './store/store.ts';
+import { LogTap } from './assurance/log-tap.ts';
+import { assuranceOf, listenerOf, liveWorlds, scratchWorlds, type Served } from './worlds.ts';
 import { openStrongroom, type OpenStrongroom, type Strongroom, type Substitutes } from './strongroom.ts';
 
 /** What a client needs to reach a deployment. */
@@ -66,8 +68,8 @@ export async function serve(
   options: ServeOptions = {},
 ): Promise<RunningServer> {
   const { environment = realEnvironment } = options;
-  const opening = openOptions(directory, settings, options);
-  const log = options.log ?? defaultLog(settings);
+  const log = new LogTap(options.log ?? defaultLog(settings));
+  const opening = openOptions(directory, settings, { ...options, log });
   // What can be refused without touching anything is refused first.
   checkExposure(settings.host, settings.tls === 'on');
   await requireDirectory(directory);
@@ -75,7 +77,21 @@ export async function serve(
   try {
     await requireWhole(open.store);
     const tls = settings.tls === 'on' ? await tlsOf(directory, settings, options) : null;
-    const app = buildServer(httpParts(open, log), {
+    let served: Served | null = null;
+    const assurance = assuranceOf({
+      open,
+      settings,
+      environment,
+      version: VERSION,
+      openLive: liveWorlds(() => requireServed(served)),
+      openScratch: scratchWorlds({
+        settings,
+        environment: options.environment ?? realEnvironment,
+        version: VERSION,
+      }),
+    });
+    const parts = httpParts(open, log, assurance);
+    const app = buildServer(parts, {
       environment,
       log,
       host: settings.host,
@@ -86,6 +102,12 @@ export async function serve(
       version: VERSION,
     });
     const port = await listen(app, settings.host, settings.port);
+    const listener = {
+      ...listenerOf(settings.host, port, null),
+      isSecure: tls !== null,
+      ca: await authorityOf(directory, settings),
+    };
+    served = { open, parts, app, directory, settings, environment, tap: log, listener };
     await recordSystem(open, 'server.start');
     const housekeeping = new Housekeeping({
       open,
@@ -112,6 +134,17 @@ export async function serve(
     await open.close();
     throw error;
   }
+}
+
+function requireServed(served: Served | null): Served {
+  if (served === null) throw new StrongroomError('internal', 'the server does not listen yet');
+  return served;
+}
+
+/** What clients of the local certificate trust; null where the server's own is a public one. */
+async function authorityOf(directory: string, settings: Settings): Promise<string | null> {
+  const { ca } = reachOf(directory, settings, 0);
+  return ca === null ? null : readFile(ca, 'utf8');
 }
 
 /** Makes a key in a stopped deployment, for whoever has lost all of theirs. */

@@ -1,11 +1,11 @@
 /** What is open, as the server wants it: cursors become positions, paths become vaults, and health is asked for. */
 import { errorFields, type Log } from './http/request-log.ts';
-import type { HealthCheck, HttpParts } from './http/parts.ts';
+import type { HealthCheck, HttpParts, Verifications } from './http/parts.ts';
 import { StrongroomError } from './errors.ts';
 import { SYSTEM } from './store/store.ts';
 import type { Strongroom } from './strongroom.ts';
 
-export function httpParts(open: Strongroom, log: Log): HttpParts {
+export function httpParts(open: Strongroom, log: Log, verifications: Verifications): HttpParts {
   const { access, apiKeys, cursors, idempotency, ledgerReads, memories, recorder, refusals, vaults } = open;
   return {
     access: {
@@ -39,6 +39,7 @@ export function httpParts(open: Strongroom, log: Log): HttpParts {
     },
     memories,
     ledger: ledgerReads,
+    verifications,
     idempotency,
     records: {
       record: (context, deed) => recorder.record(context, deed),

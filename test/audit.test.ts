@@ -5,6 +5,7 @@ import { operationsOf, type ApiDocument } from './api-document.ts';
 import { idOf, TestDeployment, type Answer } from './deployment.ts';
 import { ask, granted, ROUTES } from './every-route.ts';
 import { readAll, tableNames, withDatabase } from './raw-database.ts';
+import { verifies } from '../src/assurance/testing/verifies.ts';
 
 interface Leaf {
   readonly at: number;
@@ -71,9 +72,10 @@ const REFUSALS: Readonly<
 };
 
 test('every answer to a known key has exactly one entry, which says who, what, on what, from where and with what outcome', async (t) => {
+  verifies('AUD-01');
   const deployment = await TestDeployment.start(t);
   const { json: weak } = await deployment.must('POST', '/v1/keys', {
-    body: { name: 'weak', scopes: [{ actions: ['verification.run'], vaults: ['*'] }] },
+    body: { name: 'weak', scopes: [{ actions: ['backup.restore'], vaults: ['*'] }] },
   });
   const [first] = (await deployment.must('GET', '/v1/keys')).json['keys'] as { id: string; name: string }[];
   assert.ok(first !== undefined);

@@ -241,6 +241,7 @@ async function sowLedger(sower: Sower, canaries: Canaries, why: Why): Promise<vo
   await sower.must('proveLedgerEntry', { path: { n: '0' }, headers: why('proveLedgerEntry') });
   await sower.send('proveLedgerEntry', { path: { n: canaries.word('entry number') } });
   await sower.must('exportLedger', { headers: why('exportLedger') });
+  await sower.must('runVerification', { body: { claims: [] }, headers: why('runVerification') });
 }
 
 /** What is asked for in vain, in places that exist and in places that do not. */

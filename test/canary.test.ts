@@ -6,6 +6,7 @@ import { Canaries, filesBelow, type Hit } from './canary.ts';
 import { DIMENSIONS, SECRET_CHARACTERS, Sower, sowEverything, sowNoise } from './canary-walk.ts';
 import { TestDeployment } from './deployment.ts';
 import { plainSealer } from './plain-sealer.ts';
+import { verifies } from '../src/assurance/testing/verifies.ts';
 
 /** Free text by its schema, but no word fits: an id, a number, an action, a range of addresses. Sent, and refused. */
 const NEVER_GRANTED = [
@@ -17,6 +18,9 @@ const NEVER_GRANTED = [
 ];
 
 test('no byte in the data directory or the log shows what a customer wrote, while the server runs and after', async (t) => {
+  verifies('CRY-01');
+  verifies('KEY-01');
+  verifies('AUD-05');
   const { canaries, hits, sower, document } = await walk(await TestDeployment.start(t));
   assert.deepEqual(hits, []);
   assert.ok(canaries.needles.length > 100);

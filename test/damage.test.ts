@@ -13,6 +13,7 @@ import { TABLES } from '../src/store/migrations.ts';
 import { openEveryBox } from './boxes.ts';
 import { addTenant, idOf, TestDeployment, type Answer } from './deployment.ts';
 import { flipped, readAll, textOf, withDatabase, withoutTriggers } from './raw-database.ts';
+import { verifies } from '../src/assurance/testing/verifies.ts';
 
 const MEMORIES = '/v1/vaults/default/memories';
 const REPEATED = 'once-and-again';
@@ -224,6 +225,7 @@ test('a damaged segment is named, left out and written anew, and no memory is lo
 });
 
 test('a box opens in no other row, column, vault or tenant, with or without the slots of its own row', async (t) => {
+  verifies('TEN-02');
   const deployment = await TestDeployment.make(t);
   const tenant = await addTenant(deployment);
   await deployment.serve();

@@ -84,6 +84,7 @@ const GRANTED: Readonly<Record<string, Maker>> = {
   ledgerCheckpoint: () => get('/v1/ledger/checkpoint'),
   proveLedgerEntry: () => get('/v1/ledger/entries/0/proof'),
   exportLedger: () => get('/v1/ledger/export'),
+  runVerification: () => ({ method: 'POST', path: '/v1/verifications', body: { claims: [] } }),
 };
 
 /** A request that would be granted; throws for an operation that has none here. */

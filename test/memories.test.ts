@@ -5,6 +5,7 @@ import type { Memory, Problem } from '@strongroom/client';
 import { decodeSlots } from '../src/keys/slot.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import { TestDeployment, type Answer } from './deployment.ts';
+import { verifies } from '../src/assurance/testing/verifies.ts';
 
 const BASE = '/v1/vaults/default/memories';
 const DAY_MS = 86_400_000;
@@ -47,6 +48,7 @@ test('what is added comes back whole, and its vector only when asked for', async
 });
 
 test('everything added survives a restart and is found again', async (t) => {
+  verifies('FUN-01');
   const deployment = await TestDeployment.start(t);
   await deployment.must('POST', BASE, {
     body: {

@@ -8,6 +8,7 @@ import { u32 } from '../src/bytes/encoding.ts';
 import { addTenant, idOf, TestDeployment, type Answer } from './deployment.ts';
 import { ask, granted, ROUTES, type Request } from './every-route.ts';
 import { readAll, textOf, withDatabase } from './raw-database.ts';
+import { verifies } from '../src/assurance/testing/verifies.ts';
 
 const MEMORIES = '/v1/vaults/default/memories';
 
@@ -88,6 +89,7 @@ test('a reader changes nothing by any route, and reads by every reading one', as
 });
 
 test('a revoked, a rotated and an expired key open nothing from the next request on', async (t) => {
+  verifies('KEY-03');
   const deployment = await TestDeployment.start(t);
   const make = async (input: object = {}): Promise<{ id: string; key: string }> => {
     const answer = await deployment.must('POST', '/v1/keys', {
@@ -109,6 +111,7 @@ test('a revoked, a rotated and an expired key open nothing from the next request
 });
 
 test('what belongs to another tenant answers byte for byte like what does not exist, by every route', async (t) => {
+  verifies('TEN-01');
   const deployment = await TestDeployment.make(t);
   const tenant = await addTenant(deployment);
   await deployment.serve();

@@ -19,3 +19,4 @@ export type {
 } from './memories.ts';
 export type { Keys } from './keys.ts';
 export type { Ledger } from './ledger.ts';
+export type { Verifications } from './verifications.ts';

@@ -16,12 +16,14 @@ import { Transport, type CallOptions, type StrongroomOptions } from './transport
 import type { Health, SearchResult } from './types.ts';
 import { VaultHandle } from './vault-handle.ts';
 import { Vaults } from './vaults.ts';
+import { Verifications } from './verifications.ts';
 
 export class Strongroom {
   readonly vaults: Vaults;
   readonly memories: Memories;
   readonly keys: Keys;
   readonly ledger: Ledger;
+  readonly verifications: Verifications;
   readonly #transport: Transport;
 
   constructor(options: StrongroomOptions, environment: ClientEnvironment = platformEnvironment) {
@@ -30,6 +32,7 @@ export class Strongroom {
     this.memories = new Memories(this.#transport);
     this.keys = new Keys(this.#transport);
     this.ledger = new Ledger(this.#transport);
+    this.verifications = new Verifications(this.#transport);
   }
 
   /** A vault by its id or name; it need not exist yet. */

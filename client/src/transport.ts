@@ -56,6 +56,8 @@ export interface Call {
   readonly options?: VersionedOptions | undefined;
   /** A status beyond 299 that is an answer all the same, unless it comes with a problem document. */
   readonly accept?: number;
+  /** The one media type wanted; by default whichever the route answers. */
+  readonly type?: string;
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -186,7 +188,10 @@ export class Transport {
   #headers(call: Call): Record<string, string> {
     const { idempotencyKey, ifVersion, purpose = this.#purpose } = call.options ?? {};
     const headers: Record<string, string> = {
-      accept: 'application/json, application/problem+json, application/jsonl',
+      accept:
+        call.type === undefined
+          ? 'application/json, application/problem+json, application/jsonl'
+          : `${call.type}, application/problem+json`,
     };
     if (this.#authorization !== undefined) headers['authorization'] = this.#authorization;
     if (call.body !== undefined) headers['content-type'] = 'application/json';

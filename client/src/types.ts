@@ -255,6 +255,108 @@ export interface Health {
   checks: { name: string; status: 'ok' | 'failing'; detail?: string }[];
 }
 
+/** `pass` alone means held. `stale`: too old, of another build, or never checked. */
+export type ClaimVerdict = 'pass' | 'fail' | 'error' | 'stale' | 'partial' | 'not_claimed';
+
+/** Ids of requirements that a claim supports. */
+export interface ClaimSupports {
+  soc2: string[];
+  iso27001: string[];
+  gdpr: string[];
+  hipaa: string[];
+  ccpa: string[];
+}
+
+export interface ClaimResult {
+  id: string;
+  family: string;
+  /** The promise, with its parameters filled in. */
+  sentence: string;
+  verdict: ClaimVerdict;
+  held: boolean;
+  /** T: exercised, E: observed, A: attested, I: inherited; `*`: only where a profile applies. */
+  method: string;
+  supports: ClaimSupports;
+  parameters: Record<string, number>;
+  /** What is wrong, or what kept the check from its end. */
+  faults: string[];
+  /** Why it is not claimed, or stale. */
+  reason?: string;
+  /** The half of a partial claim that nothing checks. */
+  missing?: string;
+  /** What a pass does not prove. */
+  notProven?: string;
+  /** What would mend a failure. */
+  mend?: string;
+  /** Hours after which a result is stale. */
+  freshHours?: number;
+  checkedAt?: string;
+  ageSeconds?: number;
+  /** On the running server, on a scratch instance of the same build, or both. */
+  place?: 'live' | 'scratch' | 'both';
+  /** How many things were looked at. */
+  covered?: number;
+  measured?: Record<string, number | string>;
+}
+
+/** Nothing given: every claim. An empty list of claims runs nothing and answers how all stand. */
+export interface VerificationInput {
+  claims?: string[] | undefined;
+  families?: string[] | undefined;
+  /** Instead: breaks a scratch instance so that the checks of this claim must turn red. */
+  sabotage?: string | undefined;
+}
+
+/** What a check said of a server that was broken on purpose. */
+export interface SabotageOutcome {
+  check: string;
+  name: string;
+  breaks: string;
+  /** Claims that had to turn red, and those that did. */
+  expected: string[];
+  turned: string[];
+  caught: boolean;
+  faults: string[];
+}
+
+/** The ledger entry that recorded the digest of the verification, and the proof that it did. */
+export interface VerificationEvidence {
+  /** SHA-256 (hex) of each part's canonical JSON, by its name. */
+  digests: Record<string, string>;
+  /** SHA-256 (hex) of the canonical JSON of `digests`. */
+  digest: string;
+  n: number;
+  /** The entry's leaf, base64. */
+  leaf: string;
+  /** A C2SP tlog-proof with its checkpoint. */
+  proof: string;
+  verifierKey: string;
+}
+
+export interface Verification {
+  id: string;
+  deployment: string;
+  build: string;
+  startedAt: string;
+  finishedAt: string;
+  /** Claims whose checks ran now; the others show their last result. */
+  ran: string[];
+  results: ClaimResult[];
+  sabotages?: SabotageOutcome[];
+  evidence: VerificationEvidence;
+}
+
+export type VerificationEvent =
+  | {
+      type: 'progress';
+      check: string;
+      place: 'live' | 'scratch';
+      number: number;
+      of: number;
+      claims: string[];
+    }
+  | { type: 'verification'; verification: Verification };
+
 /** Where `path` points into, when it is not the body. */
 export type FaultPlace = 'path' | 'query' | 'header';
 

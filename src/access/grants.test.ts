@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import type { VaultId } from '../ids.ts';
 import { decide, includesEnvironment, includesGrant, mayEver, type Holder } from './grants.ts';
 import type { Grant } from './context.ts';
+import { verifies } from '../assurance/testing/verifies.ts';
 
 const A: VaultId = 'vlt_a';
 const B: VaultId = 'vlt_b';
@@ -36,6 +37,7 @@ test('what concerns the organization needs a grant that is not confined to vault
 });
 
 test('a key reaches no vault of an environment above its own', () => {
+  verifies('KEY-04');
   const all = [{ actions: ['*'], vaults: ['*'] }] as const;
   assert.equal(decide(holder(all, 'development'), 'memory.get', place(A)), 'refused');
   assert.equal(decide(holder(all, 'staging'), 'memory.get', place(A, 'development')), 'allowed');

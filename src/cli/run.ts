@@ -7,6 +7,7 @@ import { keyCommands } from './commands/key-commands.ts';
 import { ledgerCommands } from './commands/ledger-commands.ts';
 import { memoryCommands } from './commands/memory-commands.ts';
 import { vaultCommands } from './commands/vault-commands.ts';
+import { verifyCommands } from './commands/verify-commands.ts';
 import { Ended, EXIT, exitCodeOf, type ExitCode } from './exit.ts';
 import type { Io } from './io.ts';
 import { Session, type GlobalFlags } from './session.ts';
@@ -32,6 +33,7 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   vaultCommands(program, session);
   keyCommands(program, session);
   ledgerCommands(program, session);
+  verifyCommands(program, session);
   deploymentCommands(program, session);
   // What a subcommand is given is what its parent was given: commander copies settings when a command is made.
   try {

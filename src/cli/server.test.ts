@@ -85,6 +85,7 @@ test('the server takes every call of the client', async () => {
     ['checkpoint', () => strongroom.ledger.checkpoint()],
     ['proof', () => strongroom.ledger.proof(0, { size: 1 })],
     ['exportLedger', () => Array.fromAsync(strongroom.ledger.export())],
+    ['verify', () => strongroom.verifications.run({ claims: ['CRY-01'] })],
   ];
   for (const [name, call] of done) {
     await call();
@@ -92,7 +93,7 @@ test('the server takes every call of the client', async () => {
     assert.equal(fake.calls.at(-1)?.context.purpose, 'Prüfung');
   }
   assert.equal(fake.calls.length, done.length);
-  const parts = ['access', 'vaults', 'memories', 'ledger'] as const;
+  const parts = ['access', 'vaults', 'memories', 'ledger', 'verifications'] as const;
   const functions = parts
     .flatMap((part) => Object.keys(fake.parts[part]))
     .filter((name) => !name.startsWith('auth'));

@@ -98,7 +98,13 @@ export class Exchanges {
     const { context } = request.exchange;
     if (context === null) throw new StrongroomError('auth.required');
     const { params, query, body, headers } = request;
-    const run = route.prepare({ params, query, body, ifMatch: headers['if-match'] });
+    const run = route.prepare({
+      params,
+      query,
+      body,
+      ifMatch: headers['if-match'],
+      accept: headers.accept,
+    });
     const outcome = isWrite(route)
       ? await this.#runOnce(request, context, { route, run })
       : await run(context);
@@ -161,17 +167,25 @@ export class Exchanges {
       await answer.claim.abandon();
       throw error;
     }
-    if (!('lines' in outcome))
-      await answer.claim.complete(route.secret ? { ...outcome, body: null } : outcome);
+    // What was streamed cannot be answered again.
+    if ('lines' in outcome) await answer.claim.abandon();
+    else await answer.claim.complete(route.secret ? { ...outcome, body: null } : outcome);
     return outcome;
   }
 
-  async #stream(request: FastifyRequest, reply: FastifyReply, route: Route, { type, lines }: StreamOutcome) {
+  async #stream(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    route: Route,
+    { type, lines, isPrompt = false }: StreamOutcome,
+  ) {
     const iterator = lines[Symbol.asyncIterator]();
     // What is refused is refused before the first byte, with a status of its own.
     const first = await iterator.next();
     await this.#record(request, route, null);
-    return reply.type(type).send(Readable.from(chunksOf(first, iterator), { objectMode: false }));
+    return reply
+      .type(type)
+      .send(Readable.from(chunksOf(first, iterator, isPrompt ? 1 : CHUNK_CHARACTERS), { objectMode: false }));
   }
 
   async #record(request: FastifyRequest, route: Route, error: StrongroomError | null): Promise<void> {
@@ -239,12 +253,16 @@ function replayed(response: KeptResponse, route: Route): JsonOutcome {
 const CHUNK_CHARACTERS = 32 * 1024;
 
 /** Lines gathered into chunks, so that small ones do not cost a packet each. */
-async function* chunksOf(first: IteratorResult<string>, rest: AsyncIterator<string>): AsyncIterable<string> {
+async function* chunksOf(
+  first: IteratorResult<string>,
+  rest: AsyncIterator<string>,
+  charactersMin: number,
+): AsyncIterable<string> {
   let chunk = '';
   try {
     for (let next = first; next.done !== true; next = await rest.next()) {
       chunk += next.value;
-      if (chunk.length >= CHUNK_CHARACTERS) {
+      if (chunk.length >= charactersMin) {
         yield chunk;
         chunk = '';
       }

@@ -8,6 +8,7 @@ import { asGood, fakeServer, KEY_ID, MEMORY_ID, VAULT_ID } from './testing/fake-
 import { declaredErrors } from './openapi.ts';
 import type { Route } from './route.ts';
 import { routesOf } from './server.ts';
+import { verifies } from '../assurance/testing/verifies.ts';
 
 const FIELDS = [
   'text',
@@ -296,6 +297,7 @@ test('the check can fail: a part that breaks is noticed', async () => {
 });
 
 test('without a key nothing gets further than the door, whatever is sent', async () => {
+  verifies('ACC-05');
   const { app, fake } = fakeServer();
   await fc.assert(
     fc.asyncProperty(attempts(routesOf(fake.parts)), async ({ request }) => {

@@ -28,6 +28,8 @@ import type {
   VaultInput,
   VaultPage,
   VaultPatch,
+  VerificationEvent,
+  VerificationInput,
 } from '@strongroom/client';
 import type { Principal, RequestContext } from '../access/context.ts';
 import type { Deed } from '../access/recorder.ts';
@@ -127,6 +129,15 @@ export interface LedgerReads {
   exportLedger(context: RequestContext): AsyncIterable<string>;
 }
 
+export interface Verifications {
+  /**
+   * Runs checks and tells how they go; the last event is the result. The entry of the request is durable before the first
+   * event, that of the result before the last. Throws `request.invalid` for a claim that is not in the table and `busy`
+   * while another verification runs.
+   */
+  verify(context: RequestContext, input: VerificationInput): AsyncIterable<VerificationEvent>;
+}
+
 export interface HealthCheck {
   readonly name: string;
   readonly ok: boolean;
@@ -202,6 +213,7 @@ export interface HttpParts {
   readonly vaults: Vaults;
   readonly memories: Memories;
   readonly ledger: LedgerReads;
+  readonly verifications: Verifications;
   readonly health: HealthReads;
   readonly records: Records;
   readonly idempotency: Idempotency;

@@ -5,6 +5,7 @@ import { StrongroomError } from '../errors.ts';
 import { ipPrefix, plainAddress } from './address.ts';
 import { asGood, fakeServer, OTHER_KEY } from './testing/fake-parts.ts';
 import { RequestLimits, type Rates } from './rate-limit.ts';
+import { verifies } from '../assurance/testing/verifies.ts';
 
 const RATES: Rates = { perKey: { perSecond: 10, burst: 5 }, perAddress: { perSecond: 1, burst: 3 } };
 
@@ -103,6 +104,7 @@ test('who is over the limit is answered before anybody authenticates or a body i
 });
 
 test('each key of one address has its own budget, and `off` means none', async () => {
+  verifies('NET-03');
   const { app } = fakeServer({
     rateLimit: { perKey: { perSecond: 1, burst: 2 }, perAddress: { perSecond: 1, burst: 9 } },
   });

@@ -64,6 +64,8 @@ export interface RawRequest {
   readonly query: unknown;
   readonly body: unknown;
   readonly ifMatch: string | string[] | undefined;
+  /** The `Accept` header, where a route has more than one form of answer. */
+  readonly accept?: string | undefined;
 }
 
 export interface JsonOutcome {
@@ -77,6 +79,8 @@ export interface JsonOutcome {
 export interface StreamOutcome {
   readonly type: string;
   readonly lines: AsyncIterable<string>;
+  /** Each line goes out as it comes, because somebody watches. */
+  readonly isPrompt?: boolean;
 }
 
 /** A route with its types behind it. `prepare` throws on bad input before anything is called. */

@@ -12,6 +12,7 @@ import * as ledger from './ledger-schemas.ts';
 import * as memories from './memory-schemas.ts';
 import { vector } from './schema-parts.ts';
 import * as vaults from './vault-schemas.ts';
+import * as verifications from './verification-schemas.ts';
 
 /** A type with nothing left to chance: intersections merged, and what is optional said as a value, not as a mark. */
 type Plain<T> = T extends readonly (infer Item)[]
@@ -54,6 +55,9 @@ const equal: readonly true[] = [
   true satisfies Equal<typeof ledger.ledgerPage, client.LedgerPage>,
   true satisfies Equal<typeof ledger.ledgerCheckpoint, client.LedgerCheckpoint>,
   true satisfies Equal<typeof ledger.ledgerProof, client.LedgerProof>,
+  true satisfies Equal<typeof verifications.verificationInput, client.VerificationInput>,
+  true satisfies Equal<typeof verifications.claimResult, client.ClaimResult>,
+  true satisfies Equal<typeof verifications.verification, client.Verification>,
   true satisfies Equal<typeof health.health, client.Health>,
   true satisfies Equal<typeof health.problem, client.Problem>,
 ];

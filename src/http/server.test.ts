@@ -71,6 +71,7 @@ const GOOD_REQUESTS: readonly (InjectOptions & { calls: string; status: number }
   { method: 'GET', url: '/v1/ledger/checkpoint', calls: 'checkpoint', status: 200 },
   { method: 'GET', url: '/v1/ledger/entries/0/proof?size=1', calls: 'proof', status: 200 },
   { method: 'GET', url: '/v1/ledger/export', calls: 'exportLedger', status: 200 },
+  { method: 'POST', url: '/v1/verifications', payload: { claims: ['CRY-01'] }, calls: 'verify', status: 200 },
 ];
 
 test('every route has an action of the catalogue, and a good request of each calls one function', async () => {
@@ -417,6 +418,7 @@ test('the fakes cover every function of the parts', () => {
     'memories',
     'records',
     'vaults',
+    'verifications',
   ]);
   assert.ok(GOOD_KEY.length > 0);
 });

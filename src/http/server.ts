@@ -45,6 +45,7 @@ import { errorFields, type Log } from './request-log.ts';
 import type { Route } from './route.ts';
 import { searchRoutes } from './search.ts';
 import { vaultRoutes } from './vaults.ts';
+import { verificationRoutes } from './verifications.ts';
 
 export interface HttpOptions {
   readonly environment: Environment;
@@ -73,6 +74,7 @@ export const routesOf = (parts: HttpParts): readonly Route[] => [
   ...searchRoutes(parts.memories),
   ...keyRoutes(parts.access),
   ...ledgerRoutes(parts.ledger),
+  ...verificationRoutes(parts.verifications),
 ];
 
 export function buildServer(parts: HttpParts, options: HttpOptions): FastifyInstance {

@@ -14,6 +14,7 @@ import { makeServerCertificate } from './certificate.ts';
 import { fakeServer } from './testing/fake-parts.ts';
 import { listen, secureContextOf } from './listener.ts';
 import { ensureLocalTls, RENEWAL_DAYS } from './tls.ts';
+import { verifies } from '../assurance/testing/verifies.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -49,6 +50,7 @@ async function tlsServer(t: TestContext, tlsMinimum: '1.2' | '1.3' = '1.3') {
 }
 
 test('the server speaks TLS 1.3 to those who trust its authority, and nothing older', async (t) => {
+  verifies('CRY-03');
   const { port, tls } = await tlsServer(t);
   const ca = tls.authority;
   assert.equal(await handshake(port, { ca }), 'TLSv1.3');

@@ -12,6 +12,7 @@ import { encodeVkey, parseVkey } from './note.ts';
 import { verifyProof } from './proof.ts';
 import { createLedgerWorld, PRINCIPAL_SLOT, type LedgerWorld } from './testing/ledger-world.ts';
 import { verifyStore } from './verify-store.ts';
+import { verifies } from '../assurance/testing/verifies.ts';
 
 forEachEngine('entries of many jobs at once make logs without a gap, each entry once', async (t, engine) => {
   const world = await createLedgerWorld(t, engine);
@@ -308,6 +309,7 @@ forEachEngine(
 );
 
 test('an entry that was altered in the store is never shown', async (t) => {
+  verifies('AUD-02');
   const world = await createLedgerWorld(t);
   await world.append(3);
   world.tamper((database) => {

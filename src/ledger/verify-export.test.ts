@@ -8,6 +8,7 @@ import { exportCsv, exportJsonLines } from './export.ts';
 import { verifierKey } from './note.ts';
 import { createLedgerWorld, type LedgerWorld } from './testing/ledger-world.ts';
 import { verifyExport } from './verify-export.ts';
+import { verifies } from '../assurance/testing/verifies.ts';
 
 async function filledWorld(t: TestContext): Promise<LedgerWorld> {
   const world = await createLedgerWorld(t);
@@ -67,6 +68,7 @@ test('details come along only where asked for, and are no part of what is proved
 });
 
 test('an export with a line changed, left out, doubled or moved is found out, and the entry named', async (t) => {
+  verifies('AUD-03');
   const world = await filledWorld(t);
   const lines = await linesOf(world);
   const isEntry = (line: string): boolean => line.startsWith('{"type":"entry"');

@@ -1,6 +1,6 @@
 /** Parts for the server's tests: they note every call and answer the least that is right. */
 import assert from 'node:assert/strict';
-import type { Key, Memory, NewKey, Problem, Vault } from '@strongroom/client';
+import type { Key, Memory, NewKey, Problem, Vault, Verification } from '@strongroom/client';
 import { ERRORS, isErrorCode, StrongroomError } from '../../errors.ts';
 import { createIdSource } from '../../ids.ts';
 import { realEnvironment, type Environment } from '../../environment.ts';
@@ -61,6 +61,17 @@ const key: Key = {
 };
 const newKey: NewKey = { ...key, apiKey: 'sr_test_secret' };
 
+const VERIFICATION: Verification = {
+  id: newId('verification'),
+  deployment: 'strongroom/00',
+  build: 'strongroom-0.0.0',
+  startedAt: AT,
+  finishedAt: AT,
+  ran: [],
+  results: [],
+  evidence: { digests: {}, digest: '00', n: 0, leaf: 'e30=', proof: 'a proof', verifierKey: 'key' },
+};
+
 export interface Fake {
   readonly parts: HttpParts;
   /** Names of the capabilities' functions, in the order called. */
@@ -110,6 +121,11 @@ export function fakeParts(): Fake {
     },
     memories: fakeMemories(did),
     ledger: fakeLedger(did),
+    verifications: {
+      async *verify(context, ...input) {
+        yield { type: 'verification', verification: await did('verify', context, input, VERIFICATION) };
+      },
+    },
     health: {
       live: () => Promise.resolve([{ name: 'process', ok: true }]),
       ready: () => Promise.resolve([{ name: 'ledger', ok: fake.ledgerWorks, detail: 'last entry written' }]),

@@ -1,0 +1,28 @@
+/** All checks, in the order in which they run. */
+import type { Check } from './check.ts';
+import { appendOnlyCheck } from './checks/append-only.ts';
+import { boxesCheck } from './checks/boxes.ts';
+import { failClosedCheck } from './checks/fail-closed.ts';
+import { floodCheck } from './checks/flood.ts';
+import { keysCheck } from './checks/keys.ts';
+import { ledgerCheck } from './checks/ledger.ts';
+import { listenerCheck } from './checks/listener.ts';
+import { recallCheck } from './checks/recall.ts';
+import { scanCheck } from './checks/scan.ts';
+import { sweepCheck } from './checks/sweep.ts';
+import { tenantsCheck } from './checks/tenants.ts';
+
+export const CHECKS: readonly Check[] = [
+  listenerCheck,
+  recallCheck,
+  scanCheck,
+  sweepCheck,
+  keysCheck,
+  tenantsCheck,
+  ledgerCheck,
+  boxesCheck,
+  appendOnlyCheck,
+  failClosedCheck,
+  // Last, because it is the longest: slow clients have to be waited for.
+  floodCheck,
+];

@@ -1,0 +1,214 @@
+/**
+ * Keys at their ends: one that is revoked or rotated is refused from the moment the answer is there, and one that is
+ * confined to a vault, an action, an environment or a network reaches nothing beyond.
+ */
+import { ask, codeOf } from '../ask.ts';
+import { withVault } from '../canary-vault.ts';
+import { defineCheck, judged } from '../check.ts';
+import { requestFor, sweepKeys, type Stage } from '../drive.ts';
+import { replaced } from '../replaced.ts';
+import type { Principal } from '../../http/parts.ts';
+
+/** Addresses for documentation (RFC 5737): nobody asks from there. */
+const ELSEWHERE = '203.0.113.0/24';
+const GIVEN_UP_MS = 1_200;
+const EVERYTHING = [{ actions: ['*'], vaults: ['*'] }];
+
+interface Ended {
+  readonly how: 'revoked' | 'rotated';
+  readonly worked: boolean;
+  /** Until the first refusal; null: none came. */
+  readonly delayMs: number | null;
+  /** Routes that the dead key still reached. */
+  readonly reached: readonly string[];
+  readonly asked: number;
+}
+
+interface Confined {
+  readonly confinement: string;
+  /** What it may do, and did. */
+  readonly works: boolean;
+  readonly escaped: readonly string[];
+  readonly asked: number;
+}
+
+interface KeysSeen {
+  readonly ended: readonly Ended[];
+  readonly confined: readonly Confined[];
+}
+
+export const keysCheck = defineCheck<KeysSeen>({
+  name: 'keys',
+  place: 'live',
+  observe: async (world) => {
+    const tenant = await world.tenant(0);
+    return withVault(world, tenant, {}, (_, vault) =>
+      withVault(world, tenant, {}, async (__, other) => {
+        const stage: Stage = { world, tenant, vault };
+        const ended = [await endOf(stage, 'revoked'), await endOf(stage, 'rotated')];
+        const confined = await confine(stage, other);
+        await sweepKeys(stage);
+        return { ended, confined };
+      }),
+    );
+  },
+  judges: {
+    'KEY-03': ({ ended }, { milliseconds = 0 }) => {
+      const faults = ended.flatMap(({ how, worked, delayMs, reached }) => [
+        ...(worked ? [] : [`the key did not work before it was ${how}, so nothing was learnt`]),
+        ...(delayMs === null || delayMs > milliseconds
+          ? [`a ${how} key was still taken after ${delayMs ?? GIVEN_UP_MS} ms`]
+          : []),
+        ...reached.map((route) => `a ${how} key reached ${route}`),
+      ]);
+      const slowest = ended.reduce((most, { delayMs }) => Math.max(most, delayMs ?? GIVEN_UP_MS), 0);
+      const asked = ended.reduce((sum, each) => sum + each.asked, 0);
+      return judged(asked, faults, { delayMs: Math.round(slowest * 10) / 10, requests: asked, nodes: 1 });
+    },
+    'KEY-04': ({ confined }) => {
+      const faults = confined.flatMap(({ confinement, works, escaped }) => [
+        ...(works ? [] : [`a key confined to ${confinement} could not do what it may`]),
+        ...escaped.map((what) => `a key confined to ${confinement}: ${what}`),
+      ]);
+      const asked = confined.reduce((sum, each) => sum + each.asked, 0);
+      return judged(asked, faults, { requests: asked, confinements: confined.length });
+    },
+  },
+  sabotages: [
+    {
+      name: 'remembered-keys',
+      breaks: 'A key that signed in once is remembered for ever.',
+      turns: ['KEY-03'],
+      change: {
+        parts: (real) => {
+          const known = new Map<string, Principal>();
+          return {
+            ...real,
+            access: replaced(real.access, {
+              authenticate: async (apiKey, address) => {
+                const text = apiKey.reveal();
+                const principal = known.get(text) ?? (await real.access.authenticate(apiKey, address));
+                known.set(text, principal);
+                return principal;
+              },
+            }),
+          };
+        },
+      },
+    },
+    {
+      name: 'wide-keys',
+      breaks: 'Every key may do everything.',
+      turns: ['KEY-04'],
+      change: {
+        parts: (real) => ({
+          ...real,
+          access: replaced(real.access, {
+            authenticate: async (apiKey, address) => {
+              const principal = await real.access.authenticate(apiKey, address);
+              return { ...principal, environment: 'production', grants: [{ actions: ['*'], vaults: ['*'] }] };
+            },
+          }),
+        }),
+      },
+    },
+  ],
+});
+
+async function endOf({ world, tenant, vault }: Stage, how: Ended['how']): Promise<Ended> {
+  const { client } = tenant;
+  const { id, apiKey } = await client.keys.create({ name: `canary to be ${how}`, scopes: EVERYTHING });
+  const paths = [
+    '/v1/vaults',
+    `/v1/vaults/${vault}`,
+    `/v1/vaults/${vault}/memories`,
+    '/v1/keys',
+    '/v1/ledger',
+  ];
+  const use = async (path: string): Promise<number> =>
+    (await ask(world, { method: 'GET', path, apiKey })).status;
+  // Whatever could remember the key has seen it.
+  const before = await Promise.all(paths.map(use));
+  if (how === 'revoked') await client.keys.revoke(id);
+  else await client.keys.rotate(id);
+  const since = performance.now();
+  let delayMs: number | null = null;
+  let asked = before.length;
+  while (delayMs === null && performance.now() - since < GIVEN_UP_MS) {
+    asked++;
+    // A request that was begun at once and refused was refused at once, however long the answer took.
+    const begun = performance.now() - since;
+    if ((await use('/v1/vaults')) === 401) delayMs = begun;
+  }
+  const after = await Promise.all(paths.map(use));
+  const reached = paths.filter((_, at) => after[at] !== 401);
+  return {
+    how,
+    worked: before.every((status) => status === 200),
+    delayMs,
+    reached,
+    asked: asked + after.length,
+  };
+}
+
+async function confine(stage: Stage, other: string): Promise<readonly Confined[]> {
+  const { tenant, vault } = stage;
+  const { client } = tenant;
+  const make = async (
+    input: Omit<Parameters<typeof client.keys.create>[0] & object, 'name'>,
+  ): Promise<string> => (await client.keys.create({ name: 'canary confined', ...input })).apiKey;
+  const reads = { actions: ['memory.list', 'memory.get', 'memory.search', 'vault.get'], vaults: [vault] };
+  return [
+    await confinedTo(
+      stage,
+      'an action',
+      await make({ scopes: [{ actions: ['memory.list'], vaults: ['*'] }] }),
+      ['memory.list'],
+      [vault, other],
+    ),
+    await confinedTo(
+      stage,
+      'a vault',
+      await make({ scopes: [{ actions: ['memory.*'], vaults: [vault] }] }),
+      ['memory.'],
+      [vault],
+    ),
+    await confinedTo(stage, 'reading a vault', await make({ scopes: [reads] }), reads.actions, [vault]),
+    await confinedTo(
+      stage,
+      'an environment',
+      await make({ environment: 'development', scopes: EVERYTHING }),
+      ['vault.list', 'key.', 'ledger.', 'vault.create', 'verification.'],
+      [],
+    ),
+    await confinedTo(stage, 'a network', await make({ networks: [ELSEWHERE], scopes: EVERYTHING }), [], []),
+  ];
+}
+
+/** Drives every route, in the key's vault and in another; whatever its confinement does not name must be refused. */
+async function confinedTo(
+  stage: Stage,
+  confinement: string,
+  apiKey: string,
+  actions: readonly string[],
+  vaults: readonly string[],
+): Promise<Confined> {
+  const { world } = stage;
+  const escaped: string[] = [];
+  let asked = 0;
+  const probe = await ask(world, { method: 'GET', path: `/v1/vaults/${stage.vault}/memories`, apiKey });
+  const works = vaults.length > 0 ? probe.status === 200 : true;
+  for (const route of world.routes) {
+    const request = await requestFor(route, stage);
+    if (request === null) continue;
+    const isNamed = actions.some((action) => route.action.startsWith(action));
+    const ofVault = route.url.includes(':vault');
+    const isAllowed = isNamed && (!ofVault || vaults.includes(stage.vault));
+    if (isAllowed) continue;
+    asked++;
+    const reply = await ask(world, { ...request, apiKey });
+    if (reply.status !== 403 && reply.status !== 404)
+      escaped.push(`${route.name} answered ${reply.status} ${codeOf(reply)}`);
+  }
+  return { confinement, works, escaped, asked };
+}

@@ -1,0 +1,308 @@
+/**
+ * The raw scan: canaries go through the interface in every field that takes them, and a new key is made and used; then
+ * every byte that the server wrote meanwhile (data files, write-ahead log, index segments, keystore), its log, the leaves
+ * of the ledger and the metrics are searched for them.
+ *
+ * A search that finds nothing proves something only if it can find: each needle is planted and found first, and what was
+ * written is read back through the interface.
+ */
+import { appendFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { VaultHandle } from '@strongroom/client';
+import { ask } from '../ask.ts';
+import { canaryEnd, canaryVector, canaryWord, withVault } from '../canary-vault.ts';
+import { defineCheck, judged, type Judgement } from '../check.ts';
+import {
+  byteNeedles,
+  findsAll,
+  hitsIn,
+  longest,
+  secretNeedles,
+  textNeedles,
+  vectorNeedles,
+  type Hit,
+  type Needle,
+} from '../needles.ts';
+import { replaced } from '../replaced.ts';
+import type { Haystack, Tenant, World } from '../world.ts';
+import { createHash } from 'node:crypto';
+
+const DIMENSIONS = 32;
+/** Secret and checksum at the end of a key; what stands before them is no secret. */
+const SECRET_CHARACTERS = 59;
+const CHECKSUM_CHARACTERS = 7;
+
+type Where = 'files' | 'log' | 'ledger' | 'metrics' | 'answers';
+
+interface Scanned {
+  readonly engine: World['engine'];
+  readonly control: boolean;
+  readonly readBack: boolean;
+  readonly content: readonly (Hit & { where: Where })[];
+  readonly secrets: readonly (Hit & { where: Where })[];
+  readonly pieces: Readonly<Record<Where, number>>;
+  readonly files: number;
+  readonly megabytes: number;
+  /** Whether the key worked, and whether it could be read again. */
+  readonly key: { readonly works: boolean; readonly shownAgain: readonly string[] };
+  readonly needles: { readonly content: number; readonly secrets: number };
+}
+
+interface Sown {
+  readonly content: readonly Needle[];
+  readonly secrets: readonly Needle[];
+  readonly readBack: boolean;
+  readonly key: Scanned['key'];
+  readonly answers: readonly Haystack[];
+  readonly ledger: readonly Haystack[];
+}
+
+export const scanCheck = defineCheck<Scanned>({
+  name: 'scan',
+  place: 'live',
+  observe: scan,
+  judges: {
+    'CRY-01': (scanned) => {
+      const { files, megabytes, needles, engine } = scanned;
+      const faults = [...controlFaults(scanned), ...hitTexts(scanned.content, ['files'])];
+      const judgement = judged(files, faults, { files, megabytes, needles: needles.content });
+      return engine === 'sqlite' ? judgement : withoutFiles(judgement);
+    },
+    'KEY-01': (scanned) => {
+      const { files, needles, key, engine } = scanned;
+      const faults = [
+        ...controlFaults(scanned),
+        ...(key.works ? [] : ['the new key does not sign in, so nothing was looked for']),
+        ...hitTexts(scanned.secrets, ['files', 'log', 'ledger', 'metrics']),
+        ...key.shownAgain.map((where) => `the key is shown again by ${where}`),
+      ];
+      const judgement = judged(files, faults, { files, needles: needles.secrets });
+      return engine === 'sqlite' ? judgement : withoutFiles(judgement);
+    },
+    'AUD-05': (scanned) => {
+      const { pieces } = scanned;
+      const places = ['log', 'ledger', 'metrics'] as const;
+      const faults = [
+        ...controlFaults(scanned),
+        ...places.flatMap((place) =>
+          pieces[place] > 0 ? [] : [`there was nothing to look at in: ${place}`],
+        ),
+        ...hitTexts([...scanned.content, ...scanned.secrets], places),
+      ];
+      return judged(pieces.log + pieces.ledger + pieces.metrics, faults, {
+        logLines: pieces.log,
+        ledgerLeaves: pieces.ledger,
+      });
+    },
+  },
+  sabotages: [
+    {
+      name: 'plain-sealer',
+      breaks: 'Rows are stored as they are, without sealing.',
+      turns: ['CRY-01'],
+      change: {
+        sealer: () => ({
+          at: () => ({
+            seal: (_, content) => new Uint8Array(content),
+            open: (_, box) => new Uint8Array(box),
+          }),
+        }),
+      },
+    },
+    {
+      name: 'chatty-log',
+      breaks: 'The log says what was searched for.',
+      turns: ['AUD-05'],
+      change: {
+        parts: (real, { log }) => ({
+          ...real,
+          memories: replaced(real.memories, {
+            searchMemories: (context, vault, input) => {
+              log(`searched for ${input.query ?? ''}`);
+              return real.memories.searchMemories(context, vault, input);
+            },
+          }),
+        }),
+      },
+    },
+    {
+      name: 'key-in-log',
+      breaks: 'The log shows new keys.',
+      turns: ['KEY-01', 'AUD-05'],
+      change: {
+        parts: (real, { log }) => ({
+          ...real,
+          access: replaced(real.access, {
+            createKey: async (context, input) => {
+              const made = await real.access.createKey(context, input);
+              log(`made ${made.apiKey}`);
+              return made;
+            },
+          }),
+        }),
+      },
+    },
+    {
+      name: 'hash-without-key',
+      breaks: 'A file keeps the plain SHA-256 of new keys.',
+      turns: ['KEY-01'],
+      change: {
+        parts: (real, { directory }) => ({
+          ...real,
+          access: replaced(real.access, {
+            createKey: async (context, input) => {
+              const made = await real.access.createKey(context, input);
+              await appendFile(join(directory, 'keys'), createHash('sha256').update(made.apiKey).digest());
+              return made;
+            },
+          }),
+        }),
+      },
+    },
+  ],
+});
+
+async function scan(world: World): Promise<Scanned> {
+  const sinceMs = world.clock.now();
+  const tenant = await world.tenant(0);
+  return withVault(world, tenant, { dimensions: DIMENSIONS, history: true }, async (vault) => {
+    const sown = await sow(world, tenant, vault);
+    await world.flush();
+    const content: Scanned['content'][number][] = [];
+    const secrets: Scanned['secrets'][number][] = [];
+    const pieces = { files: 0, log: 0, ledger: 0, metrics: 0, answers: 0 };
+    const look = (where: Where, haystack: Haystack): void => {
+      pieces[where]++;
+      for (const hit of hitsIn(haystack, sown.content)) content.push({ ...hit, where });
+      for (const hit of hitsIn(haystack, sown.secrets)) secrets.push({ ...hit, where });
+    };
+    const names = new Set<string>();
+    let bytes = 0;
+    for await (const piece of world.written(sinceMs, longest([...sown.content, ...sown.secrets]))) {
+      names.add(piece.name);
+      bytes += piece.bytes.length;
+      look('files', piece);
+    }
+    for (const line of world.logged()) look('log', { name: 'the log', bytes: Buffer.from(line) });
+    for (const leaf of sown.ledger) look('ledger', leaf);
+    for (const answer of sown.answers) look('metrics', answer);
+    return {
+      engine: world.engine,
+      control: findsAll(sown.content) && findsAll(sown.secrets),
+      readBack: sown.readBack,
+      content,
+      secrets,
+      pieces,
+      files: names.size,
+      megabytes: Math.round(bytes / 1e5) / 10,
+      key: sown.key,
+      needles: { content: sown.content.length, secrets: sown.secrets.length },
+    };
+  });
+}
+
+async function sow(world: World, tenant: Tenant, vault: VaultHandle): Promise<Sown> {
+  const content: Needle[] = [];
+  const word = (what: string): string => {
+    const text = canaryWord(world);
+    content.push(...textNeedles(what, text));
+    return text;
+  };
+  const vector = canaryVector(world, DIMENSIONS);
+  content.push(...vectorNeedles('vector', vector));
+  const memory = {
+    text: `what ${word('text')} said about tea`,
+    vector,
+    metadata: { [word('metadata name')]: { deep: [word('metadata value')] } },
+    subject: word('subject'),
+    conversation: word('conversation'),
+    speaker: word('speaker'),
+    kind: word('kind'),
+  };
+  const options = { purpose: word('purpose') };
+  const { id } = await vault.add({ ...memory, expiresAt: canaryEnd(world) }, options);
+  await vault.update(id, { text: `later ${word('changed text')}` });
+  await vault.search({ query: `${word('query')}?`, vector }, options);
+  await vault.list({ filter: { speaker: word('filter') } });
+  const read = await vault.get(id, { include: 'vector' });
+  const versions = await vault.history(id);
+  const { apiKey } = tenant;
+  const refused = { method: 'POST', path: `/v1/vaults/${vault.vault}/memories` };
+  await ask(world, { ...refused, apiKey, raw: `{"text": "${word('malformed body')}` });
+  await ask(world, { ...refused, apiKey, body: { text: 7, [word('unknown field')]: word('refused value') } });
+  await ask(world, { method: 'GET', path: `/v1/vaults/${word('path')}?${word('query string')}=1`, apiKey });
+  await ask(world, {
+    ...refused,
+    apiKey,
+    headers: { cookie: word('cookie'), 'user-agent': word('user agent') },
+  });
+  const { key, secrets } = await sowKey(world, tenant, word('key name'));
+  return {
+    content,
+    secrets,
+    key,
+    readBack: read.subject === memory.subject && read.vector?.length === DIMENSIONS && versions.length === 2,
+    ledger: await leavesOf(tenant),
+    answers: [await metricsOf(world)],
+  };
+}
+
+async function sowKey(world: World, { client }: Tenant, name: string) {
+  const made = await client.keys.create({ name });
+  const { apiKey, id } = made;
+  try {
+    const used = await ask(world, { method: 'GET', path: '/v1/vaults', apiKey });
+    await ask(world, { method: 'GET', path: '/v1/vaults', apiKey: `${apiKey.slice(0, -1)}!` });
+    const secret = apiKey.slice(-SECRET_CHARACTERS);
+    const listed = JSON.stringify(await Array.fromAsync(client.keys.listAll()));
+    const shownAgain = listed.includes(secret) ? ['the list of keys'] : [];
+    const random = secret.slice(0, -CHECKSUM_CHARACTERS);
+    const secrets = [
+      ...secretNeedles('key', apiKey),
+      ...secretNeedles('secret of the key', random),
+      ...byteNeedles('decoded secret of the key', decodeSecret(random)),
+    ];
+    return { key: { works: used.status === 200, shownAgain }, secrets };
+  } finally {
+    await client.keys.revoke(id);
+  }
+}
+
+/** The random bytes that the letters stand for. */
+function decodeSecret(text: string): Buffer {
+  const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
+  const bits = Array.from(text, (letter) => alphabet.indexOf(letter).toString(2).padStart(5, '0')).join('');
+  return Buffer.from(bits.match(/.{8}/g)?.map((byte) => Number.parseInt(byte, 2)) ?? []);
+}
+
+/** The entries of this check alone: what is hashed, and kept for years. */
+async function leavesOf({ client, keyId }: Tenant): Promise<Haystack[]> {
+  const leaves: Haystack[] = [];
+  for await (const entry of client.ledger.listAll({ principal: keyId, limit: 1000 }))
+    leaves.push({ name: 'the ledger', bytes: Buffer.from(entry.leaf, 'base64') });
+  return leaves;
+}
+
+async function metricsOf(world: World): Promise<Haystack> {
+  const { text } = await ask(world, { method: 'GET', path: '/metrics' });
+  return { name: 'the metrics', bytes: Buffer.from(text) };
+}
+
+const controlFaults = ({ control, readBack }: Scanned): string[] => [
+  ...(control ? [] : ['the search does not find what is planted']),
+  ...(readBack ? [] : ['the canary could not be read back, so nothing was looked for']),
+];
+
+const hitTexts = (hits: Scanned['content'], places: readonly Where[]): string[] => [
+  ...new Set(
+    hits
+      .filter(({ where }) => places.includes(where))
+      .map(({ name, what, encoding }) => `${what} is found in ${name} (${encoding})`),
+  ),
+];
+
+const withoutFiles = (judgement: Judgement): Judgement => ({
+  ...judgement,
+  verdict: judgement.verdict === 'pass' ? 'partial' : judgement.verdict,
+  missing: 'the files of the PostgreSQL server lie where this process cannot read them',
+});

@@ -1,0 +1,91 @@
+/**
+ * A request for every route that would be granted, so that the same question can be put to all of them. A route that is not
+ * here makes the checks that sweep over the routes fail: nothing new goes unexamined.
+ */
+import { encodeHex } from '../bytes/encoding.ts';
+import { canaryEnd } from './canary-vault.ts';
+import type { Route } from '../http/route.ts';
+import type { Ask } from './ask.ts';
+import type { Tenant, World } from './world.ts';
+
+/** Where a sweep takes place: one reserved tenant, one vault of it. */
+export interface Stage {
+  readonly world: World;
+  readonly tenant: Tenant;
+  readonly vault: string;
+}
+
+type Request = Pick<Ask, 'method' | 'path' | 'body'>;
+
+const name = ({ world }: Stage): string => `canary ${encodeHex(world.random(8))}`;
+const inVault = ({ vault }: Stage, rest = ''): string => `/v1/vaults/${vault}${rest}`;
+const get = (path: string): Request => ({ method: 'GET', path });
+
+const newMemory = async ({ world, tenant, vault }: Stage): Promise<string> =>
+  (await tenant.client.vault(vault).add({ text: 'a canary', expiresAt: canaryEnd(world) })).id;
+const onMemory = async (stage: Stage, rest = ''): Promise<string> =>
+  inVault(stage, `/memories/${await newMemory(stage)}${rest}`);
+const newVault = async (stage: Stage): Promise<string> =>
+  (await stage.tenant.client.vaults.create({ name: name(stage), deletion: { mode: 'immediate' } })).id;
+/** May do nothing anywhere, so that one that is left over is worth nothing. */
+const newKey = async (stage: Stage): Promise<string> =>
+  (await stage.tenant.client.keys.create({ name: name(stage), ...POWERLESS })).id;
+
+const POWERLESS = { scopes: [{ actions: ['backup.restore'], vaults: ['*'] }] };
+
+const REQUESTS: Readonly<Record<string, (stage: Stage) => Promise<Request> | Request>> = {
+  createVault: (stage) => ({ method: 'POST', path: '/v1/vaults', body: { name: name(stage) } }),
+  listVaults: () => get('/v1/vaults'),
+  getVault: (stage) => get(inVault(stage)),
+  updateVault: (stage) => ({ method: 'PATCH', path: inVault(stage), body: { history: true } }),
+  deleteVault: async (stage) => ({ method: 'DELETE', path: `/v1/vaults/${await newVault(stage)}` }),
+  addMemories: (stage) => ({
+    method: 'POST',
+    path: inVault(stage, '/memories'),
+    body: { text: 'a canary', expiresAt: canaryEnd(stage.world) },
+  }),
+  listMemories: (stage) => get(inVault(stage, '/memories')),
+  listMemoriesByBody: (stage) => ({
+    method: 'POST',
+    path: inVault(stage, '/memories/list'),
+    body: { limit: 5 },
+  }),
+  exportMemories: (stage) => get(inVault(stage, '/memories/export')),
+  getMemory: async (stage) => get(await onMemory(stage)),
+  updateMemory: async (stage) => ({
+    method: 'PATCH',
+    path: await onMemory(stage),
+    body: { text: 'another' },
+  }),
+  deleteMemory: async (stage) => ({ method: 'DELETE', path: await onMemory(stage, '?mode=trash') }),
+  restoreMemory: async (stage) => {
+    const path = await onMemory(stage);
+    await stage.tenant.client.memories.delete(stage.vault, path.split('/').at(-1) ?? '', { mode: 'trash' });
+    return { method: 'POST', path: `${path}/restore` };
+  },
+  memoryHistory: async (stage) => get(await onMemory(stage, '/history')),
+  searchMemories: (stage) => ({ method: 'POST', path: inVault(stage, '/search'), body: { query: 'canary' } }),
+  createKey: (stage) => ({ method: 'POST', path: '/v1/keys', body: { name: name(stage), ...POWERLESS } }),
+  listKeys: () => get('/v1/keys'),
+  rotateKey: async (stage) => ({ method: 'POST', path: `/v1/keys/${await newKey(stage)}/rotate` }),
+  revokeKey: async (stage) => ({ method: 'DELETE', path: `/v1/keys/${await newKey(stage)}` }),
+  listLedgerEntries: () => get('/v1/ledger?limit=5'),
+  ledgerCheckpoint: () => get('/v1/ledger/checkpoint'),
+  proveLedgerEntry: () => get('/v1/ledger/entries/0/proof'),
+  exportLedger: () => get('/v1/ledger/export'),
+  // Runs nothing: it shows how the claims stand.
+  runVerification: () => ({ method: 'POST', path: '/v1/verifications', body: { claims: [] } }),
+};
+
+/** A request for the route that its owner would be granted; null for a route that nobody thought of here. */
+export async function requestFor(route: Pick<Route, 'name'>, stage: Stage): Promise<Request | null> {
+  const make = REQUESTS[route.name];
+  return make === undefined ? null : make(stage);
+}
+
+/** Ends the keys that a sweep made and left over. */
+export async function sweepKeys({ tenant: { client, keyId } }: Stage): Promise<void> {
+  for await (const key of client.keys.listAll())
+    if (key.id !== keyId && key.state === 'active' && key.name.startsWith('canary '))
+      await client.keys.revoke(key.id);
+}

@@ -1,0 +1,105 @@
+/**
+ * What a canary looks like in raw bytes, in every encoding in which content could slip out: text as UTF-8, UTF-16 of both
+ * orders, hexadecimal, and base64 at each of its three alignments in both alphabets; vectors as floats.
+ */
+import { createHash } from 'node:crypto';
+import type { Haystack } from './world.ts';
+
+export interface Needle {
+  readonly what: string;
+  readonly encoding: string;
+  readonly bytes: Buffer;
+}
+
+export interface Hit {
+  readonly name: string;
+  readonly what: string;
+  readonly encoding: string;
+}
+
+/** Long enough that nothing is found by chance. */
+const NUMBERS = 3;
+
+export function textNeedles(what: string, text: string): readonly Needle[] {
+  return byteNeedles(what, Buffer.from(text, 'utf8')).concat(
+    (['utf16le', 'utf16be'] as const).map((encoding) => ({ what, encoding, bytes: utf16(text, encoding) })),
+  );
+}
+
+/** Bytes as they are and as the texts that stand for them. */
+export function byteNeedles(what: string, bytes: Buffer): Needle[] {
+  const hex = bytes.toString('hex');
+  const shifted = [0, 1, 2].flatMap((shift) =>
+    (['base64', 'base64url'] as const).map((alphabet) => ({
+      what,
+      encoding: `${alphabet} +${shift}`,
+      bytes: base64At(bytes, shift, alphabet),
+    })),
+  );
+  return [
+    { what, encoding: 'bytes', bytes },
+    { what, encoding: 'hex', bytes: Buffer.from(hex) },
+    { what, encoding: 'HEX', bytes: Buffer.from(hex.toUpperCase()) },
+    ...shifted,
+  ];
+}
+
+/** As given and of length one, as an index may keep it. */
+export function vectorNeedles(what: string, vector: readonly number[]): readonly Needle[] {
+  const length = Math.hypot(...vector);
+  const forms = { 'as given': vector, 'of length one': vector.map((value) => value / length) };
+  return Object.entries(forms).flatMap(([form, values]) =>
+    (['LE', 'BE'] as const).flatMap((order) => [
+      { what, encoding: `float32 ${order} ${form}`, bytes: floats(values, 4, order) },
+      { what, encoding: `float64 ${order} ${form}`, bytes: floats(values, 8, order) },
+    ]),
+  );
+}
+
+/** A secret itself, and what a hash without a key makes of it: whoever has that can try guesses. */
+export function secretNeedles(what: string, text: string): readonly Needle[] {
+  return [
+    ...textNeedles(what, text),
+    ...['sha1', 'sha256', 'sha512', 'md5'].flatMap((name) =>
+      byteNeedles(`${name} of ${what}`, createHash(name).update(text).digest()),
+    ),
+  ];
+}
+
+export const longest = (needles: readonly Needle[]): number =>
+  needles.reduce((most, { bytes }) => Math.max(most, bytes.length), 0);
+
+/** One hit for each needle. */
+export function hitsIn({ name, bytes }: Haystack, needles: readonly Needle[]): Hit[] {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return needles
+    .filter((needle) => buffer.includes(needle.bytes))
+    .map(({ what, encoding }) => ({ name, what, encoding }));
+}
+
+/** Whether each needle is found when it lies in the middle of other bytes: a search that finds nothing must be able to. */
+export const findsAll = (needles: readonly Needle[]): boolean =>
+  needles.every((needle) => {
+    const planted = Buffer.concat([Buffer.alloc(97, 0x5a), needle.bytes, Buffer.alloc(31, 0xa5)]);
+    return hitsIn({ name: 'planted', bytes: planted }, [needle]).length === 1;
+  });
+
+function utf16(text: string, order: 'utf16le' | 'utf16be'): Buffer {
+  const little = Buffer.from(text, 'utf16le');
+  return order === 'utf16le' ? little : little.swap16();
+}
+
+/** The characters that are the same whatever stands before and after, when `shift` bytes stand before. */
+function base64At(bytes: Buffer, shift: number, alphabet: 'base64' | 'base64url'): Buffer {
+  const whole = Buffer.concat([Buffer.alloc(shift), bytes]).toString(alphabet);
+  const from = Math.ceil((shift * 8) / 6);
+  const until = Math.floor(((shift + bytes.length) * 8) / 6);
+  return Buffer.from(whole.slice(from, until));
+}
+
+function floats(values: readonly number[], width: 4 | 8, order: 'LE' | 'BE'): Buffer {
+  const bytes = Buffer.alloc(NUMBERS * width);
+  const write = width === 4 ? (`writeFloat${order}` as const) : (`writeDouble${order}` as const);
+  for (let at = 0; at < NUMBERS; at++) bytes[write](values[at] ?? 0, at * width);
+  return bytes;
+}

@@ -1,0 +1,101 @@
+/** What it does for people. */
+import { claimed, type Claim } from '../claim.ts';
+
+export const FUNCTION_CLAIMS: readonly Claim[] = [
+  claimed({
+    id: 'FUN-01',
+    sentence: 'What is added is found again, at least {percent} in 100 times.',
+    examines:
+      'Canary memories among noise: text, vector and hybrid recall at the stated rate; another vault finds none',
+    method: 'T',
+    supports: ['', '', '', '', ''],
+    state: {
+      kind: 'complete',
+      notProven:
+        'How well real texts and questions are matched: the canaries are few and name their subject. Recall at scale is measured by the benchmarks.',
+      hoursFresh: 24,
+      mend: 'strongroom health: a vault whose index was lost is filled anew when it is next searched.',
+    },
+    parameters: { percent: { value: 95, floor: 90, better: 'more' } },
+  }),
+  claimed({
+    id: 'FUN-02',
+    sentence: 'Conversations keep order, edits and deletions.',
+    examines: 'A thread written out of order, edited, partly deleted, read back and searched',
+    method: 'T',
+    supports: ['', '', '', '', ''],
+    state: { kind: 'not_claimed', reason: 'No check examines conversations.' },
+  }),
+  claimed({
+    id: 'FUN-03',
+    sentence: 'A file comes back byte for byte.',
+    examines: 'Random files of awkward sizes in, whole and by range out, digests equal',
+    method: 'T',
+    supports: ['', '', '', '', ''],
+    state: { kind: 'not_claimed', reason: 'Files are not kept.' },
+  }),
+  claimed({
+    id: 'FUN-04',
+    sentence: 'A persona answers only from what the asker may see, with its sources.',
+    examines: 'Askers × memories × visibility; sources resolve; nothing else is in the prompt on the wire',
+    method: 'T',
+    supports: ['', '', '', '', ''],
+    state: { kind: 'not_claimed', reason: 'There are no personas.' },
+  }),
+  claimed({
+    id: 'FUN-05',
+    sentence: "A rule reaches each agent's file and the repository; drift is reported.",
+    examines: 'Rule edited → rendered files and repository follow; a hand edit becomes drift',
+    method: 'T',
+    supports: ['', '', '', '', ''],
+    state: { kind: 'not_claimed', reason: 'There are no rules for agents.' },
+  }),
+  claimed({
+    id: 'FUN-06',
+    sentence: 'Whatever the API does, console and CLI do.',
+    examines: 'Catalogue of actions against both',
+    method: 'T',
+    supports: ['', '', '', '', ''],
+    state: { kind: 'not_claimed', reason: 'There is no console.' },
+  }),
+  claimed({
+    id: 'FUN-07',
+    sentence: "The providers' own clients work unmodified through the gateway.",
+    examines: 'Their packages against a recording upstream',
+    method: 'T',
+    supports: ['', '', '', '', ''],
+    state: { kind: 'not_claimed', reason: 'There is no gateway.' },
+  }),
+  claimed({
+    id: 'FUN-08',
+    sentence: 'What is exported imports again, here and elsewhere.',
+    examines: 'Export, import into an empty place, compare',
+    method: 'T',
+    supports: ['', '', '', '', ''],
+    state: { kind: 'not_claimed', reason: 'An export does not come back with its ids; no check compares.' },
+  }),
+  claimed({
+    id: 'FUN-09',
+    sentence: 'A credential is used by agents without being seen.',
+    examines: 'Canary secret reaches the recording upstream and nothing else',
+    method: 'T',
+    supports: ['', '', '', '', ''],
+    state: { kind: 'not_claimed', reason: 'Credentials are not kept.' },
+  }),
+  claimed({
+    id: 'FUN-10',
+    sentence: "A connected workspace's edits and deletions are followed.",
+    examines: 'Edits and deletions replayed, compared',
+    method: 'T',
+    supports: ['', '', '', '', ''],
+    state: { kind: 'not_claimed', reason: 'There are no connected workspaces.' },
+  }),
+  claimed({
+    id: 'FUN-11',
+    sentence: 'Upgrade and rollback keep every record.',
+    examines: "The previous release's data up and down again under load",
+    method: 'T',
+    supports: ['', '', '', '', ''],
+    state: { kind: 'not_claimed', reason: 'There is no earlier release.' },
+  }),
+];

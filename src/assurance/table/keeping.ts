@@ -1,0 +1,155 @@
+/** Retention, deletion and backups. */
+import { claimed, type Claim } from '../claim.ts';
+
+export const KEEPING_CLAIMS: readonly Claim[] = [
+  claimed({
+    id: 'RET-01',
+    sentence: 'Users can delete any memory, conversation or account themselves.',
+    examines: 'Canary delete → absent from get, search, list, export, index, cache within bound',
+    method: 'T',
+    supports: ['C1.2 P4.3', 'A.8.10', '17', '310(d)(2)(i)', '105'],
+    state: {
+      kind: 'not_claimed',
+      reason: 'Conversations, accounts and bulk deletion cannot be deleted through the interface.',
+    },
+  }),
+  claimed({
+    id: 'RET-02',
+    sentence: 'Soft-deleted items are invisible and recoverable for 30 d only.',
+    examines: 'Restore inside window works; clock +31 d irrecoverable',
+    method: 'T*',
+    supports: ['C1.2', 'A.8.10', '17', '', '105'],
+    state: { kind: 'not_claimed', reason: 'The trash exists; no check turns the clock on it.' },
+  }),
+  claimed({
+    id: 'RET-03',
+    sentence: 'Hard deletion is final within 30 d, by key destruction.',
+    examines:
+      'Key gone; ciphertext in live store and in newest backup cannot be opened; oldest pending ≤30 d',
+    method: 'T',
+    supports: ['CC6.5 C1.2', 'A.8.10', '17', '310(d)(2)(i)', '105'],
+    state: {
+      kind: 'not_claimed',
+      reason: 'Erasure by key destruction exists; no check reads the newest backup, of which there is none.',
+    },
+  }),
+  claimed({
+    id: 'RET-04',
+    sentence: 'Closing an account removes everything within 30 d.',
+    examines:
+      'Residual rows per annotated table = 0 for closed tenants, audit class apart; max age of open closures',
+    method: 'E',
+    supports: ['C1.2 P4.3', 'A.8.10', '17 28(3)(g)', '504(e)(2)(ii)(J)', '105'],
+    state: { kind: 'not_claimed', reason: 'Accounts cannot be closed.' },
+  }),
+  claimed({
+    id: 'RET-05',
+    sentence: 'Retention is configurable and takes effect at once.',
+    examines:
+      'One-day policy on canary vault with clock advance: expired items leave retrieval (AISVS 8.3.1); `explain` names the rule',
+    method: 'T',
+    supports: ['P4.2', 'A.5.33 A.8.10', '5(1)(e) 25', '', '100(a)(3)'],
+    state: { kind: 'not_claimed', reason: 'There are no retention policies.' },
+  }),
+  claimed({
+    id: 'RET-06',
+    sentence: 'Nothing outlives its retention by more than 7 d.',
+    examines: 'Max(now − expiry) over all live rows, blobs, index entries ≤7 d; default plan ≤30 d',
+    method: 'E',
+    supports: ['P4.2 C1.2', 'A.8.10', '5(1)(e)', '', '100(a)(3)'],
+    state: {
+      kind: 'not_claimed',
+      reason: 'There are no retention policies and no scan of what outlives them.',
+    },
+  }),
+  claimed({
+    id: 'RET-07',
+    sentence: 'Log classes are kept for their stated time: 90 d, 12 mo, 7 y.',
+    examines: 'Configured floors; oldest and missing sequence per class; nothing beyond limit',
+    method: 'E',
+    supports: ['CC7.2', 'A.5.33 A.8.15', '5(1)(e)', '316(b)(2)(i)', 'r7101'],
+    state: { kind: 'not_claimed', reason: 'Logs have no configured retention.' },
+  }),
+  claimed({
+    id: 'RET-08',
+    sentence: 'Aged data moves to an encrypted archive; retrieval is authorised, ≤48 h.',
+    examines:
+      'Eligible-not-archived = 0; unapproved restore refused; measured latency; temporary copy expires',
+    method: 'T*',
+    supports: ['CC6.1 A1.2', 'A.8.13 A.5.33', '32', '308(a)(7)(ii)(A)', '100(e)'],
+    state: { kind: 'not_claimed', reason: 'There is no archive.' },
+  }),
+  claimed({
+    id: 'RET-09',
+    sentence: 'Versioned stores keep no hidden copy of deleted objects.',
+    examines: 'List versions and delete markers for deleted ids; lifecycle has noncurrent expiry',
+    method: 'E*',
+    supports: ['C1.2', 'A.8.10', '17', '310(d)(2)(i)', '105'],
+    state: { kind: 'not_claimed', reason: 'There is no versioned object store.' },
+  }),
+  claimed({
+    id: 'RET-10',
+    sentence: 'A legal hold stops every deletion path and is visible.',
+    examines: 'Held canary survives purge, erasure and account closure; release purges it',
+    method: 'T',
+    supports: ['C1.1', 'A.5.33 A.5.31', '17(3)', '316(b)', '105(d)'],
+    state: { kind: 'not_claimed', reason: 'There are no legal holds.' },
+  }),
+  claimed({
+    id: 'RET-11',
+    sentence: 'A verifiable certificate of deletion is available.',
+    examines: 'Issue for canary; signature, log inclusion, key-destruction record; no personal data inside',
+    method: 'T',
+    supports: ['C1.2 P4.3', 'A.8.10 A.5.28', '5(2) 17', '310(d)(2)', '105'],
+    state: { kind: 'not_claimed', reason: 'There are no certificates of deletion.' },
+  }),
+  claimed({
+    id: 'BCK-01',
+    sentence: 'Backups run nightly, full weekly.',
+    examines: 'Last success ≤26 h, last full ≤8 d, size within band, all stores covered',
+    method: 'E',
+    supports: ['A1.2', 'A.8.13', '32(1)(b)', '308(a)(7)(ii)(A)', '100(e)'],
+    state: { kind: 'not_claimed', reason: 'There are no backups.' },
+  }),
+  claimed({
+    id: 'BCK-02',
+    sentence: 'Backups really restore, within 4 h.',
+    examines:
+      'Scratch restore weekly; counts and Merkle root equal; duration scaled to live size ≤4 h; drill ≤92 d',
+    method: 'T',
+    supports: ['A1.3 CC7.5', 'A.8.13 A.5.30', '32(1)(c)', '308(a)(7)(ii)(B)', '100(e)'],
+    state: { kind: 'not_claimed', reason: 'There are no backups.' },
+  }),
+  claimed({
+    id: 'BCK-03',
+    sentence: 'At most 1 h of data can be lost.',
+    examines: 'Age of newest recoverable point ≤60 min, proven by restoring to it',
+    method: 'T',
+    supports: ['A1.2', 'A.8.13', '32(1)(c)', '308(a)(7)(ii)(A)', '100(e)'],
+    state: { kind: 'not_claimed', reason: 'There are no backups.' },
+  }),
+  claimed({
+    id: 'BCK-04',
+    sentence: 'Backups roll off after 30 d; deleted data never comes back.',
+    examines: 'Oldest backup ≤30 d; restored copy applies tombstones before serving',
+    method: 'T',
+    supports: ['C1.2 A1.2', 'A.8.10 A.8.13', '17 5(1)(e)', '310(d)', '105'],
+    state: { kind: 'not_claimed', reason: 'There are no backups.' },
+  }),
+  claimed({
+    id: 'BCK-05',
+    sentence: 'A second copy sits in another zone, inside the region.',
+    examines: 'Replica lag; location label in allowed set; readable on its own',
+    method: 'E*',
+    supports: ['A1.2', 'A.8.14', '32(1)(b) 44', '308(a)(7)(ii)(B)', '100(e)'],
+    state: { kind: 'not_claimed', reason: 'There are no backups.' },
+  }),
+  claimed({
+    id: 'BCK-06',
+    sentence: 'Availability is at least 99.9 % with automatic failover.',
+    examines: 'Black-box prober history; failover drill result; absent on single-node',
+    method: 'E*',
+    supports: ['A1.1 A1.2', 'A.8.14 A.8.6', '32(1)(b)', '308(a)(7)(ii)(C)', ''],
+    state: { kind: 'not_claimed', reason: 'One process is served; nothing measures its availability.' },
+  }),
+];

@@ -1,0 +1,100 @@
+/**
+ * What a check sees of a server: its routes, its listener, its files and its log. The same for the running server and for
+ * a scratch instance of the same build, so that every check can be shown to fail without touching anybody's data.
+ *
+ * On the running server everything a check does happens in reserved organizations, which hold nothing but canaries.
+ */
+import type { Fetch, Strongroom } from '@strongroom/client';
+import type { FastifyInstance } from 'fastify';
+import type { Clock, Random } from '../environment.ts';
+import type { HttpParts } from '../http/parts.ts';
+import type { Route } from '../http/route.ts';
+import type { OrganizationId } from '../ids.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import type { RecordSealer } from '../keys/record-sealer.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Store } from '../store/store.ts';
+
+/** A reserved organization with a key that may do everything in it. */
+export interface Tenant {
+  readonly organization: OrganizationId;
+  readonly keyId: string;
+  readonly apiKey: string;
+  readonly client: Strongroom;
+}
+
+/** Bytes that the server wrote somewhere, under the name a fault is reported by. */
+export interface Haystack {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface Listener {
+  readonly host: string;
+  readonly port: number;
+  readonly isSecure: boolean;
+  /** PEM of the CA to trust; null where the platform's are meant. */
+  readonly ca: string | null;
+}
+
+/** What no route shows; on a scratch instance only. */
+export interface Insides {
+  readonly store: Store;
+  readonly keyring: Keyring;
+  /** Makes every entry fail as on a full disk, or lets them through again. */
+  readonly breakLedger: (isBroken: boolean) => void;
+}
+
+export interface World {
+  readonly place: 'live' | 'scratch';
+  readonly engine: Store['engine'];
+  /** Origin that the client is given; requests go through `fetch` and never over a wire. */
+  readonly url: string;
+  /** Reaches this server's routes in its own process. */
+  readonly fetch: Fetch;
+  readonly routes: readonly Route[];
+  /** Null where no socket listens. */
+  readonly listener: Listener | null;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Reserved organizations by number, from 0: made when first asked for. */
+  readonly tenant: (number: number) => Promise<Tenant>;
+  /** Brings to disk what is held back: index segments. */
+  readonly flush: () => Promise<void>;
+  /** Everything written below the data directory since then, in pieces that overlap. */
+  readonly written: (sinceMs: number, overlap: number) => AsyncIterable<Haystack>;
+  /** What the server logged since this world was made. */
+  readonly logged: () => readonly string[];
+  readonly insides: Insides | null;
+}
+
+/** What a sabotage may change in a scratch instance. Nothing of it can be reached by a setting. */
+export interface Sabotaged {
+  readonly sealer?: (real: RecordSealer) => RecordSealer;
+  readonly ledger?: (real: Ledger) => Ledger;
+  readonly parts?: (real: HttpParts, within: Within) => HttpParts;
+  readonly app?: (app: FastifyInstance) => void;
+  readonly tlsMinimum?: '1.2' | '1.3';
+  readonly rateLimit?: 'off';
+}
+
+/** What a sabotage can reach inside the scratch instance that it breaks. */
+export interface Within extends Omit<Insides, 'breakLedger'> {
+  readonly directory: string;
+  readonly log: (text: string) => void;
+}
+
+export interface ScratchWorld extends World {
+  readonly place: 'scratch';
+  close(): Promise<void>;
+}
+
+export type OpenScratch = (change: Sabotaged) => Promise<ScratchWorld>;
+
+export interface LiveWorld extends World {
+  readonly place: 'live';
+  /** Ends the keys it made and takes its canaries away. */
+  close(): Promise<void>;
+}
+
+export type OpenLive = (purpose: string) => Promise<LiveWorld>;
