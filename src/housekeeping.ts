@@ -5,7 +5,6 @@
  */
 import { isPeriodOver } from './access/idempotency.ts';
 import type { Clock } from './environment.ts';
-import type { Slot } from './keys/slot.ts';
 import { serviceSlots } from './store/slots.ts';
 import { SYSTEM } from './store/store.ts';
 import type { Strongroom } from './strongroom.ts';
@@ -68,23 +67,18 @@ export class Housekeeping {
 
   /** The digests by which idempotency keys of a past day are looked up die with the day's slot. */
   async #endPeriods(): Promise<void> {
-    const { store, journal, keyring, newId, services } = this.#parts.open;
+    const { store, destruction, services } = this.#parts.open;
     const now = this.#parts.clock.now();
     const slots = await store.read(SYSTEM, (db) => serviceSlots(db));
     for (const [name, slot] of slots) {
       if (!isPeriodOver(name, now)) continue;
-      const request = {
-        id: newId('erasure'),
-        slots: [slot] as readonly Slot[],
-        reason: 'idempotency.period',
-      };
-      await store.write(SYSTEM, async (tx) => {
+      const order = await store.write(SYSTEM, async (tx) => {
         await tx.sql.deleteFrom('idempotency').where('period', '=', name).execute();
         await tx.sql.deleteFrom('service_slots').where('name', '=', name).execute();
-        await journal.request(tx, request);
+        return destruction.order(tx, [slot], 'idempotency.period');
       });
       services.forget(name);
-      await keyring.puncture(request);
+      await destruction.carryOut(order);
     }
   }
 

@@ -35,11 +35,13 @@ import { DeploymentWitness } from './ledger/witness.ts';
 import { createSearchPool } from './search/pool.ts';
 import type { SearchPool } from './search/types.ts';
 import { FileBlobs } from './store/blobs.ts';
+import { Destruction } from './store/destruction.ts';
 import { lockDirectory } from './store/directory-lock.ts';
 import { SqlKeyJournal } from './store/key-journal.ts';
 import { openStore, type StoreTarget } from './store/open-store.ts';
 import { SlotAllocator } from './store/slots.ts';
 import { SYSTEM, type Store } from './store/store.ts';
+import { NO_GUARD } from './vaults/deletion-guard.ts';
 import { VaultIndexes } from './vaults/indexes.ts';
 import { Memories } from './vaults/memories.ts';
 import { MemoryStore } from './vaults/memory-store.ts';
@@ -77,6 +79,7 @@ export interface Strongroom {
   readonly keyring: Keyring;
   readonly ledger: Ledger;
   readonly journal: SqlKeyJournal;
+  readonly destruction: Destruction;
   readonly services: ServiceSlots;
   readonly slots: SlotAllocator;
   readonly organizations: Organizations;
@@ -165,6 +168,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   const { environment, log, substitutes = {} } = options;
   const { store, keyring, journal, slots } = base;
   const newId = createIdSource(environment.clock, environment.random);
+  const destruction = new Destruction({ store, keyring, journal, newId });
   const recordKeys = new RecordKeys(keyring);
   const keyed = new KeyedSealer(recordKeys, environment.random);
   const sealer = substitutes.sealer?.(keyed) ?? keyed;
@@ -206,7 +210,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
       store,
       blobs,
       keyring,
-      journal,
+      destruction,
       sealer,
       slots,
       newId,
@@ -231,8 +235,8 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   });
   const memories = new Memories({
     store,
-    keyring,
-    journal,
+    destruction,
+    guard: NO_GUARD,
     sealer,
     vaults,
     rows,
@@ -244,8 +248,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   });
   const apiKeys = new ApiKeys({
     store,
-    keyring,
-    journal,
+    destruction,
     keys: recordKeys,
     sealer,
     slots,
@@ -272,11 +275,10 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   const sweep = new Sweep({
     store,
     keyring,
-    journal,
+    destruction,
     rows,
     indexes,
     ledger,
-    newId,
     clock: environment.clock,
   });
   await sweep.run().catch((error: unknown) => logError(log, error, 'the sweep was not finished'));
@@ -284,6 +286,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     store,
     keyring,
     journal,
+    destruction,
     services,
     ledger,
     slots,

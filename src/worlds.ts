@@ -136,7 +136,12 @@ async function openScratch(
       throw new RangeError('no space left, as far as a check is concerned');
     real.fault(name);
   };
-  const environment: Environment = { ...real, fault };
+  let aheadMs = 0;
+  const clock = { now: () => real.clock.now() + aheadMs };
+  const turnClock = (ms: number): void => {
+    aheadMs += ms;
+  };
+  const environment: Environment = { ...real, clock, fault };
   const breakLedger = (isBroken: boolean): void => {
     isLedgerBroken = isBroken;
   };
@@ -180,6 +185,7 @@ async function openScratch(
     const listener = listenerOf(settings.host, await listen(app, settings.host, 0), tls);
     const served = { open, parts, app, directory, settings, environment, tap, listener };
     const { world, end } = worldOf(served, 'verification on a scratch instance');
+    const insides = { store, keyring, breakLedger, turnClock, sweep: () => open.sweep.run() };
     const close = async (): Promise<void> => {
       await end().catch(() => undefined);
       await app.close();
@@ -187,7 +193,7 @@ async function openScratch(
       await open.close().catch(() => undefined);
       await removed(folder);
     };
-    return { ...world, place: 'scratch', insides: { store, keyring, breakLedger }, close };
+    return { ...world, place: 'scratch', insides, close };
   } catch (error) {
     await open.close().catch(() => undefined);
     throw error;

@@ -39,6 +39,7 @@ export const ERRORS = {
   // What it was asked of
   not_found: kind(404, false, 'Not found'),
   conflict: kind(409, false, 'The current state does not allow this'),
+  held: kind(409, false, 'A legal hold keeps this'),
   'idempotency.conflict': kind(409, false, 'The idempotency key was used for another request'),
   'version.mismatch': kind(412, false, 'The version is not the current one'),
   erased: kind(404, false, 'Not found'),

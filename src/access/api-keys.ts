@@ -3,13 +3,11 @@ import type { Key, KeyInput, KeyScope, NewKey } from '@strongroom/client';
 import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { isId, type KeyId, type NewId, type OrganizationId, type VaultId } from '../ids.ts';
-import type { Keyring } from '../keys/keyring.ts';
-import type { PunctureRequest } from '../keys/key-journal.ts';
 import type { RecordKeys } from '../keys/record-key.ts';
 import type { RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
 import { ACTIONS, isAction, type Action } from '../ledger/actions.ts';
-import type { SqlKeyJournal } from '../store/key-journal.ts';
+import type { Destruction } from '../store/destruction.ts';
 import type { SlotAllocator } from '../store/slots.ts';
 import type { ApiKeyRow } from '../store/schema.ts';
 import type { Store, Tx } from '../store/store.ts';
@@ -24,8 +22,7 @@ import type { Recorder } from './recorder.ts';
 
 export interface ApiKeysParts {
   readonly store: Store;
-  readonly keyring: Keyring;
-  readonly journal: SqlKeyJournal;
+  readonly destruction: Destruction;
   readonly keys: RecordKeys;
   readonly sealer: RecordSealer;
   readonly slots: SlotAllocator;
@@ -110,7 +107,7 @@ export class ApiKeys {
 
   /** Gives the key a new secret; the old one is dead when this resolves. */
   async rotate(context: RequestContext, id: string): Promise<NewKey> {
-    const { access, keyring } = this.#parts;
+    const { access, destruction } = this.#parts;
     access.require(context, 'key.rotate', null);
     const organization = await this.#parts.organizations.get(context.organization);
     const { shown, request } = await this.#parts.recorder.write(context, async (tx) => {
@@ -127,17 +124,17 @@ export class ApiKeys {
         .set({ slot: minted.slot, hash: minted.hash, change: tx.change })
         .where('id', '=', row.id)
         .execute();
-      const request = await this.#requestDeath(tx, row, 'key.rotate');
+      const request = await destruction.order(tx, [row.slot as Slot], 'key.rotate');
       const shown: NewKey = { ...keyView(row, { name, grants, networks }), apiKey: minted.apiKey };
       return { result: { shown, request }, deed: { action: 'key.rotate', target: row.id } };
     });
-    await keyring.puncture(request);
+    await destruction.carryOut(request);
     return shown;
   }
 
   /** Revokes the key: refused from the commit on, and its hash verifies nothing once this resolves. */
   async revoke(context: RequestContext, id: string): Promise<void> {
-    const { access, environment, keyring, recorder } = this.#parts;
+    const { access, environment, destruction, recorder } = this.#parts;
     access.require(context, 'key.revoke', null);
     const request = await recorder.write(context, async (tx) => {
       const row = await this.#active(tx, id);
@@ -150,10 +147,10 @@ export class ApiKeys {
         .set({ state: 'revoked', revoked_at: environment.clock.now(), change: tx.change })
         .where('id', '=', row.id)
         .execute();
-      const request = await this.#requestDeath(tx, row, 'key.revoke');
+      const request = await destruction.order(tx, [row.slot as Slot], 'key.revoke');
       return { result: request, deed: { action: 'key.revoke', target: row.id } };
     });
-    await keyring.puncture(request);
+    await destruction.carryOut(request);
   }
 
   async #mint(
@@ -207,13 +204,6 @@ export class ApiKeys {
     if (parts === null) throw new StrongroomError('internal', 'a new key does not parse');
     const anchor = anchorOf(organization, { ...row, slot });
     return { slot, hash: hashSecret(keys, anchor, pepper, parts.secret), apiKey: token.reveal() };
-  }
-
-  /** Asks, in the same transaction, for the credential's slot to die: a crash before the epoch only delays it. */
-  async #requestDeath(tx: Tx, row: ApiKeyRow, reason: string): Promise<PunctureRequest> {
-    const request: PunctureRequest = { id: this.#parts.newId('erasure'), slots: [row.slot as Slot], reason };
-    await this.#parts.journal.request(tx, request);
-    return request;
   }
 
   async #active(tx: Tx, id: string): Promise<ApiKeyRow> {

@@ -43,6 +43,10 @@ export interface Insides {
   readonly keyring: Keyring;
   /** Makes every entry fail as on a full disk, or lets them through again. */
   readonly breakLedger: (isBroken: boolean) => void;
+  /** Moves the instance's clock forward. */
+  readonly turnClock: (ms: number) => void;
+  /** Does now what is done once an hour. */
+  readonly sweep: () => Promise<void>;
 }
 
 export interface World {
@@ -79,7 +83,7 @@ export interface Sabotaged {
 }
 
 /** What a sabotage can reach inside the scratch instance that it breaks. */
-export interface Within extends Omit<Insides, 'breakLedger'> {
+export interface Within extends Omit<Insides, 'breakLedger' | 'turnClock' | 'sweep'> {
   readonly directory: string;
   readonly log: (text: string) => void;
 }

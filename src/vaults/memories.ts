@@ -21,16 +21,15 @@ import type { Json } from '../bytes/canonical-json.ts';
 import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { isId, type NewId } from '../ids.ts';
-import type { PunctureRequest } from '../keys/key-journal.ts';
-import type { Keyring } from '../keys/keyring.ts';
 import type { RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
 import { LIMITS } from '../limits.ts';
 import { matchesFilter, type Filter } from '../search/filter.ts';
 import { parseFilter } from '../search/parse-filter.ts';
-import type { SqlKeyJournal } from '../store/key-journal.ts';
+import type { Destruction } from '../store/destruction.ts';
 import type { Store } from '../store/store.ts';
 import type { Cursors, ListBinding } from '../access/cursors.ts';
+import type { DeletionGuard } from './deletion-guard.ts';
 import type { VaultIndexes } from './indexes.ts';
 import { toFloat32 } from './memory-content.ts';
 import {
@@ -61,8 +60,8 @@ import { vaultView, type Vault } from './vault.ts';
 
 export interface MemoriesParts {
   readonly store: Store;
-  readonly keyring: Keyring;
-  readonly journal: SqlKeyJournal;
+  readonly destruction: Destruction;
+  readonly guard: DeletionGuard;
   readonly sealer: RecordSealer;
   readonly vaults: Vaults;
   readonly rows: MemoryStore;
@@ -169,7 +168,7 @@ export class Memories {
     patch: MemoryPatch,
     ifMatch: number | null,
   ): Promise<Memory> {
-    const { vaults, rows, sealer, recorder, keyring } = this.#parts;
+    const { vaults, rows, sealer, recorder, destruction, guard } = this.#parts;
     const reached = await vaults.reach(context, 'memory.update', place.vault);
     const { after, names, request } = await recorder.write(context, async (tx) => {
       const vault = await vaults.within(reached);
@@ -183,11 +182,12 @@ export class Memories {
       const after = await rows.replace(tx, { vault, author: context.principal.id }, row, draft);
       // In a vault without a trash what is replaced is gone at once.
       const isImmediate = vault.deletion.mode === 'immediate' && !vault.history;
-      const request = isImmediate ? await this.#requestDeath(tx, [row.slot as Slot], 'memory.update') : null;
+      if (isImmediate) await guard.require(tx, { kind: 'memories', vault: vault.id, memories: [row.id] });
+      const request = isImmediate ? await destruction.order(tx, [row.slot as Slot], 'memory.update') : null;
       this.#parts.indexes.change(tx, vault, { added: [indexedRecord(after, names)] });
       return { result: { after, names, request }, deed: this.#deed('memory.update', names, after.row) };
     });
-    if (request !== null) await keyring.puncture(request);
+    if (request !== null) await destruction.carryOut(request);
     return memoryView(after, names, false);
   }
 
@@ -199,7 +199,7 @@ export class Memories {
     mode: 'trash' | 'erase' | null,
     ifMatch: number | null,
   ): Promise<'done' | 'accepted'> {
-    const { vaults, rows, recorder, indexes, keyring, store } = this.#parts;
+    const { vaults, rows, recorder, indexes, destruction, guard, store } = this.#parts;
     const vault = await vaults.reach(context, 'memory.delete', place.vault);
     const isErasure = (mode ?? (vault.deletion.mode === 'immediate' ? 'erase' : 'trash')) === 'erase';
     const request = await recorder.write(context, async (tx) => {
@@ -210,15 +210,16 @@ export class Memories {
         isErasure ? ['live', 'trashed'] : ['live'],
       );
       requireVersion(row.version, ifMatch);
+      await guard.require(tx, { kind: 'memories', vault: vault.id, memories: [row.id] });
       await rows.setState(tx, row.id, isErasure ? 'erased' : 'trashed');
       const slots = isErasure ? await rows.slotsOf(tx.sql, row.id) : [];
-      const request = isErasure ? await this.#requestDeath(tx, slots, 'memory.delete') : null;
+      const request = isErasure ? await destruction.order(tx, slots, 'memory.delete') : null;
       indexes.change(tx, vault, { removed: [row.id] });
       const deed = this.#deed('memory.delete', await rows.names(vault), row);
       return { result: request, deed: { ...deed, facts: { mode: isErasure ? 'erase' : 'trash' } } };
     });
     if (request === null) return 'done';
-    const { state } = await keyring.puncture(request);
+    const { state } = await destruction.carryOut(request);
     // A replica that is away still holds the key: the rows stay, and the sweep removes them when it has forgotten too.
     if (state !== 'destroyed') return 'accepted';
     await store.write(vault.organization.id, (tx) => rows.purge(tx, place.memory));
@@ -406,12 +407,6 @@ export class Memories {
       if (row === undefined || this.#isExpired(row)) return [];
       return [{ ...memoryView(openMemory(sealer, vault, row), names, withVector), score }];
     });
-  }
-
-  async #requestDeath(tx: Parameters<SqlKeyJournal['request']>[0], slots: readonly Slot[], reason: string) {
-    const request: PunctureRequest = { id: this.#parts.newId('erasure'), slots, reason };
-    await this.#parts.journal.request(tx, request);
-    return request;
   }
 
   #deed(action: Deed['action'], names: NameLookup, row: JoinedRow): Deed {

@@ -14,13 +14,12 @@
 import { StrongroomError, type ErrorCode } from '../errors.ts';
 import type { Environment } from '../environment.ts';
 import type { NewId } from '../ids.ts';
-import type { PunctureRequest } from '../keys/key-journal.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
 import { LEAF_SLOTS, type Slot } from '../keys/slot.ts';
 import type { IndexFiller, VaultIndex } from '../search/types.ts';
 import type { BlobStore } from '../store/blobs.ts';
-import type { SqlKeyJournal } from '../store/key-journal.ts';
+import type { Destruction } from '../store/destruction.ts';
 import type { SegmentRow } from '../store/schema.ts';
 import type { SlotAllocator } from '../store/slots.ts';
 import { SYSTEM, type Store } from '../store/store.ts';
@@ -33,7 +32,7 @@ export interface SegmentsParts {
   readonly store: Store;
   readonly blobs: BlobStore;
   readonly keyring: Keyring;
-  readonly journal: SqlKeyJournal;
+  readonly destruction: Destruction;
   readonly sealer: RecordSealer;
   readonly slots: SlotAllocator;
   readonly newId: NewId;
@@ -216,16 +215,12 @@ export class Segments {
   /** Destroys the segments' slots, then removes their rows and bytes. */
   async #destroy(ids: readonly SegmentId[]): Promise<void> {
     if (ids.length === 0) return;
-    const { store, blobs, keyring, journal, newId } = this.#parts;
+    const { store, blobs, keyring, destruction } = this.#parts;
     const alive = ids.flatMap((id) => {
       const slot = this.#registry.get(id)?.slot;
       return slot === undefined || keyring.isErased(slot) ? [] : [slot];
     });
-    if (alive.length > 0) {
-      const request: PunctureRequest = { id: newId('erasure'), slots: alive, reason: 'segment' };
-      await store.write(SYSTEM, (tx) => journal.request(tx, request));
-      await keyring.puncture(request);
-    }
+    if (alive.length > 0) await destruction.now(alive, 'segment');
     for (const id of ids) await blobs.delete(blobName(id));
     await store.write(SYSTEM, (tx) =>
       tx.sql

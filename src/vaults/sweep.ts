@@ -4,24 +4,22 @@
  * and versions that no backup needs any more have theirs destroyed. Each step can be done again; a crash only delays it.
  */
 import type { Clock } from '../environment.ts';
-import type { NewId, OrganizationId, VaultId } from '../ids.ts';
-import type { PunctureRequest } from '../keys/key-journal.ts';
+import type { OrganizationId, VaultId } from '../ids.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import type { SqlKeyJournal } from '../store/key-journal.ts';
-import { SYSTEM, type Store, type Tx } from '../store/store.ts';
+import type { Destruction } from '../store/destruction.ts';
+import { SYSTEM, type Store } from '../store/store.ts';
 import type { VaultIndexes } from './indexes.ts';
 import type { MemoryStore } from './memory-store.ts';
 
 export interface SweepParts {
   readonly store: Store;
   readonly keyring: Keyring;
-  readonly journal: SqlKeyJournal;
+  readonly destruction: Destruction;
   readonly rows: MemoryStore;
   readonly indexes: VaultIndexes;
   readonly ledger: Ledger;
-  readonly newId: NewId;
   readonly clock: Clock;
 }
 
@@ -102,7 +100,7 @@ export class Sweep {
     action: 'memory.expire' | 'memory.purge',
     next: () => Promise<readonly Due[]>,
   ): Promise<void> {
-    const { store, keyring, rows, indexes, ledger } = this.#parts;
+    const { store, destruction, rows, indexes, ledger } = this.#parts;
     for (let due = await next(); due.length > 0; due = await next()) {
       for (const [organization, memories] of byOrganization(due)) {
         const request = await store.write(organization, async (tx) => {
@@ -115,9 +113,9 @@ export class Sweep {
           const targets = memories.map(({ id }) => id);
           const entry = { principal: 'system', outcome: 'done', request: '', scope: [] } as const;
           ledger.append(tx, { ...entry, action, target: organization, targets });
-          return this.#request(tx, slots, action);
+          return destruction.order(tx, slots, action);
         });
-        await keyring.puncture(request);
+        await destruction.carryOut(request);
       }
     }
   }
@@ -137,7 +135,7 @@ export class Sweep {
   }
 
   async #endSuperseded(): Promise<void> {
-    const { store, keyring, clock } = this.#parts;
+    const { store, keyring, destruction, clock } = this.#parts;
     for (;;) {
       const due = await store.read(SYSTEM, (db) =>
         db
@@ -152,8 +150,7 @@ export class Sweep {
       const slots = due.map(({ slot }) => slot as Slot);
       const alive = slots.filter((slot) => !keyring.isErased(slot));
       if (alive.length > 0) {
-        const request = await store.write(SYSTEM, (tx) => this.#request(tx, alive, 'memory.superseded'));
-        const { state } = await keyring.puncture(request);
+        const { state } = await destruction.now(alive, 'memory.superseded');
         // Too few replicas: the request stands, and the next sweep looks again.
         if (state !== 'destroyed') return;
       }
@@ -161,12 +158,6 @@ export class Sweep {
         tx.sql.deleteFrom('superseded_slots').where('slot', 'in', slots).execute(),
       );
     }
-  }
-
-  async #request(tx: Tx, slots: readonly Slot[], reason: string): Promise<PunctureRequest> {
-    const request: PunctureRequest = { id: this.#parts.newId('erasure'), slots, reason };
-    await this.#parts.journal.request(tx, request);
-    return request;
   }
 }
 

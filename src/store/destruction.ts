@@ -1,0 +1,42 @@
+/**
+ * How slots die: asked for in the transaction that makes their content unreachable, carried out by the keyring's next
+ * epoch. What was asked for durably is done, at the latest after the next opening; what was not never happens.
+ */
+import type { NewId } from '../ids.ts';
+import type { PunctureRequest } from '../keys/key-journal.ts';
+import type { Keyring, PunctureOutcome } from '../keys/keyring.ts';
+import type { Slot } from '../keys/slot.ts';
+import type { SqlKeyJournal } from './key-journal.ts';
+import { SYSTEM, type Store, type Tx } from './store.ts';
+
+export interface DestructionParts {
+  readonly store: Store;
+  readonly keyring: Keyring;
+  readonly journal: SqlKeyJournal;
+  readonly newId: NewId;
+}
+
+export class Destruction {
+  readonly #parts: DestructionParts;
+
+  constructor(parts: DestructionParts) {
+    this.#parts = parts;
+  }
+
+  /** Asks, in the caller's transaction: once it commits, a crash only delays the end. `reason` is content-free. */
+  async order(tx: Tx, slots: readonly Slot[], reason: string): Promise<PunctureRequest> {
+    const request: PunctureRequest = { id: this.#parts.newId('erasure'), slots, reason };
+    await this.#parts.journal.request(tx, request);
+    return request;
+  }
+
+  /** `hidden` where a replica of the keystore is away: the keys go once it is back, or is declared lost. */
+  carryOut(order: PunctureRequest): Promise<PunctureOutcome> {
+    return this.#parts.keyring.puncture(order);
+  }
+
+  /** Asks and carries out; slots that are dead already stay so. */
+  async now(slots: readonly Slot[], reason: string): Promise<PunctureOutcome> {
+    return this.carryOut(await this.#parts.store.write(SYSTEM, (tx) => this.order(tx, slots, reason)));
+  }
+}
