@@ -29,8 +29,10 @@ export interface Writer {
   readonly connection: Connection;
   /** Begins a transaction that excludes every other writer of this store, in other processes too; answers the change head. */
   begin(): Awaitable<number>;
-  /** Opens a savepoint in that scope; answers the keyring's epoch. */
-  enter(scope: StoreScope): Awaitable<number>;
+  /** The keyring's epoch as the next job sees it. */
+  epoch(): Awaitable<number>;
+  /** Opens a savepoint in that scope. */
+  enter(scope: StoreScope): void;
   /** Keeps what the savepoint did. */
   release(): Awaitable<void>;
   /** Takes back what the savepoint did. */

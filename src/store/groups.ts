@@ -3,6 +3,8 @@
  *
  *     begin → for each job: savepoint, work, release (or undo) → flush deferrals → change head, commit → hooks, answers
  *
+ * The savepoint is opened by a job's first statement: one that only defers, as the record of a read does, needs none.
+ *
  * A group takes what has been submitted when it begins; what arrives meanwhile waits for the next. Jobs run one after
  * the other, each in its own savepoint and scope. A failed job takes back its savepoint, its deferrals and its change
  * number, which the next job gets: a reader who catches up by number meets no hole. A failed flush or commit fails
@@ -15,7 +17,7 @@ import type { Kysely } from 'kysely';
 import { Crash, type FaultPoint } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { FatalStoreError, type Engine } from './connection.ts';
-import { openHandle } from './handle.ts';
+import { openHandle, type Handle } from './handle.ts';
 import type { Database } from './schema.ts';
 import { SYSTEM, type Deferred, type Flusher, type StoreScope, type Tx } from './transaction.ts';
 
@@ -43,6 +45,14 @@ interface Job {
 interface Done {
   readonly job: Job;
   readonly value: unknown;
+}
+
+/** What a job is run with. */
+interface Attempt {
+  readonly change: number;
+  readonly epoch: number;
+  readonly deferrals: Deferrals;
+  readonly enter: () => void;
 }
 
 type AnyFlusher = Flusher<unknown>;
@@ -175,16 +185,21 @@ class Group {
   async #attempt(job: Job, change: number): Promise<boolean> {
     const { engine, fault } = this.#parts;
     fault('store.job');
-    const epoch = await engine.writer.enter(job.scope);
+    const epoch = await engine.writer.epoch();
     const deferrals: Deferrals = new Map();
+    let isEntered = false;
+    const enter = (): void => {
+      engine.writer.enter(job.scope);
+      isEntered = true;
+    };
     try {
-      const value = await this.#work(job, { change, epoch, deferrals });
+      const value = await this.#work(job, { change, epoch, deferrals, enter });
       fault('store.release');
-      await engine.writer.release();
+      if (isEntered) await engine.writer.release();
       this.done.push({ job, value });
     } catch (error) {
       if (isEnd(error)) throw error;
-      await engine.writer.undo();
+      if (isEntered) await engine.writer.undo();
       dropDeferrals(deferrals);
       job.reject(error);
       return false;
@@ -193,19 +208,13 @@ class Group {
     return true;
   }
 
-  async #work(job: Job, at: { change: number; epoch: number; deferrals: Deferrals }): Promise<unknown> {
-    const { engine } = this.#parts;
-    const { scope } = job;
-    const { change, epoch, deferrals } = at;
-    const handle = openHandle({
-      engine: engine.name,
-      connection: engine.writer.connection,
-      scope,
-      mode: { change },
-    });
+  async #work({ work, scope }: Job, { change, epoch, deferrals, enter }: Attempt): Promise<unknown> {
+    const handle = this.#lazyHandle(scope, change, enter);
     let open = true;
     const tx: Tx = {
-      sql: handle.sql,
+      get sql() {
+        return handle.open().sql;
+      },
       change,
       epoch,
       organization: scope,
@@ -215,17 +224,38 @@ class Group {
       },
     };
     try {
-      const value = await job.work(tx);
+      const value = await work(tx);
       // A statement that failed has left the transaction unusable, whatever the job made of it.
-      if (handle.failure !== undefined) throw handle.failure;
+      if (handle.failure() !== undefined) throw handle.failure();
       return value;
     } catch (error) {
       // Nor does a fault of the disk become less of one by being caught.
-      throw handle.failure instanceof FatalStoreError ? handle.failure : error;
+      const failure = handle.failure();
+      throw failure instanceof FatalStoreError ? failure : error;
     } finally {
       open = false;
       handle.close();
     }
+  }
+
+  /** A handle that is made when it is first asked for; once closed, closed for ever. */
+  #lazyHandle(scope: StoreScope, change: number, onFirst: () => void) {
+    const { engine } = this.#parts;
+    let handle: Handle | undefined;
+    let isClosed = false;
+    return {
+      open: (): Handle => {
+        const { connection } = engine.writer;
+        handle ??= openHandle({ engine: engine.name, connection, scope, mode: { change }, onFirst });
+        if (isClosed) handle.close();
+        return handle;
+      },
+      failure: (): unknown => handle?.failure,
+      close: (): void => {
+        isClosed = true;
+        handle?.close();
+      },
+    };
   }
 
   async #flush(change: number): Promise<void> {

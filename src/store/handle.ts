@@ -36,6 +36,8 @@ export interface HandleOptions {
   readonly scope: StoreScope;
   /** `read`: selects only. A number: a job's change number, which every row written must carry. `flush`: any. */
   readonly mode: 'read' | 'flush' | { readonly change: number };
+  /** Called once, before the first statement. */
+  readonly onFirst?: () => void;
 }
 
 export interface Handle {
@@ -95,6 +97,7 @@ class HandleConnection implements DatabaseConnection, KyselyPlugin {
   /** Statements this handle has seen and confined, by the node they are compiled from. */
   readonly #seen = new WeakSet<OperationNode>();
   #open = true;
+  #isFirst = true;
   failure: unknown;
 
   constructor(options: HandleOptions) {
@@ -158,6 +161,10 @@ class HandleConnection implements DatabaseConnection, KyselyPlugin {
       });
     }
     try {
+      if (this.#isFirst) {
+        this.#isFirst = false;
+        this.#options.onFirst?.();
+      }
       return await work(this.#options.connection);
     } catch (error) {
       this.failure = error;

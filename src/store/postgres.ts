@@ -75,13 +75,14 @@ class PostgresWriter implements Writer {
     }
   }
 
-  enter(scope: StoreScope): number | Promise<number> {
+  epoch(): number | Promise<number> {
+    return this.#epoch ?? this.#readEpoch();
+  }
+
+  enter(scope: StoreScope): void {
     this.#post('savepoint job', setScope(scope));
-    if (this.#epoch === null) return this.#readEpoch(scope);
     // Only the system's own jobs move the epoch.
-    const epoch = this.#epoch;
     if (scope === SYSTEM) this.#epoch = null;
-    return epoch;
   }
 
   release(): void {
@@ -165,9 +166,9 @@ class PostgresWriter implements Writer {
     this.#connection = new PostgresConnection(client);
   }
 
-  async #readEpoch(scope: StoreScope): Promise<number> {
+  async #readEpoch(): Promise<number> {
     const epoch = numberOf((await this.#send(EPOCH)).at(-1));
-    this.#epoch = scope === SYSTEM ? null : epoch;
+    this.#epoch = epoch;
     return epoch;
   }
 

@@ -33,8 +33,9 @@ const PAGE_BYTES = 8192;
 /** The log is copied into the database when it is this long: some thirty additions of a hundred memories. */
 const LOG_BYTES_MAX = 16 * 1024 * 1024;
 
-const BEGIN_HEAD = 'select change from store_head where id = 1';
-const EPOCH = 'select epoch from keyring_head where id = 1';
+/** The change number and the keyring's epoch, null before there is one. */
+const HEAD =
+  'select (select change from store_head where id = 1), (select epoch from keyring_head where id = 1)';
 
 /** Opens the database for its one writer, making it if there is none; migrations come after. */
 export function openSqliteDatabase(directory: string): DatabaseSync {
@@ -111,6 +112,7 @@ class SqliteConnection implements Connection {
   readonly database: DatabaseSync;
   /** In order of last use. */
   readonly #statements = new Map<string, StatementSync>();
+  readonly #answering = new WeakMap<StatementSync, boolean>();
 
   constructor(database: DatabaseSync) {
     this.database = database;
@@ -119,7 +121,7 @@ class SqliteConnection implements Connection {
   execute(sql: string, parameters: readonly SqlValue[]): SqlResult {
     try {
       const statement = this.prepare(sql);
-      if (statement.columns().length === 0) {
+      if (!this.#answersRows(statement)) {
         return { rows: [], affected: Number(statement.run(...parameters).changes) };
       }
       // SQLite's rows have no prototype; a copy makes them the ordinary objects that PostgreSQL's are.
@@ -140,10 +142,19 @@ class SqliteConnection implements Connection {
     }
   }
 
-  /** One number of one row; 0 where there is none. */
-  number(sql: string): number {
-    const [value] = Object.values(this.prepare(sql).get() ?? {});
-    return typeof value === 'number' ? value : 0;
+  /** Asked of SQLite once for each statement: it answers with a list of descriptions. */
+  #answersRows(statement: StatementSync): boolean {
+    const known = this.#answering.get(statement);
+    if (known !== undefined) return known;
+    const answers = statement.columns().length > 0;
+    this.#answering.set(statement, answers);
+    return answers;
+  }
+
+  /** Where the store stands, as the transaction sees it. */
+  head(): Head {
+    const [change, epoch] = Object.values(this.prepare(HEAD).get() ?? {});
+    return { change: Number(change ?? 0), epoch: Number(epoch ?? 0) };
   }
 
   run(sql: string, ...parameters: SqlValue[]): void {
@@ -165,6 +176,7 @@ class SqliteConnection implements Connection {
 
 class SqliteWriter implements Writer {
   readonly connection: SqliteConnection;
+  #epoch: number | null = null;
 
   constructor(database: DatabaseSync) {
     this.connection = new SqliteConnection(database);
@@ -172,12 +184,20 @@ class SqliteWriter implements Writer {
 
   begin(): number {
     this.#do('begin immediate');
-    return this.connection.number(BEGIN_HEAD);
+    const { change, epoch } = this.connection.head();
+    this.#epoch = epoch;
+    return change;
   }
 
-  enter(_scope: StoreScope): number {
+  epoch(): number {
+    this.#epoch ??= this.connection.head().epoch;
+    return this.#epoch;
+  }
+
+  enter(scope: StoreScope): void {
     this.#do('savepoint job');
-    return this.connection.number(EPOCH);
+    // Only the system's own jobs move the epoch.
+    if (scope === SYSTEM) this.#epoch = null;
   }
 
   release(): void {
@@ -256,8 +276,7 @@ class SqliteReaders implements Readers {
     try {
       connection.run('begin');
       // The first query fixes the snapshot that all others see.
-      const head = { change: connection.number(BEGIN_HEAD), epoch: connection.number(EPOCH) };
-      return await work(connection, head);
+      return await work(connection, connection.head());
     } catch (error) {
       throw readError(error);
     } finally {
