@@ -55,5 +55,8 @@ function recordOf(turn: Turn, at: number): IndexedRecord {
     createdAt: 0,
     updatedAt: 0,
     expiresAt: null,
+    version: 1,
+    visibility: null,
+    derivedFrom: null,
   };
 }

@@ -131,6 +131,9 @@ function recordOf({ conversation, speaker, text, at }: Message, number: number):
     createdAt: at,
     updatedAt: at,
     expiresAt: null,
+    version: 1,
+    visibility: null,
+    derivedFrom: null,
   };
 }
 

@@ -14,7 +14,7 @@ import { ScoreRoom, TextIndex, type TermCounts } from './text-index.ts';
 import { Threads } from './threads.ts';
 import { Top, type Scored } from './top.ts';
 import type {
-  FilterableRecord,
+  HeldRecord,
   Hit,
   IndexedRecord,
   SearchRequest,
@@ -38,7 +38,7 @@ const FUSION_DEPTH_MIN = 100;
 
 interface Held {
   readonly slot: number;
-  readonly record: FilterableRecord;
+  readonly record: HeldRecord;
 }
 
 export class Engine {
@@ -93,7 +93,10 @@ export class Engine {
       lists.push(this.#vectors.search(vector, depth, keeps, (a, b) => this.#comesFirst(a, b)));
     const [only = []] = lists;
     const best = lists.length > 1 ? this.#fuse(lists, limit) : only;
-    return best.map(({ row, score }) => ({ id: this.#recordOf(row).id, score }));
+    return best.map(({ row, score }): Hit => {
+      const record = this.#recordOf(row);
+      return request.withRecords === true ? { id: record.id, score, record } : { id: record.id, score };
+    });
   }
 
   stats(): VaultStats {
@@ -210,7 +213,7 @@ export class Engine {
     return this.#recordOf(a).id > this.#recordOf(b).id;
   }
 
-  #enter(slot: number, record: FilterableRecord, counts: TermCounts): number {
+  #enter(slot: number, record: HeldRecord, counts: TermCounts): number {
     const old = this.#numbers.get(record.id);
     if (old !== undefined) this.#leave(old);
     const document = this.#free.pop() ?? this.#held.length;
@@ -243,7 +246,7 @@ export class Engine {
     return { slot, record, counts: this.#text.countsOf(document), vector: this.#vectors.vectorOf(document) };
   }
 
-  #recordOf(document: number): FilterableRecord {
+  #recordOf(document: number): HeldRecord {
     return this.#heldAt(document).record;
   }
 

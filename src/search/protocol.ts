@@ -6,7 +6,7 @@
  */
 import { StrongroomError, isErrorCode, type Fault } from '../errors.ts';
 import type {
-  FilterableRecord,
+  HeldRecord,
   Hit,
   IndexedRecord,
   SearchRequest,
@@ -17,7 +17,7 @@ import type {
 
 /** Records with their vectors taken out: `lengths` says how many of `numbers` each has, -1 for no vector. */
 export interface RecordBatch {
-  readonly records: readonly (FilterableRecord & { readonly slot: number })[];
+  readonly records: readonly (HeldRecord & { readonly slot: number })[];
   readonly lengths: Int32Array<ArrayBuffer>;
   readonly numbers: Float32Array<ArrayBuffer>;
 }

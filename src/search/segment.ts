@@ -8,7 +8,7 @@
  *
  *     offset  size  field (integers big-endian)
  *          0     4  "SRSG"
- *          4     1  version: 1
+ *          4     1  version: 2
  *          5     1  metric: 0 cosine, 1 dot, 2 euclidean
  *          6     2  dimensions, 0 while the vault has no vector
  *          8     4  leaf
@@ -17,7 +17,8 @@
  *         20     4  b: bytes of the terms
  *         24     4  c: bytes of the counts
  *         28     a  records, a JSON list; each a list of index in the leaf, id, text, metadata, subject, conversation,
- *                   speaker, kind, at, createdAt, updatedAt, expiresAt, 1 if it has a vector or else 0
+ *                   speaker, kind, at, createdAt, updatedAt, expiresAt, version, visibility, derivedFrom, 1 if it
+ *                   has a vector or else 0
  *       28+a     b  terms, a JSON list of strings, each once
  *     28+a+b     c  counts, u32: for each record how many different terms it has, and for each of them its place in
  *                   the list of terms and how often it occurs
@@ -27,12 +28,12 @@ import { concat, decodeUtf8, encodeUtf8, u16, u32, view, type Bytes } from '../b
 import { StrongroomError } from '../errors.ts';
 import { LEAF_SLOTS } from '../keys/slot.ts';
 import type { TermCounts } from './text-index.ts';
-import type { FilterableRecord, JsonObject, Metric } from './types.ts';
+import type { HeldRecord, JsonObject, Metric } from './types.ts';
 import { firstNotFinite } from './vector-index.ts';
 
 export interface SegmentRow {
   readonly slot: number;
-  readonly record: FilterableRecord;
+  readonly record: HeldRecord;
   readonly counts: TermCounts;
   readonly vector: Float32Array | null;
 }
@@ -47,7 +48,7 @@ export interface SegmentContent {
 }
 
 const MAGIC = 'SRSG';
-const VERSION = 1;
+const VERSION = 2;
 const METRICS: readonly Metric[] = ['cosine', 'dot', 'euclidean'];
 const HEADER_BYTES = 28;
 const FLOAT_BYTES = 4;
@@ -80,7 +81,8 @@ function fieldsOf({ slot, record, vector }: SegmentRow): readonly unknown[] {
   const { id, text, metadata, subject, conversation, speaker, kind, at, createdAt, updatedAt, expiresAt } =
     record;
   const own = [id, text, metadata, subject, conversation, speaker, kind, at, createdAt, updatedAt, expiresAt];
-  return [slot % LEAF_SLOTS, ...own, vector === null ? 0 : 1];
+  const { version, visibility, derivedFrom } = record;
+  return [slot % LEAF_SLOTS, ...own, version, visibility, derivedFrom, vector === null ? 0 : 1];
 }
 
 function pairsOf(counts: TermCounts, places: Map<string, number>): readonly number[] {
@@ -131,15 +133,14 @@ function decode(bytes: Buffer): SegmentContent {
   return { leaf, metric, dimensions: dimensions === 0 ? null : dimensions, analyzerVersion, rows };
 }
 
-function parseRow(
-  list: unknown,
-  leaf: number,
-): { slot: number; record: FilterableRecord; hasVector: boolean } {
-  if (!Array.isArray(list) || list.length !== 13) throw new RangeError('not a record');
+function parseRow(list: unknown, leaf: number): { slot: number; record: HeldRecord; hasVector: boolean } {
+  if (!Array.isArray(list) || list.length !== 16) throw new RangeError('not a record');
   const [index, id, text, metadata, subject, conversation, speaker, kind] = list.slice(0, 8) as unknown[];
-  const [at, createdAt, updatedAt, expiresAt, hasVector] = list.slice(8) as unknown[];
+  const [at, createdAt, updatedAt, expiresAt, version, visibility, derivedFrom, hasVector] = list.slice(
+    8,
+  ) as unknown[];
   check(isNumber(index) && index >= 0 && index < LEAF_SLOTS, 'an index outside the leaf');
-  const record: FilterableRecord = {
+  const record: HeldRecord = {
     id: parse(id, isString),
     text: parse(text, isString),
     metadata: parse(metadata, orNull(isObject)),
@@ -151,6 +152,9 @@ function parseRow(
     createdAt: parse(createdAt, isNumber),
     updatedAt: parse(updatedAt, isNumber),
     expiresAt: parse(expiresAt, orNull(isNumber)),
+    version: parse(version, isNumber),
+    visibility: parse(visibility, orNull(isString)),
+    derivedFrom: parse(derivedFrom, orNull(isStrings)),
   };
   return { slot: leaf * LEAF_SLOTS + Number(index), record, hasVector: hasVector === 1 };
 }
@@ -210,6 +214,8 @@ const isString = (value: unknown): value is string => typeof value === 'string';
 const isNumber = (value: unknown): value is number => typeof value === 'number';
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+const isStrings = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.every(isString);
 const orNull =
   <T>(is: (value: unknown) => value is T) =>
   (value: unknown): value is T | null =>

@@ -25,8 +25,15 @@ export interface FilterableRecord {
   readonly expiresAt: number | null;
 }
 
+/** A memory as the index holds it: whole but for its vector, so that a search can be answered from it. */
+export interface HeldRecord extends FilterableRecord {
+  readonly version: number;
+  readonly visibility: string | null;
+  readonly derivedFrom: readonly string[] | null;
+}
+
 /** A memory as the index takes it. An id that is held already is replaced. */
-export interface IndexedRecord extends FilterableRecord {
+export interface IndexedRecord extends HeldRecord {
   /** Slot of the record's current version (leaf × 4,096 + index). */
   readonly slot: number;
   readonly vector: Float32Array | null;
@@ -44,12 +51,15 @@ export interface SearchRequest {
   readonly mode: SearchMode;
   /** The moment of asking: what expires at or before it is left out, and "last week" counts from it. */
   readonly now: number;
+  /** Whether hits carry their records. */
+  readonly withRecords?: boolean;
 }
 
 /** Higher is better. Equal scores come newest id first. */
 export interface Hit {
   readonly id: string;
   readonly score: number;
+  readonly record?: HeldRecord;
 }
 
 export interface VaultSettings {

@@ -42,6 +42,8 @@ interface OpenIndex {
   readonly index: Promise<VaultIndex>;
   /** Ends when every change told so far is in the index; changes are applied one after the other. */
   applied: Promise<void>;
+  /** Another object whenever a memory was taken out. */
+  mark: object;
   /** Rough size of the changes that are not applied yet. */
   waitingBytes: number;
   /** Leaf pages whose segment, if there is one, no longer says it all. */
@@ -84,6 +86,11 @@ export class VaultIndexes {
     this.#open.set(vault.id, open);
     await open.applied;
     return open.index;
+  }
+
+  /** A mark that is another one once a memory was taken out of the vault, or its index opened anew. */
+  removalMark(vault: Pick<Vault, 'id'>): object {
+    return this.#open.get(vault.id)?.mark ?? {};
   }
 
   /** Waits while more changes of the vault are on their way into its index than memory should hold. */
@@ -149,7 +156,14 @@ export class VaultIndexes {
     this.#makeRoom();
     const index = this.#fillNew(vault);
     const ready = index.then(() => undefined);
-    const open: OpenIndex = { vault, index, applied: ready, waitingBytes: 0, touched: new Set() };
+    const open: OpenIndex = {
+      vault,
+      index,
+      applied: ready,
+      mark: {},
+      waitingBytes: 0,
+      touched: new Set(),
+    };
     this.#open.set(vault.id, open);
     ready.catch(() => this.#forget(open));
     return open;
@@ -248,6 +262,7 @@ export class VaultIndexes {
     for (const { slot } of added) open.touched.add(leafOf(slot as Slot));
     const bytes = added.reduce((sum, { text, vector }) => sum + text.length + (vector?.byteLength ?? 0), 0);
     open.waitingBytes += bytes;
+    if (removed.length > 0) open.mark = {};
     const applied = open.applied.then(async () => {
       const index = await open.index;
       if (removed.length > 0) await index.remove(removed);

@@ -25,6 +25,7 @@ import type { RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
 import { LIMITS } from '../limits.ts';
 import { matchesFilter, type Filter } from '../search/filter.ts';
+import type { Hit } from '../search/types.ts';
 import { parseFilter } from '../search/parse-filter.ts';
 import type { Destruction } from '../store/destruction.ts';
 import type { Store } from '../store/store.ts';
@@ -41,6 +42,7 @@ import {
   type MemoryDraft,
 } from './memory-input.ts';
 import {
+  heldView,
   indexedRecord,
   memoryView,
   openMemory,
@@ -311,8 +313,12 @@ export class Memories {
     if (mode !== 'vector' && query === undefined) throw invalid('/query', `is needed in mode ${mode}`);
     if (mode !== 'text' && vector === undefined) throw invalid('/vector', `is needed in mode ${mode}`);
     const index = await indexes.of(vault);
-    const hits = await index.search({ query, vector, limit, filter, mode, now: this.#now() });
-    const results = await this.#resultsOf(vault, hits, input.include === 'vector');
+    const withRecords = input.include !== 'vector';
+    const mark = indexes.removalMark(vault);
+    const hits = await index.search({ query, vector, limit, filter, mode, now: this.#now(), withRecords });
+    // What the index holds is the answer, unless something was taken out of the vault while it looked.
+    const isAnswered = withRecords && indexes.removalMark(vault) === mark;
+    const results = isAnswered ? hits.flatMap(heldResult) : await this.#resultsOf(vault, hits, !withRecords);
     await recorder.record(context, { action: 'memory.search', target: vault.id, count: results.length });
     return { results };
   }
@@ -439,6 +445,9 @@ const namesOf = (
   conversation:
     row.conversation === null ? null : (names.conversations.withId(row.conversation)?.name ?? null),
 });
+
+const heldResult = ({ record, score }: Hit): SearchResult[] =>
+  record === undefined ? [] : [{ ...heldView(record), score }];
 
 function addition(vault: Vault, names: NameLookup, added: readonly OpenedMemory[], many: boolean): Deed {
   const rows = added.map(({ row }) => row);

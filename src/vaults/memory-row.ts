@@ -5,7 +5,7 @@ import type { MemoryId } from '../ids.ts';
 import type { Scope } from '../keys/record-key.ts';
 import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
-import type { IndexedRecord } from '../search/types.ts';
+import type { HeldRecord, IndexedRecord } from '../search/types.ts';
 import type { MemoryRow, MemoryVersionRow } from '../store/schema.ts';
 import { decodeBody, decodeVector, encodeBody, encodeVector, type MemoryBody } from './memory-content.ts';
 import type { Conversation, Subject } from './people.ts';
@@ -108,6 +108,27 @@ export const indexedRecord = (opened: OpenedMemory, names: NameLookup): IndexedR
   createdAt: opened.row.created_at,
   updatedAt: opened.row.updated_at,
   expiresAt: opened.row.expires_at,
+  version: opened.row.version,
+  visibility: opened.body.visibility ?? null,
+  derivedFrom: opened.body.derivedFrom ?? null,
+});
+
+/** What an index holds of a live memory, shown as `memoryView` shows its row. An empty text stands for none. */
+export const heldView = (held: HeldRecord): Memory => ({
+  id: held.id,
+  ...(held.text === '' ? {} : { text: held.text }),
+  ...(held.metadata === null ? {} : { metadata: held.metadata }),
+  ...(held.subject === null ? {} : { subject: held.subject }),
+  ...(held.conversation === null ? {} : { conversation: held.conversation }),
+  ...(held.speaker === null ? {} : { speaker: held.speaker }),
+  ...(held.at === null ? {} : { at: isoTime(held.at) }),
+  ...(held.kind === null ? {} : { kind: held.kind }),
+  ...(held.expiresAt === null ? {} : { expiresAt: isoTime(held.expiresAt) }),
+  ...(held.derivedFrom === null ? {} : { derivedFrom: [...held.derivedFrom] }),
+  visibility: held.visibility ?? 'vault',
+  version: held.version,
+  createdAt: isoTime(held.createdAt),
+  updatedAt: isoTime(held.updatedAt),
 });
 
 export const anchorOf = (

@@ -20,6 +20,9 @@ export function recordOf(number: number, own: Partial<IndexedRecord> = {}): Inde
     createdAt: 1000 + number,
     updatedAt: 1000 + number,
     expiresAt: null,
+    version: 1,
+    visibility: null,
+    derivedFrom: null,
     ...own,
   };
 }
