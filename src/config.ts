@@ -46,6 +46,12 @@ const schema = z.strictObject({
   searchWorkers: z.coerce.number().int().min(1).max(64).default(1),
   /** Whether every request must carry a purpose. */
   requirePurpose: toggle.default('off'),
+  /** Days beyond which no memory is kept, whatever it says of itself or a policy says; a legal hold and a statutory minimum do. */
+  retentionCapDays: z.coerce.number().int().min(1).max(36_525).optional(),
+  /** A folder for the application log, one file a day; without it the log goes to stderr, and keeping it is the platform's. */
+  logFolder: z.string().min(1).optional(),
+  /** Days for which files of the application log are kept. */
+  logDays: z.coerce.number().int().min(1).max(90).default(90),
   /** What the application log says; by default `info`, and `warn` where a person watches (`start`). */
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).optional(),
 });

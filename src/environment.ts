@@ -8,6 +8,8 @@ import type { Bytes } from './bytes/encoding.ts';
 export interface Clock {
   /** Milliseconds since 1970-01-01T00:00:00Z. */
   now(): number;
+  /** Milliseconds that have passed since some moment, whatever the clock was set to meanwhile; absent: as `now` says. */
+  elapsed?(): number;
 }
 
 /** `length` bytes from a cryptographically secure source. */
@@ -52,7 +54,7 @@ export function pooledRandom(source: Random): Random {
 }
 
 export const realEnvironment: Environment = {
-  clock: { now: () => Date.now() },
+  clock: { now: () => Date.now(), elapsed: () => performance.now() },
   random: pooledRandom((length) => new Uint8Array(randomBytes(length))),
   fault: () => undefined,
 };

@@ -49,7 +49,7 @@ export class Housekeeping {
       () => open.periods.ensure(clock.now()),
       renewTls,
       () => this.#endPeriods(),
-      () => open.sweep.run(),
+      () => open.scheduler.run(),
       () => open.indexes.saveAll(),
     ]);
   }

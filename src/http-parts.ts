@@ -7,6 +7,7 @@ import type { Strongroom } from './strongroom.ts';
 
 export function httpParts(open: Strongroom, log: Log, verifications: Verifications): HttpParts {
   const { access, apiKeys, cursors, idempotency, ledgerReads, memories, recorder, refusals, vaults } = open;
+  const { retention, holds } = open;
   return {
     access: {
       authenticate: (apiKey, address) => access.authenticate(apiKey, address),
@@ -38,6 +39,8 @@ export function httpParts(open: Strongroom, log: Log, verifications: Verificatio
       },
     },
     memories,
+    retention,
+    holds,
     ledger: ledgerReads,
     verifications,
     idempotency,

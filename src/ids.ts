@@ -18,6 +18,10 @@ export const ID_PREFIXES = {
   segment: 'seg',
   request: 'req',
   verification: 'ver',
+  policy: 'pol',
+  hold: 'hld',
+  archive: 'arc',
+  archiveRequest: 'arq',
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;
@@ -29,6 +33,7 @@ export type MemoryId = Id<'memory'>;
 export type SubjectId = Id<'subject'>;
 export type ConversationId = Id<'conversation'>;
 export type KeyId = Id<'key'>;
+export type HoldId = Id<'hold'>;
 
 export type NewId = <K extends IdKind>(kind: K) => Id<K>;
 
@@ -38,6 +43,10 @@ const CHARACTERS = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;
 /** Whether `text` is an id of that kind in its one form. */
 export const isId = <K extends IdKind>(kind: K, text: string): text is Id<K> =>
   text.length === 30 && text.startsWith(`${ID_PREFIXES[kind]}_`) && CHARACTERS.test(text.slice(4));
+
+/** What ids made before that moment come before, in the order of text. */
+export const idBefore = <K extends IdKind>(kind: K, ms: number): Id<K> =>
+  `${ID_PREFIXES[kind]}_${encodeCrockford128(BigInt(Math.max(0, Math.floor(ms))) << 80n)}` as Id<K>;
 
 export function createIdSource(clock: Clock, random: Random): NewId {
   let lastMs = -1;

@@ -25,4 +25,12 @@ export const LIMITS = {
   cursorCharactersMax: 2048,
   idempotencyKeyCharactersMax: 200,
   trashDaysMax: 30,
+  /** A century: whoever needs longer needs no rule. */
+  retentionDaysMax: 36_525,
+  retentionKindsMax: 100,
+  archiveWaitHoursMax: 48,
+  archiveCopyHoursMax: 30 * 24,
+  archiveMemoriesMax: 1000,
+  holdMemoriesMax: 1000,
+  holdsMax: 1000,
 } as const;

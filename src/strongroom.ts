@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { Access } from './access/access.ts';
 import { ApiKeys } from './access/api-keys.ts';
 import { Cursors } from './access/cursors.ts';
-import { Idempotency } from './access/idempotency.ts';
+import { Idempotency, type IdempotencyParts } from './access/idempotency.ts';
 import { LedgerReads } from './access/ledger-reads.ts';
 import { ServiceSlots } from './access/service-slots.ts';
 import { Organizations } from './access/organizations.ts';
@@ -20,13 +20,21 @@ import { keystorePlaces, type Settings } from './config.ts';
 import { SigningKey } from './crypto/signature.ts';
 import type { Environment } from './environment.ts';
 import { StrongroomError } from './errors.ts';
-import { createIdSource, type NewId } from './ids.ts';
+import { createIdSource, isId, type NewId } from './ids.ts';
 import { realDisk } from './keys/disk.ts';
 import type { Keyring } from './keys/keyring.ts';
 import { createKeystore, openKeyring, type KeystoreOptions } from './keys/open.ts';
 import { RecordKeys } from './keys/record-key.ts';
 import { KeyedSealer, type RecordSealer } from './keys/record-sealer.ts';
 import { serviceKey } from './keys/service-key.ts';
+import { ArchivedKinds } from './lifecycle/archived-kinds.ts';
+import { HoldGuard } from './lifecycle/hold-guard.ts';
+import { HoldNotes } from './lifecycle/hold-notes.ts';
+import { Holds } from './lifecycle/holds.ts';
+import { PlausibleTime } from './lifecycle/plausible-time.ts';
+import { Policies } from './lifecycle/policies.ts';
+import { Retention } from './lifecycle/retention.ts';
+import { Scheduler } from './lifecycle/scheduler.ts';
 import { CheckpointClock } from './ledger/checkpoint-clock.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { LedgerPeriods } from './ledger/periods.ts';
@@ -41,14 +49,12 @@ import { SqlKeyJournal } from './store/key-journal.ts';
 import { openStore, type StoreTarget } from './store/open-store.ts';
 import { SlotAllocator } from './store/slots.ts';
 import { SYSTEM, type Store } from './store/store.ts';
-import { NO_GUARD } from './vaults/deletion-guard.ts';
 import { VaultIndexes } from './vaults/indexes.ts';
 import { Memories } from './vaults/memories.ts';
 import { MemoryStore } from './vaults/memory-store.ts';
 import { People } from './vaults/people.ts';
 import { SegmentRegistry } from './vaults/segment-registry.ts';
 import { Segments } from './vaults/segments.ts';
-import { Sweep } from './vaults/sweep.ts';
 import { Vaults } from './vaults/vaults.ts';
 
 /** Where the server writes what happened, free of content. */
@@ -96,7 +102,12 @@ export interface Strongroom {
   readonly refusals: RefusalCounts;
   readonly checkpoints: CheckpointClock;
   readonly periods: LedgerPeriods;
-  readonly sweep: Sweep;
+  readonly policies: Policies;
+  readonly retention: Retention;
+  readonly holds: Holds;
+  readonly holdNotes: HoldNotes;
+  readonly time: PlausibleTime;
+  readonly scheduler: Scheduler;
   readonly newId: NewId;
   close(): Promise<void>;
 }
@@ -195,11 +206,36 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     keys: recordKeys,
     environment,
     serviceSlot: (name) => services.get(name),
-    current: (context, id) => memories.current(context, id),
+    current: (context, id) => currentOf(context, id),
   });
+  const currentOf: IdempotencyParts['current'] = (context, id) => {
+    if (isId('hold', id)) return holds.current(context, id);
+    if (isId('policy', id)) return retention.current(context, id);
+    return memories.current(context, id);
+  };
   const recorder = new Recorder(store, ledger, idempotency);
   const people = new People({ store, sealer, slots, organizations, newId, environment });
-  const vaults = new Vaults({ store, sealer, slots, organizations, access, recorder, newId, environment });
+  const policies = new Policies({
+    store,
+    sealer,
+    slots,
+    organizations,
+    newId,
+    clock: environment.clock,
+    capDays: options.settings.retentionCapDays ?? null,
+  });
+  const guard = new HoldGuard({ policies, clock: environment.clock });
+  const vaults = new Vaults({
+    store,
+    sealer,
+    slots,
+    organizations,
+    access,
+    recorder,
+    guard,
+    newId,
+    environment,
+  });
   const rows = new MemoryStore({ sealer, slots, people, newId, environment });
   const blobs = await FileBlobs.open(join(options.directory, 'blobs'), {
     environment,
@@ -236,7 +272,8 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   const memories = new Memories({
     store,
     destruction,
-    guard: NO_GUARD,
+    guard,
+    retention: policies,
     sealer,
     vaults,
     rows,
@@ -272,16 +309,54 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   closing.add(() => checkpoints.tick());
   closing.add(() => indexes.saveAll());
   closing.add(() => refusals.flush());
-  const sweep = new Sweep({
+  const due = { store, sealer, organizations, archivedKinds: new ArchivedKinds(store, sealer) };
+  const retention = new Retention({
+    ...due,
+    store,
+    organizations,
+    access,
+    recorder,
+    vaults,
+    indexes,
+    policies,
+    guard,
+    clock: environment.clock,
+    logDays: options.settings.logFolder === undefined ? null : options.settings.logDays,
+  });
+  const holdNotes = new HoldNotes({ store, keyring, ledger });
+  const holds = new Holds({
+    store,
+    sealer,
+    slots,
+    organizations,
+    access,
+    recorder,
+    cursors,
+    vaults,
+    people,
+    rows,
+    guard,
+    notes: holdNotes,
+    newId,
+    clock: environment.clock,
+  });
+  await holdNotes.reapply(environment.clock.now());
+  const time = await PlausibleTime.open(store, environment.clock);
+  const scheduler = new Scheduler({
+    ...due,
     store,
     keyring,
     destruction,
+    guard,
+    retention: policies,
     rows,
     indexes,
     ledger,
-    clock: environment.clock,
+    time,
   });
-  await sweep.run().catch((error: unknown) => logError(log, error, 'the sweep was not finished'));
+  await scheduler
+    .run()
+    .catch((error: unknown) => logError(log, error, 'not everything that is over was ended'));
   return {
     store,
     keyring,
@@ -304,7 +379,12 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     refusals,
     checkpoints,
     periods,
-    sweep,
+    policies,
+    retention,
+    holds,
+    holdNotes,
+    time,
+    scheduler,
     newId,
     close: () => closing.run(),
   };

@@ -185,7 +185,7 @@ async function openScratch(
     const listener = listenerOf(settings.host, await listen(app, settings.host, 0), tls);
     const served = { open, parts, app, directory, settings, environment, tap, listener };
     const { world, end } = worldOf(served, 'verification on a scratch instance');
-    const insides = { store, keyring, breakLedger, turnClock, sweep: () => open.sweep.run() };
+    const insides = { store, keyring, breakLedger, turnClock, sweep: () => open.scheduler.run() };
     const close = async (): Promise<void> => {
       await end().catch(() => undefined);
       await app.close();

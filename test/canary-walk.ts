@@ -186,6 +186,7 @@ export async function sowEverything(sower: Sower, canaries: Canaries): Promise<S
   });
   await sower.must('getVault', { path: at, headers: why('getVault') });
   await sower.must('listVaults', { headers: why('listVaults') });
+  await sowRetention(sower, canaries, { vault, memory: kept, why });
   await sowKeys(sower, canaries, { vault, why });
   await sowLedger(sower, canaries, why);
   await sowRefusals(sower, canaries, { vault, memory: kept, why });
@@ -229,6 +230,68 @@ async function sowKeys(
   await sower.send('createKey', { body: { ...input, networks: [canaries.word('wrong network')] } });
   for (const name of ['rotateKey', 'revokeKey'])
     await sower.send(name, { path: { key: canaries.word(`key of ${name}`) } });
+}
+
+async function sowRetention(
+  sower: Sower,
+  canaries: Canaries,
+  { vault, memory, why }: { vault: string; memory: string; why: Why },
+): Promise<void> {
+  const word = (field: string): string => canaries.word(field);
+  const days = 3650;
+  for (const [of, path] of [
+    ['Retention', {}],
+    ['VaultRetention', { vault }],
+  ] as const) {
+    const kinds = (name: string) => [{ kind: word(`kind of ${name}${of}`), days }];
+    await sower.must(`get${of}`, { path, headers: why(`get${of}`) });
+    await sower.must(`set${of}`, { path, body: { kinds: kinds('set') }, headers: why(`set${of}`) });
+    await sower.must(`simulate${of}`, {
+      path,
+      body: { kinds: kinds('simulate') },
+      headers: why(`simulate${of}`),
+    });
+    await sower.send(`set${of}`, {
+      path,
+      body: { kinds: kinds('refuse') },
+      headers: { 'if-match': `"${word(`If-Match of set${of}`)}"` },
+    });
+  }
+  for (const name of ['getVaultRetention', 'setVaultRetention', 'simulateVaultRetention'])
+    await sower.send(name, { path: { vault: word(`vault of ${name}`) }, body: {} });
+  await sower.must('explainRetention', { path: { vault, memory }, headers: why('explainRetention') });
+  await sower.send('explainRetention', {
+    path: { vault: word('vault of an explanation'), memory: word('memory of an explanation') },
+  });
+  await sowHolds(sower, canaries, { vault, why });
+}
+
+/** Placed on things of their own, and released: what they keep could not be erased any more. */
+async function sowHolds(
+  sower: Sower,
+  canaries: Canaries,
+  { vault, why }: { vault: string; why: Why },
+): Promise<void> {
+  const word = (field: string): string => canaries.word(field);
+  const subject = word('subject of a hold');
+  const conversation = word('conversation of a hold');
+  const evidence = { text: `it was ${word('text of evidence')}`, subject, conversation };
+  await sower.must('addMemories', { path: { vault }, body: evidence });
+  for (const target of [{ vault, conversation }, { subject }]) {
+    const about = { name: word('name of a hold'), reason: word('reason of a hold') };
+    const placed = await sower.must('placeHold', { body: { ...about, target }, headers: why('placeHold') });
+    const path = { hold: idOf(placed) };
+    for (const name of ['getHold', 'listHeld']) await sower.must(name, { path, headers: why(name) });
+    await sower.must('listHolds', { headers: why('listHolds') });
+    await sower.must('releaseHold', { path, headers: why('releaseHold') });
+  }
+  await sower.send('placeHold', {
+    body: { name: word('name of a refused hold'), target: { vault, memories: [word('memory of a hold')] } },
+  });
+  for (const name of ['getHold', 'listHeld', 'releaseHold'])
+    await sower.send(name, { path: { hold: word(`hold of ${name}`) } });
+  for (const name of ['listHolds', 'listHeld'])
+    await sower.send(name, { path: { hold: 'hld_' }, query: { cursor: word(`cursor of ${name}`) } });
 }
 
 async function sowLedger(sower: Sower, canaries: Canaries, why: Why): Promise<void> {

@@ -10,7 +10,7 @@ import { verifies } from '../src/assurance/testing/verifies.ts';
 
 /** Free text by its schema, but no word fits: an id, a number, an action, a range of addresses. Sent, and refused. */
 const NEVER_GRANTED = [
-  / path (memory|key|n)$/,
+  / path (memory|key|n|hold|request)$/,
   / query (cursor|action)$/,
   / header if-match$/,
   / body cursor$/,
@@ -58,6 +58,9 @@ const STORED = [
   'key name',
   'network',
   'address',
+  'kind of setRetention',
+  'name of a hold',
+  'reason of a hold',
   'purpose of searchMemories',
   'purpose of a refused deleteVault',
 ];

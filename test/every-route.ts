@@ -32,6 +32,13 @@ const newVault = async (deployment: TestDeployment): Promise<string> =>
 const newKey = async (deployment: TestDeployment): Promise<string> =>
   idOf(await deployment.must('POST', '/v1/keys', { body: { name: `key ${made++}` } }));
 
+const newHold = async (deployment: TestDeployment): Promise<string> =>
+  idOf(
+    await deployment.must('POST', '/v1/holds', {
+      body: { name: `case ${made++}`, target: { vault: await newVault(deployment) } },
+    }),
+  );
+
 const get = (path: string): Request => ({ method: 'GET', path });
 const onMemory = async (deployment: TestDeployment): Promise<string> =>
   `${VAULT}/memories/${await newMemory(deployment)}`;
@@ -76,6 +83,34 @@ const GRANTED: Readonly<Record<string, Maker>> = {
   },
   memoryHistory: async (deployment) => get(`${await onMemory(deployment)}/history`),
   searchMemories: () => ({ method: 'POST', path: `${VAULT}/search`, body: { query: 'memory' } }),
+  getRetention: () => get('/v1/retention'),
+  setRetention: () => ({ method: 'PUT', path: '/v1/retention', body: { memories: { days: 3650 } } }),
+  simulateRetention: () => ({
+    method: 'POST',
+    path: '/v1/retention/simulate',
+    body: { memories: { days: 1 } },
+  }),
+  getVaultRetention: () => get(`${VAULT}/retention`),
+  setVaultRetention: () => ({
+    method: 'PUT',
+    path: `${VAULT}/retention`,
+    body: { memories: { days: 3650 } },
+  }),
+  simulateVaultRetention: () => ({
+    method: 'POST',
+    path: `${VAULT}/retention/simulate`,
+    body: { memories: { days: 1 } },
+  }),
+  explainRetention: async (deployment) => get(`${await onMemory(deployment)}/retention`),
+  placeHold: async (deployment) => ({
+    method: 'POST',
+    path: '/v1/holds',
+    body: { name: `case ${made++}`, target: { vault: await newVault(deployment) } },
+  }),
+  listHolds: () => get('/v1/holds'),
+  getHold: async (deployment) => get(`/v1/holds/${await newHold(deployment)}`),
+  listHeld: async (deployment) => get(`/v1/holds/${await newHold(deployment)}/memories`),
+  releaseHold: async (deployment) => ({ method: 'DELETE', path: `/v1/holds/${await newHold(deployment)}` }),
   createKey: () => ({ method: 'POST', path: '/v1/keys', body: { name: `key ${made++}` } }),
   listKeys: () => get('/v1/keys'),
   rotateKey: async (deployment) => ({ method: 'POST', path: `/v1/keys/${await newKey(deployment)}/rotate` }),

@@ -9,9 +9,11 @@
  * Every failure is a `StrongroomError`; switch on its `code`.
  */
 import { platformEnvironment, type ClientEnvironment } from './environment.ts';
+import { Holds } from './holds.ts';
 import { Keys } from './keys.ts';
 import { Ledger } from './ledger.ts';
 import { Memories, type SearchQuery } from './memories.ts';
+import { Retention } from './retention.ts';
 import { Transport, type CallOptions, type StrongroomOptions } from './transport.ts';
 import type { Health, SearchResult } from './types.ts';
 import { VaultHandle } from './vault-handle.ts';
@@ -22,6 +24,8 @@ export class Strongroom {
   readonly vaults: Vaults;
   readonly memories: Memories;
   readonly keys: Keys;
+  readonly retention: Retention;
+  readonly holds: Holds;
   readonly ledger: Ledger;
   readonly verifications: Verifications;
   readonly #transport: Transport;
@@ -31,6 +35,8 @@ export class Strongroom {
     this.vaults = new Vaults(this.#transport);
     this.memories = new Memories(this.#transport);
     this.keys = new Keys(this.#transport);
+    this.retention = new Retention(this.#transport);
+    this.holds = new Holds(this.#transport);
     this.ledger = new Ledger(this.#transport);
     this.verifications = new Verifications(this.#transport);
   }

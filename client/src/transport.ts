@@ -46,7 +46,7 @@ export interface VersionedOptions extends WriteOptions {
 type QueryValue = string | number | boolean | undefined;
 
 export interface Call {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Below the server's address, from `pathOf`. */
   readonly path: string;
   readonly query?: Readonly<Record<string, QueryValue>>;

@@ -370,3 +370,4 @@ export interface Problem {
   instance?: string;
   errors?: { path: string; message: string; in?: FaultPlace }[];
 }
+export type * from './retention-types.ts';

@@ -225,10 +225,14 @@ const STATUS: Partial<Record<Action, number>> = {
   'memory.add': 201,
   'vault.create': 201,
   'key.create': 201,
+  'hold.place': 201,
+  'archive.request': 201,
   'key.rotate': 201,
   'memory.delete': 204,
   'vault.delete': 204,
   'key.revoke': 204,
+  'hold.release': 204,
+  'archive.refuse': 204,
 };
 
 const placeOf = (context: RequestContext): Place => ({

@@ -31,6 +31,10 @@ const newVault = async (stage: Stage): Promise<string> =>
 const newKey = async (stage: Stage): Promise<string> =>
   (await stage.tenant.client.keys.create({ name: name(stage), ...POWERLESS })).id;
 
+/** On a vault with nothing in it, of a tenant of our own. */
+const newHold = async (stage: Stage): Promise<string> =>
+  (await stage.tenant.client.holds.place({ name: name(stage), target: { vault: await newVault(stage) } })).id;
+
 const POWERLESS = { scopes: [{ actions: ['backup.restore'], vaults: ['*'] }] };
 
 const REQUESTS: Readonly<Record<string, (stage: Stage) => Promise<Request> | Request>> = {
@@ -65,6 +69,31 @@ const REQUESTS: Readonly<Record<string, (stage: Stage) => Promise<Request> | Req
   },
   memoryHistory: async (stage) => get(await onMemory(stage, '/history')),
   searchMemories: (stage) => ({ method: 'POST', path: inVault(stage, '/search'), body: { query: 'canary' } }),
+  getRetention: () => get('/v1/retention'),
+  // A century: nothing that lies here ends by it.
+  setRetention: () => ({ method: 'PUT', path: '/v1/retention', body: { memories: { days: 36_525 } } }),
+  simulateRetention: () => ({ method: 'POST', path: '/v1/retention/simulate', body: {} }),
+  getVaultRetention: (stage) => get(inVault(stage, '/retention')),
+  setVaultRetention: (stage) => ({
+    method: 'PUT',
+    path: inVault(stage, '/retention'),
+    body: { memories: { days: 36_525 } },
+  }),
+  simulateVaultRetention: (stage) => ({
+    method: 'POST',
+    path: inVault(stage, '/retention/simulate'),
+    body: {},
+  }),
+  explainRetention: async (stage) => get(await onMemory(stage, '/retention')),
+  placeHold: async (stage) => ({
+    method: 'POST',
+    path: '/v1/holds',
+    body: { name: name(stage), target: { vault: await newVault(stage) } },
+  }),
+  listHolds: () => get('/v1/holds?limit=5'),
+  getHold: async (stage) => get(`/v1/holds/${await newHold(stage)}`),
+  listHeld: async (stage) => get(`/v1/holds/${await newHold(stage)}/memories`),
+  releaseHold: async (stage) => ({ method: 'DELETE', path: `/v1/holds/${await newHold(stage)}` }),
   createKey: (stage) => ({ method: 'POST', path: '/v1/keys', body: { name: name(stage), ...POWERLESS } }),
   listKeys: () => get('/v1/keys'),
   rotateKey: async (stage) => ({ method: 'POST', path: `/v1/keys/${await newKey(stage)}/rotate` }),
@@ -83,8 +112,11 @@ export async function requestFor(route: Pick<Route, 'name'>, stage: Stage): Prom
   return make === undefined ? null : make(stage);
 }
 
-/** Ends the keys that a sweep made and left over. */
+/** Ends the keys and holds that a sweep made and left over. */
 export async function sweepKeys({ tenant: { client, keyId } }: Stage): Promise<void> {
+  for await (const hold of client.holds.listAll())
+    if (hold.state === 'active' && hold.name?.startsWith('canary ') === true)
+      await client.holds.release(hold.id);
   for await (const key of client.keys.listAll())
     if (key.id !== keyId && key.state === 'active' && key.name.startsWith('canary '))
       await client.keys.revoke(key.id);

@@ -16,7 +16,7 @@ export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
 export const TRANSPORT_SECURITY = { 'strict-transport-security': 'max-age=31536000' } as const;
 
 const BEARER = /^bearer +([\x21-\x7e]{1,512})$/i;
-const ETAG = /^"([1-9]\d{0,15})"$/;
+const ETAG = /^"(0|[1-9]\d{0,15})"$/;
 const FOREIGN_ETAG = /^(?:W\/)?"[^"]*"$/;
 const VISIBLE = /^[\x21-\x7e]+$/;
 

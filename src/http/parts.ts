@@ -7,6 +7,9 @@
  * Faults of a `StrongroomError` that a part throws are shown as they are: their paths are JSON Pointers into the body.
  */
 import type {
+  Hold,
+  HoldInput,
+  HoldPage,
   Key,
   KeyInput,
   KeyPage,
@@ -22,6 +25,10 @@ import type {
   MemoryPage,
   MemoryPatch,
   NewKey,
+  RetentionExplanation,
+  RetentionPolicyInput,
+  RetentionPolicyView,
+  RetentionSimulation,
   SearchInput,
   SearchResults,
   Vault,
@@ -120,6 +127,33 @@ export interface Memories {
   ): Promise<SearchResults>;
 }
 
+/** `vault` null: the organization's own policy. */
+export interface Retention {
+  getRetention(context: RequestContext, vault: string | null): Promise<RetentionPolicyView>;
+  /** Replaces the policy whole. */
+  setRetention(
+    context: RequestContext,
+    vault: string | null,
+    input: RetentionPolicyInput,
+    expected: ExpectedVersion,
+  ): Promise<RetentionPolicyView>;
+  simulateRetention(
+    context: RequestContext,
+    vault: string | null,
+    input: RetentionPolicyInput,
+  ): Promise<RetentionSimulation>;
+  explainRetention(context: RequestContext, place: MemoryPlace): Promise<RetentionExplanation>;
+}
+
+export interface Holds {
+  placeHold(context: RequestContext, input: HoldInput): Promise<Hold>;
+  listHolds(context: RequestContext, page: PageRequest): Promise<HoldPage>;
+  getHold(context: RequestContext, hold: string): Promise<Hold>;
+  releaseHold(context: RequestContext, hold: string): Promise<void>;
+  /** Also what has expired, lies in the trash or in the archive. */
+  listHeld(context: RequestContext, hold: string, page: PageRequest): Promise<MemoryPage>;
+}
+
 export interface LedgerReads {
   listEntries(context: RequestContext, query: LedgerQuery & PageRequest): Promise<LedgerPage>;
   checkpoint(context: RequestContext): Promise<LedgerCheckpoint>;
@@ -212,6 +246,8 @@ export interface HttpParts {
   readonly access: Access;
   readonly vaults: Vaults;
   readonly memories: Memories;
+  readonly retention: Retention;
+  readonly holds: Holds;
   readonly ledger: LedgerReads;
   readonly verifications: Verifications;
   readonly health: HealthReads;

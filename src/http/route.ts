@@ -11,7 +11,7 @@ import { entityTag, parseIfMatch } from './headers.ts';
 import { pointer } from './json-locator.ts';
 import type { ExpectedVersion, RequestContext } from './parts.ts';
 
-export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /** Parsed and checked. */
 export interface RouteInput<Params, Query, Body> {

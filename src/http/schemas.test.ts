@@ -6,10 +6,12 @@ import { test } from 'node:test';
 import type * as client from '@strongroom/client';
 import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
+import * as holds from './hold-schemas.ts';
 import * as health from './health-schemas.ts';
 import * as keys from './key-schemas.ts';
 import * as ledger from './ledger-schemas.ts';
 import * as memories from './memory-schemas.ts';
+import * as retention from './retention-schemas.ts';
 import { vector } from './schema-parts.ts';
 import * as vaults from './vault-schemas.ts';
 import * as verifications from './verification-schemas.ts';
@@ -50,6 +52,13 @@ const equal: readonly true[] = [
   true satisfies Equal<typeof keys.key, client.Key>,
   true satisfies Equal<typeof keys.newKey, client.NewKey>,
   true satisfies Equal<typeof keys.keyPage, client.KeyPage>,
+  true satisfies Equal<typeof retention.retentionPolicyInput, client.RetentionPolicyInput>,
+  true satisfies Equal<typeof retention.retentionPolicy, client.RetentionPolicyView>,
+  true satisfies Equal<typeof retention.retentionExplanation, client.RetentionExplanation>,
+  true satisfies Equal<typeof retention.retentionSimulation, client.RetentionSimulation>,
+  true satisfies Equal<typeof holds.holdInput, client.HoldInput>,
+  true satisfies Equal<typeof holds.hold, client.Hold>,
+  true satisfies Equal<typeof holds.holdPage, client.HoldPage>,
   true satisfies Equal<typeof ledger.ledgerQuery, client.LedgerQuery>,
   true satisfies Equal<typeof ledger.ledgerEntry, client.LedgerEntry>,
   true satisfies Equal<typeof ledger.ledgerPage, client.LedgerPage>,

@@ -11,6 +11,7 @@ import {
   FOREIGN_MEMORY,
   FOREIGN_VAULT,
   GOOD_KEY,
+  HOLD_ID,
   KEY_ID,
   MEMORY_ID,
   memory,
@@ -22,6 +23,7 @@ import { EXEMPT_ROUTES, routesOf } from './server.ts';
 
 const memoriesUrl = `/v1/vaults/${VAULT_ID}/memories`;
 const oneUrl = `${memoriesUrl}/${MEMORY_ID}`;
+const retentionUrl = `/v1/vaults/${VAULT_ID}/retention`;
 
 /** One good request for each route. */
 const GOOD_REQUESTS: readonly (InjectOptions & { calls: string; status: number })[] = [
@@ -58,6 +60,30 @@ const GOOD_REQUESTS: readonly (InjectOptions & { calls: string; status: number }
     calls: 'searchMemories',
     status: 200,
   },
+  { method: 'GET', url: '/v1/retention', calls: 'getRetention', status: 200 },
+  { method: 'PUT', url: '/v1/retention', payload: { kinds: [] }, calls: 'setRetention', status: 200 },
+  { method: 'POST', url: '/v1/retention/simulate', payload: {}, calls: 'simulateRetention', status: 200 },
+  { method: 'GET', url: retentionUrl, calls: 'getRetention', status: 200 },
+  {
+    method: 'PUT',
+    url: retentionUrl,
+    payload: { memories: { days: 1 } },
+    calls: 'setRetention',
+    status: 200,
+  },
+  { method: 'POST', url: `${retentionUrl}/simulate`, payload: {}, calls: 'simulateRetention', status: 200 },
+  { method: 'GET', url: `${oneUrl}/retention`, calls: 'explainRetention', status: 200 },
+  {
+    method: 'POST',
+    url: '/v1/holds',
+    payload: { name: 'a case', target: { subject: 'ann' } },
+    calls: 'placeHold',
+    status: 201,
+  },
+  { method: 'GET', url: '/v1/holds', calls: 'listHolds', status: 200 },
+  { method: 'GET', url: `/v1/holds/${HOLD_ID}`, calls: 'getHold', status: 200 },
+  { method: 'GET', url: `/v1/holds/${HOLD_ID}/memories`, calls: 'listHeld', status: 200 },
+  { method: 'DELETE', url: `/v1/holds/${HOLD_ID}`, calls: 'releaseHold', status: 204 },
   { method: 'POST', url: '/v1/keys', payload: { name: 'ci' }, calls: 'createKey', status: 201 },
   { method: 'GET', url: '/v1/keys', calls: 'listKeys', status: 200 },
   { method: 'POST', url: `/v1/keys/${KEY_ID}/rotate`, calls: 'rotateKey', status: 201 },
@@ -413,10 +439,12 @@ test('the fakes cover every function of the parts', () => {
   assert.deepEqual(Object.keys(parts).sort(), [
     'access',
     'health',
+    'holds',
     'idempotency',
     'ledger',
     'memories',
     'records',
+    'retention',
     'vaults',
     'verifications',
   ]);

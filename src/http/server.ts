@@ -22,6 +22,7 @@ import { Exchanges } from './exchange.ts';
 import { SECURITY_HEADERS, TRANSPORT_SECURITY } from './headers.ts';
 import { addHealthRoutes } from './health.ts';
 import { parseJson } from './json-body.ts';
+import { holdRoutes } from './holds.ts';
 import { keyRoutes } from './keys.ts';
 import { ledgerRoutes } from './ledger.ts';
 import {
@@ -42,6 +43,7 @@ import type { HttpParts } from './parts.ts';
 import { problemHeaders, problemOf, toStrongroomError } from './problem.ts';
 import { DEFAULT_RATES, RequestLimits, type Rates } from './rate-limit.ts';
 import { errorFields, type Log } from './request-log.ts';
+import { retentionRoutes } from './retention.ts';
 import type { Route } from './route.ts';
 import { searchRoutes } from './search.ts';
 import { vaultRoutes } from './vaults.ts';
@@ -72,6 +74,8 @@ export const routesOf = (parts: HttpParts): readonly Route[] => [
   ...vaultRoutes(parts.vaults),
   ...memoryRoutes(parts.memories),
   ...searchRoutes(parts.memories),
+  ...retentionRoutes(parts.retention),
+  ...holdRoutes(parts.holds),
   ...keyRoutes(parts.access),
   ...ledgerRoutes(parts.ledger),
   ...verificationRoutes(parts.verifications),

@@ -5,7 +5,7 @@
  * `CATALOGUE_VERSION`, which each entry carries, so that a reader knows whether an unknown name is newer or forged.
  */
 
-export const CATALOGUE_VERSION = 1;
+export const CATALOGUE_VERSION = 2;
 
 interface ActionKind {
   /** Whether it only looks: nothing but the ledger changes. */
@@ -51,6 +51,21 @@ export const ACTIONS = {
   'erasure.certificate': read,
   'backup.create': change,
   'backup.restore': change,
+  'retention.get': read,
+  'retention.update': change,
+  'retention.simulate': read,
+  'retention.explain': read,
+  'hold.place': change,
+  'hold.list': read,
+  'hold.get': read,
+  'hold.read': read,
+  'hold.release': change,
+  'archive.request': change,
+  'archive.list': read,
+  'archive.get': read,
+  'archive.approve': change,
+  'archive.refuse': change,
+  'archive.read': read,
   // Of the system itself
   'server.start': event,
   'server.stop': event,
@@ -60,6 +75,11 @@ export const ACTIONS = {
   'ledger.recover': event,
   'memory.expire': event,
   'memory.purge': event,
+  'memory.archive': event,
+  'archive.copy': event,
+  'archive.expire': event,
+  'hold.restore': event,
+  'ledger.prune': event,
   'refusals.counted': event,
 } as const satisfies Record<string, ActionKind>;
 

@@ -8,6 +8,7 @@ import { StrongroomError, type Fault } from '../errors.ts';
 import { LEAF_SLOTS } from '../keys/slot.ts';
 import { LIMITS } from '../limits.ts';
 import { ANALYZER_VERSION, type Analyzer } from './analyzer.ts';
+import { isExpired, NO_RULES } from './expiry.ts';
 import { matchesFilter } from './filter.ts';
 import { decodeSegment, encodeSegment, type SegmentRow } from './segment.ts';
 import { ScoreRoom, TextIndex, type TermCounts } from './text-index.ts';
@@ -78,12 +79,12 @@ export class Engine {
   }
 
   search(request: SearchRequest): readonly Hit[] {
-    const { query, vector, limit, filter, mode, now } = request;
+    const { query, vector, limit, filter, mode, now, rules = NO_RULES } = request;
     const faults = this.#faultsOf(request);
     if (faults.length > 0) throw new StrongroomError('request.invalid', { faults });
     const keeps = (document: number): boolean => {
       const record = this.#recordOf(document);
-      if (record.expiresAt !== null && record.expiresAt <= now) return false;
+      if (isExpired(rules, record, now)) return false;
       return filter === undefined || matchesFilter(filter, record);
     };
     const depth = mode === 'hybrid' ? Math.max(limit, FUSION_DEPTH_MIN) : limit;

@@ -5,6 +5,7 @@
  * `slot` says which leaf page, and so which segment, a record belongs to.
  */
 import type { JsonObject, Metric } from '@strongroom/client';
+import type { ExpiryRules } from './expiry.ts';
 import type { Filter } from './filter.ts';
 
 export type { JsonObject, Metric };
@@ -53,6 +54,8 @@ export interface SearchRequest {
   readonly now: number;
   /** Whether hits carry their records. */
   readonly withRecords?: boolean;
+  /** How long memories are kept here; without it only their own ends count. */
+  readonly rules?: ExpiryRules | undefined;
 }
 
 /** Higher is better. Equal scores come newest id first. */

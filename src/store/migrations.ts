@@ -1,9 +1,10 @@
 /** The steps of the schema in order. The schema's version is the number of steps taken. */
 import { foundation } from './migrations/0001-foundation.ts';
+import { retention } from './migrations/0003-retention.ts';
 import type { TableName } from './schema.ts';
 import { isTenantTable, type Migration, type Table, type Tables } from './table.ts';
 
-export const MIGRATIONS: readonly Migration[] = [foundation];
+export const MIGRATIONS: readonly Migration[] = [foundation, retention];
 
 /** Every table as it stands after all steps. */
 export const TABLES: Tables = Object.assign({}, ...MIGRATIONS.map(({ creates }) => creates)) as Tables;

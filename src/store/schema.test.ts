@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { foundation } from './migrations/0001-foundation.ts';
+import { retention } from './migrations/0003-retention.ts';
 import { TABLES, TENANT_TABLES } from './migrations.ts';
 import type { Database, TableName } from './schema.ts';
 import { annotationFaults, type Column, type Table, type Tables } from './table.ts';
@@ -19,7 +20,7 @@ interface Values {
 type ValueOf<C> = C extends Column<infer T, infer N> ? Values[T] | (N extends true ? null : never) : never;
 type RowOf<T extends Table> = { -readonly [K in keyof T['columns']]: ValueOf<T['columns'][K]> };
 
-type Created = typeof foundation.creates;
+type Created = typeof foundation.creates & typeof retention.creates;
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 
 test('the row types are those of the tables, column by column', () => {

@@ -9,8 +9,9 @@
  * Every row carries `change`, the number of the job that last wrote it; a table with `organization` is a tenant table.
  */
 import type { OrganizationId } from '../ids.ts';
+import type { RetentionDatabase } from './schema-retention.ts';
 
-export interface Database {
+export interface Database extends RetentionDatabase {
   meta: MetaRow;
   store_head: StoreHeadRow;
   epochs: EpochRow;
@@ -165,7 +166,8 @@ export interface ConversationRow extends Owned {
 export interface MemoryRow extends Owned {
   id: string;
   vault: string;
-  state: 'live' | 'trashed' | 'erased';
+  /** `archived`: found by its id and in lists, its boxes lie in an archive. */
+  state: 'live' | 'trashed' | 'archived' | 'erased';
   version: number;
   subject: string | null;
   conversation: string | null;

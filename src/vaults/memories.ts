@@ -24,6 +24,7 @@ import { isId, type NewId } from '../ids.ts';
 import type { RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
 import { LIMITS } from '../limits.ts';
+import { isExpired, type ExpiryRules } from '../search/expiry.ts';
 import { matchesFilter, type Filter } from '../search/filter.ts';
 import type { Hit } from '../search/types.ts';
 import { parseFilter } from '../search/parse-filter.ts';
@@ -57,6 +58,7 @@ import {
   type MemoryState,
   type MemoryStore,
 } from './memory-store.ts';
+import { isOver, type RetentionRules } from './retention.ts';
 import { requireVersion, type Vaults } from './vaults.ts';
 import { vaultView, type Vault } from './vault.ts';
 
@@ -64,6 +66,7 @@ export interface MemoriesParts {
   readonly store: Store;
   readonly destruction: Destruction;
   readonly guard: DeletionGuard;
+  readonly retention: RetentionRules;
   readonly sealer: RecordSealer;
   readonly vaults: Vaults;
   readonly rows: MemoryStore;
@@ -133,9 +136,9 @@ export class Memories {
     const row = await this.#parts.store.read(vault.organization.id, (db) =>
       requireMemory(db, vault, place.memory, ['live']),
     );
-    this.#requireUnexpired(row);
+    const opened = this.#requireCurrent(await this.#parts.retention.of(vault), vault, row);
     const names = await this.#parts.rows.names(vault);
-    const memory = memoryView(openMemory(this.#parts.sealer, vault, row), names, query.include === 'vector');
+    const memory = memoryView(opened, names, query.include === 'vector');
     await this.#parts.recorder.record(context, this.#deed('memory.get', names, row));
     return memory;
   }
@@ -170,21 +173,22 @@ export class Memories {
     patch: MemoryPatch,
     ifMatch: number | null,
   ): Promise<Memory> {
-    const { vaults, rows, sealer, recorder, destruction, guard } = this.#parts;
+    const { vaults, rows, recorder, destruction, guard } = this.#parts;
     const reached = await vaults.reach(context, 'memory.update', place.vault);
     const { after, names, request } = await recorder.write(context, async (tx) => {
       const vault = await vaults.within(reached);
       const row = await requireMemory(tx.sql, vault, place.memory, ['live']);
-      this.#requireUnexpired(row);
+      const opened = this.#requireCurrent(await this.#parts.retention.of(vault), vault, row);
       requireVersion(row.version, ifMatch);
       const names = await rows.names(vault);
-      const draft = patchMemory(openMemory(sealer, vault, row), namesOf(names, row), patch, this.#now());
+      const draft = patchMemory(opened, namesOf(names, row), patch, this.#now());
       const dimensions = checkVectors(vault, [draft]);
       if (dimensions !== null) await vaults.fixDimensions(tx, vault, dimensions);
-      const after = await rows.replace(tx, { vault, author: context.principal.id }, row, draft);
+      // What must be kept stays as an older version, and a change goes on.
+      const isHeld = (await guard.released(tx, vault.id, [row.id])).length === 0;
+      const after = await rows.replace(tx, { vault, author: context.principal.id, isHeld }, row, draft);
       // In a vault without a trash what is replaced is gone at once.
-      const isImmediate = vault.deletion.mode === 'immediate' && !vault.history;
-      if (isImmediate) await guard.require(tx, { kind: 'memories', vault: vault.id, memories: [row.id] });
+      const isImmediate = vault.deletion.mode === 'immediate' && !vault.history && !isHeld;
       const request = isImmediate ? await destruction.order(tx, [row.slot as Slot], 'memory.update') : null;
       this.#parts.indexes.change(tx, vault, { added: [indexedRecord(after, names)] });
       return { result: { after, names, request }, deed: this.#deed('memory.update', names, after.row) };
@@ -230,13 +234,13 @@ export class Memories {
 
   /** Takes a memory back out of the trash. */
   async restoreMemory(context: RequestContext, place: MemoryPlace): Promise<Memory> {
-    const { vaults, rows, sealer, recorder, indexes } = this.#parts;
+    const { vaults, rows, recorder, indexes } = this.#parts;
     const vault = await vaults.reach(context, 'memory.restore', place.vault);
     const names = await rows.names(vault);
     const opened = await recorder.write(context, async (tx) => {
       const row = await requireMemory(tx.sql, vault, place.memory, ['trashed']);
-      this.#requireUnexpired(row);
-      const opened = openMemory(sealer, vault, { ...row, state: 'live', trashed_at: null });
+      const rules = await this.#parts.retention.of(vault);
+      const opened = this.#requireCurrent(rules, vault, { ...row, state: 'live', trashed_at: null });
       await rows.setState(tx, row.id, 'live');
       indexes.change(tx, vault, { added: [indexedRecord(opened, names)] });
       return { result: opened, deed: this.#deed('memory.restore', names, row) };
@@ -248,9 +252,10 @@ export class Memories {
   async memoryHistory(context: RequestContext, place: MemoryPlace, query: Include): Promise<MemoryHistory> {
     const { vaults, store, sealer, rows, recorder } = this.#parts;
     const vault = await vaults.reach(context, 'memory.history', place.vault);
+    const rules = await this.#parts.retention.of(vault);
     const versions = await store.read(vault.organization.id, async (db) => {
       const current = await requireMemory(db, vault, place.memory, ['live']);
-      this.#requireUnexpired(current);
+      this.#requireCurrent(rules, vault, current);
       const kept = await db
         .selectFrom('memory_versions')
         .select(['version', 'slot', 'scope', 'author', 'body_box', 'vector_box', 'created_at'])
@@ -281,6 +286,7 @@ export class Memories {
     const names = await rows.names(vault);
     let after = '';
     for (;;) {
+      const rules = await this.#parts.retention.of(vault);
       const page = await store.read(vault.organization.id, (db) =>
         selectWithVector(db, vault)
           .where('memories.state', '=', 'live')
@@ -292,8 +298,9 @@ export class Memories {
       if (page.length === 0) return;
       after = page.at(-1)?.id ?? after;
       for (const row of page) {
-        if (this.#isExpired(row)) continue;
-        yield memoryView(openMemory(sealer, vault, row), names, query.include === 'vector');
+        const opened = openMemory(sealer, vault, row);
+        if (isOver(rules, opened, this.#now())) continue;
+        yield memoryView(opened, names, query.include === 'vector');
       }
     }
   }
@@ -315,7 +322,11 @@ export class Memories {
     const index = await indexes.of(vault);
     const withRecords = input.include !== 'vector';
     const mark = indexes.removalMark(vault);
-    const hits = await index.search({ query, vector, limit, filter, mode, now: this.#now(), withRecords });
+    const asked = { query, vector, limit, filter, mode, now: this.#now(), withRecords };
+    const found = await index.search({ ...asked, rules: await this.#parts.retention.of(vault) });
+    // By the rules as they are now: one may have been set while the index looked.
+    const rules = await this.#parts.retention.of(vault);
+    const hits = found.filter(({ record }) => record === undefined || !isExpired(rules, record, this.#now()));
     // What the index holds is the answer, unless something was taken out of the vault while it looked.
     const isAnswered = withRecords && indexes.removalMark(vault) === mark;
     const results = isAnswered ? hits.flatMap(heldResult) : await this.#resultsOf(vault, hits, !withRecords);
@@ -325,7 +336,7 @@ export class Memories {
 
   /** What an id stands for now, for a request that is repeated; null where it is gone. */
   async current(context: RequestContext, id: string): Promise<{ version: number; body: unknown } | null> {
-    const { vaults, store, rows, sealer } = this.#parts;
+    const { vaults, store, rows } = this.#parts;
     if (isId('vault', id)) {
       const vault = await vaults.find(context.organization, id);
       return vault === null ? null : { version: vault.version, body: vaultView(vault) };
@@ -336,9 +347,9 @@ export class Memories {
     const vault = held === undefined ? null : await vaults.find(context.organization, held.vault);
     if (vault === null) return null;
     const row = await store.read(context.organization, (db) => requireMemory(db, vault, id, ['live']));
-    this.#requireUnexpired(row);
+    const opened = this.#requireCurrent(await this.#parts.retention.of(vault), vault, row);
     const names = await rows.names(vault);
-    return { version: row.version, body: memoryView(openMemory(sealer, vault, row), names, false) };
+    return { version: row.version, body: memoryView(opened, names, false) };
   }
 
   async #add(
@@ -363,6 +374,7 @@ export class Memories {
 
   async #scan(vault: Vault, query: Scan): Promise<{ found: OpenedMemory[]; last: string | null }> {
     const { limit, filter, names } = query;
+    const rules = await this.#parts.retention.of(vault);
     const found: OpenedMemory[] = [];
     let after = query.after;
     for (let scanned = 0; scanned < SCAN_ROWS_MAX;) {
@@ -373,8 +385,8 @@ export class Memories {
         if (found.length === limit) return { found, last: after };
         after = row.id;
         if (scanned % SCAN_TURN_ROWS === 0) await turn();
-        if (query.state !== 'trashed' && this.#isExpired(row)) continue;
         const opened = openMemory(this.#parts.sealer, vault, row);
+        if (isOver(rules, opened, this.#now())) continue;
         if (filter === null || matchesFilter(filter, indexedRecord(opened, names))) found.push(opened);
       }
       if (rows.length < size) return { found, last: null };
@@ -407,11 +419,13 @@ export class Memories {
     );
     const byId = new Map(found.map((row) => [row.id, row]));
     const names = await rows.names(vault);
+    const rules = await this.#parts.retention.of(vault);
     return hits.flatMap(({ id, score }) => {
       const row = byId.get(id);
       // Deleted between the search and the reading: what is gone is not shown.
-      if (row === undefined || this.#isExpired(row)) return [];
-      return [{ ...memoryView(openMemory(sealer, vault, row), names, withVector), score }];
+      if (row === undefined) return [];
+      const opened = openMemory(sealer, vault, row);
+      return isOver(rules, opened, this.#now()) ? [] : [{ ...memoryView(opened, names, withVector), score }];
     });
   }
 
@@ -424,12 +438,10 @@ export class Memories {
   }
 
   /** What has expired is out of every answer at once; its bytes go with the next sweep. */
-  #requireUnexpired(row: JoinedRow): void {
-    if (this.#isExpired(row)) throw new StrongroomError('not_found');
-  }
-
-  #isExpired(row: JoinedRow): boolean {
-    return row.expires_at !== null && row.expires_at <= this.#now();
+  #requireCurrent(rules: ExpiryRules, vault: Vault, row: JoinedRow): OpenedMemory {
+    const opened = openMemory(this.#parts.sealer, vault, row);
+    if (isOver(rules, opened, this.#now())) throw new StrongroomError('not_found');
+    return opened;
   }
 
   #now(): number {

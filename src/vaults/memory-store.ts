@@ -28,12 +28,14 @@ export interface MemoryStoreParts {
   readonly environment: Environment;
 }
 
-export type MemoryState = 'live' | 'trashed';
+export type MemoryState = 'live' | 'trashed' | 'archived';
 
 /** Where versions go, and the principal that writes them. */
 export interface Destination {
   readonly vault: Vault;
   readonly author: string;
+  /** Whether what is replaced must be kept: a hold asked for it. */
+  readonly isHeld?: boolean;
 }
 
 /** What an addition needs of a draft once its names have become slots. */
@@ -131,12 +133,13 @@ export class MemoryStore {
     const { id: _id, organization: _organization, vault: _vault, ...columns } = memoryColumns(tx, vault, row);
     await tx.sql.updateTable('memories').set(columns).where('id', '=', id).execute();
     await insertRows(tx.sql, 'memory_versions', [versionColumns(tx, to, row)]);
-    if (!vault.history) await this.#supersede(tx, vault, before, now);
+    if (!vault.history && to.isHeld === true) await this.#keepHeld(tx, vault, before);
+    else if (!vault.history) await this.supersede(tx, vault, { ...before, memory: before.id });
     return { row, body: draft.body, vector: draft.vector };
   }
 
   async setState(tx: Tx, id: string, state: MemoryState | 'erased'): Promise<void> {
-    const trashed_at = state === 'live' ? null : this.#parts.environment.clock.now();
+    const trashed_at = state === 'live' || state === 'archived' ? null : this.#parts.environment.clock.now();
     await tx.sql
       .updateTable('memories')
       .set({ state, trashed_at, change: tx.change })
@@ -144,7 +147,7 @@ export class MemoryStore {
       .execute();
   }
 
-  /** All slots that ever opened a version of the memory: its own, kept and superseded. */
+  /** All slots that ever opened a version of the memory: its own, kept, archived and superseded. */
   async slotsOf(sql: ReadSql, id: string): Promise<readonly Slot[]> {
     const kept = await sql.selectFrom('memory_versions').select('slot').where('memory', '=', id).execute();
     const superseded = await sql
@@ -152,33 +155,60 @@ export class MemoryStore {
       .select('slot')
       .where('memory', '=', id)
       .execute();
-    return [...new Set([...kept, ...superseded].map(({ slot }) => slot as Slot))];
+    const archived = await sql
+      .selectFrom('archived_versions')
+      .select('slot')
+      .where('memory', '=', id)
+      .execute();
+    return [...new Set([...kept, ...archived, ...superseded].map(({ slot }) => slot as Slot))];
   }
 
   /** Removes the rows of a memory whose keys are destroyed. */
   async purge(tx: Tx, id: string): Promise<void> {
     await tx.sql.deleteFrom('memory_versions').where('memory', '=', id).execute();
+    await tx.sql.deleteFrom('archived_versions').where('memory', '=', id).execute();
     await tx.sql.deleteFrom('superseded_slots').where('memory', '=', id).execute();
+    await tx.sql.deleteFrom('held_versions').where('memory', '=', id).execute();
     await tx.sql.deleteFrom('memories').where('id', '=', id).execute();
   }
 
-  async #supersede(tx: Tx, vault: Vault, before: JoinedRow, now: number): Promise<void> {
+  /** Takes an older version out; its slot dies when no backup needs it any more. */
+  async supersede(
+    tx: Tx,
+    vault: Pick<Vault, 'id' | 'organization' | 'deletion'>,
+    before: { readonly memory: string; readonly version: number; readonly slot: number },
+  ): Promise<void> {
+    const { memory, version, slot } = before;
     const days =
       vault.deletion.mode === 'immediate' ? 0 : Math.max(vault.deletion.days, BACKUP_RETENTION_DAYS);
     await tx.sql
       .deleteFrom('memory_versions')
-      .where('memory', '=', before.id)
-      .where('version', '=', before.version)
+      .where('memory', '=', memory)
+      .where('version', '=', version)
       .execute();
     await tx.sql
       .insertInto('superseded_slots')
       .values({
-        slot: before.slot,
+        slot,
         organization: vault.organization.id,
         vault: vault.id,
+        memory,
+        version,
+        due_at: this.#parts.environment.clock.now() + days * DAY_MS,
+        change: tx.change,
+      })
+      .execute();
+  }
+
+  /** The version stays until the hold is released. */
+  async #keepHeld(tx: Tx, vault: Vault, before: JoinedRow): Promise<void> {
+    await tx.sql
+      .insertInto('held_versions')
+      .values({
         memory: before.id,
         version: before.version,
-        due_at: now + days * DAY_MS,
+        organization: vault.organization.id,
+        vault: vault.id,
         change: tx.change,
       })
       .execute();

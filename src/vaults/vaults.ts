@@ -13,6 +13,7 @@ import type { Action } from '../ledger/actions.ts';
 import { LIMITS } from '../limits.ts';
 import type { SlotAllocator } from '../store/slots.ts';
 import type { Store, Tx } from '../store/store.ts';
+import type { DeletionGuard } from './deletion-guard.ts';
 import { Directory, type Names } from './directory.ts';
 import type { VaultRow } from '../store/schema.ts';
 import { onRollback } from './rollback.ts';
@@ -25,6 +26,7 @@ export interface VaultsParts {
   readonly organizations: Organizations;
   readonly access: Access;
   readonly recorder: Recorder;
+  readonly guard: DeletionGuard;
   readonly newId: NewId;
   readonly environment: Environment;
 }
@@ -135,12 +137,13 @@ export class Vaults {
 
   /** Puts the vault into the trash: hidden from everything at once. */
   async deleteVault(context: RequestContext, reference: string, ifMatch: number | null): Promise<VaultId> {
-    const { recorder, environment } = this.#parts;
+    const { recorder, environment, guard } = this.#parts;
     const reached = await this.reach(context, 'vault.delete', reference);
     const names = await this.#directory.of(context.organization);
     return recorder.write(context, async (tx) => {
       const current = this.#current(names, reached.id);
       requireVersion(current.version, ifMatch);
+      await guard.require(tx, { kind: 'vault', vault: current.id });
       await tx.sql
         .updateTable('vaults')
         .set({ state: 'trashed', deleted_at: environment.clock.now(), change: tx.change })

@@ -1,6 +1,16 @@
 /** Parts for the server's tests: they note every call and answer the least that is right. */
 import assert from 'node:assert/strict';
-import type { Key, Memory, NewKey, Problem, Vault, Verification } from '@strongroom/client';
+import type {
+  Hold,
+  Key,
+  Memory,
+  NewKey,
+  Problem,
+  RetentionExplanation,
+  RetentionPolicyView,
+  Vault,
+  Verification,
+} from '@strongroom/client';
 import { ERRORS, isErrorCode, StrongroomError } from '../../errors.ts';
 import { createIdSource } from '../../ids.ts';
 import { realEnvironment, type Environment } from '../../environment.ts';
@@ -23,6 +33,7 @@ export const OTHER_KEY = 'sr_test_other';
 export const VAULT_ID = newId('vault');
 export const MEMORY_ID = newId('memory');
 export const KEY_ID = newId('key');
+export const HOLD_ID = newId('hold');
 /** Ids of another organization's things: well-formed, and not there for the caller. */
 export const FOREIGN_VAULT = newId('vault');
 export const FOREIGN_MEMORY = newId('memory');
@@ -57,6 +68,35 @@ const key: Key = {
   scopes: [{ actions: ['*'], vaults: ['*'] }],
   networks: [],
   state: 'active',
+  createdAt: AT,
+};
+const NO_CLASS = { days: null, archiveAfterDays: null, minimumDays: null };
+const retentionPolicy: RetentionPolicyView = {
+  memories: NO_CLASS,
+  conversations: NO_CLASS,
+  kinds: [],
+  archive: { waitHours: 12, copyHours: 72 },
+  capDays: null,
+  logs: { ledgerYears: 7, securityMonths: 12, applicationDays: null },
+  version: 1,
+};
+const explanation: RetentionExplanation = {
+  memory: MEMORY_ID,
+  state: 'live',
+  rule: 'none',
+  endsAt: null,
+  hiddenAt: null,
+  archivesAt: null,
+  considered: [],
+  holds: [],
+};
+const hold: Hold = {
+  id: HOLD_ID,
+  name: 'a case',
+  kind: 'vault',
+  target: { vault: VAULT_ID },
+  state: 'active',
+  placedBy: KEY_ID,
   createdAt: AT,
 };
 const newKey: NewKey = { ...key, apiKey: 'sr_test_secret' };
@@ -120,6 +160,20 @@ export function fakeParts(): Fake {
       deleteVault: (context, ...input) => did('deleteVault', context, input, undefined),
     },
     memories: fakeMemories(did),
+    retention: {
+      getRetention: (context, ...input) => did('getRetention', context, input, retentionPolicy),
+      setRetention: (context, ...input) => did('setRetention', context, input, retentionPolicy),
+      simulateRetention: (context, ...input) =>
+        did('simulateRetention', context, input, { removes: [], keeps: [], archives: [], looked: 0 }),
+      explainRetention: (context, ...input) => did('explainRetention', context, input, explanation),
+    },
+    holds: {
+      placeHold: (context, ...input) => did('placeHold', context, input, hold),
+      listHolds: (context, ...input) => did('listHolds', context, input, { holds: [hold], next: null }),
+      getHold: (context, ...input) => did('getHold', context, input, hold),
+      releaseHold: (context, ...input) => did('releaseHold', context, input, undefined),
+      listHeld: (context, ...input) => did('listHeld', context, input, { memories: [memory], next: null }),
+    },
     ledger: fakeLedger(did),
     verifications: {
       async *verify(context, ...input) {

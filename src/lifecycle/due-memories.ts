@@ -1,0 +1,189 @@
+/** Memories whose time is over by the rules, in the order of their ids, page by page: what is left for later is passed by. */
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Organizations } from '../access/organizations.ts';
+import type { OrganizationId } from '../ids.ts';
+import { idBefore } from '../ids.ts';
+import type { RecordSealer } from '../keys/record-sealer.ts';
+import { expiryOf, shortestMs, type ExpiryRules } from '../search/expiry.ts';
+import { SYSTEM, type ReadSql, type Store } from '../store/store.ts';
+import { openMemory } from '../vaults/memory-row.ts';
+import { selectJoined } from '../vaults/memory-store.ts';
+import { datedRecord } from '../vaults/retention.ts';
+import { openVaultRow, type Vault } from '../vaults/vault.ts';
+import { StrongroomError } from '../errors.ts';
+import type { ArchivedKinds } from './archived-kinds.ts';
+
+export interface DueParts {
+  readonly store: Pick<Store, 'read'>;
+  readonly sealer: RecordSealer;
+  readonly organizations: Organizations;
+  readonly archivedKinds: ArchivedKinds;
+}
+
+export interface Due {
+  readonly id: string;
+  /** When it was due. */
+  readonly at: number;
+  readonly state: 'live' | 'trashed' | 'archived';
+  readonly createdAt: number;
+  readonly conversation: string | null;
+}
+
+const PAGE_ROWS = 500;
+const KEPT_STATES = ['live', 'trashed', 'archived'] as const;
+/** An id is made a little before its row says it was created. */
+const SLACK_MS = 3_600_000;
+
+/** Every vault that is there, the trashed ones as well: what lies in them ends all the same. */
+export async function* allVaults({
+  store,
+  sealer,
+  organizations,
+}: Pick<DueParts, 'store' | 'sealer' | 'organizations'>): AsyncGenerator<Vault> {
+  for (let after = ''; ;) {
+    const rows = await store.read(SYSTEM, (db) =>
+      db
+        .selectFrom('vaults')
+        .selectAll()
+        .where('id', '>', after)
+        .where('state', 'in', ['live', 'trashed'])
+        .orderBy('id')
+        .limit(PAGE_ROWS)
+        .execute(),
+    );
+    for (const row of rows) {
+      const vault = await openedVault(sealer, organizations, row);
+      if (vault !== null) yield vault;
+    }
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    after = last.id;
+  }
+}
+
+/** Null where its keys are gone: then nothing in it is left to end. */
+async function openedVault(
+  sealer: RecordSealer,
+  organizations: Organizations,
+  row: Parameters<typeof openVaultRow>[2],
+): Promise<Vault | null> {
+  try {
+    return openVaultRow(sealer, await organizations.get(row.organization as OrganizationId), row);
+  } catch (error) {
+    if (error instanceof StrongroomError && error.code === 'erased') return null;
+    throw error;
+  }
+}
+
+/** What is over at `now` by `rules`, in pages. */
+export async function* dueMemories(
+  parts: DueParts,
+  vault: Vault,
+  rules: ExpiryRules,
+  now: number,
+): AsyncGenerator<readonly Due[]> {
+  const seen = new Set<string>();
+  for (const select of [expiredByThemselves(now), oldEnough(rules, now)]) {
+    if (select === null) continue;
+    for (let after = ''; ;) {
+      const rows = await parts.store.read(vault.organization.id, (db) => select(db, vault, after));
+      const kinds = namesKinds(rules) ? await kindsOf(parts, vault, rows) : NO_KINDS;
+      const due: Due[] = [];
+      for (const row of rows) {
+        const dated = datedRecord(row, kinds.get(row.id) ?? null);
+        const at = seen.has(row.id) ? null : expiryOf(rules, dated);
+        if (at === null || at > now) continue;
+        seen.add(row.id);
+        due.push({
+          id: row.id,
+          at,
+          state: row.state as Due['state'],
+          createdAt: row.created_at,
+          conversation: row.conversation,
+        });
+      }
+      if (due.length > 0) yield due;
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < PAGE_ROWS) break;
+      after = last.id;
+    }
+  }
+}
+
+type Select = (db: ReadSql, vault: Vault, after: string) => Promise<readonly DatedRow[]>;
+
+interface DatedRow {
+  readonly id: string;
+  readonly state: string;
+  readonly version: number;
+  readonly conversation: string | null;
+  readonly created_at: number;
+  readonly expires_at: number | null;
+}
+
+const dated = (db: ReadSql, vault: Vault, after: string) =>
+  db
+    .selectFrom('memories')
+    .select(['id', 'state', 'version', 'conversation', 'created_at', 'expires_at'])
+    .where('vault', '=', vault.id)
+    .where('state', 'in', KEPT_STATES)
+    .where('id', '>', after)
+    .orderBy('id')
+    .limit(PAGE_ROWS);
+
+const expiredByThemselves =
+  (now: number): Select =>
+  (db, vault, after) =>
+    dated(db, vault, after).where('expires_at', '<=', now).execute();
+
+/** Ids are ordered by time, so what is too young is not even read. */
+function oldEnough(rules: ExpiryRules, now: number): Select | null {
+  const shortest = shortestMs(rules);
+  if (shortest === null) return null;
+  const until = now - shortest;
+  if (until < 0) return null;
+  return (db, vault, after) =>
+    dated(db, vault, after)
+      .where('id', '<', idBefore('memory', until + SLACK_MS))
+      .where('created_at', '<=', until)
+      .execute();
+}
+
+const NO_KINDS: ReadonlyMap<string, string | null> = new Map();
+
+const namesKinds = ({ vault, organization }: ExpiryRules): boolean =>
+  (vault?.kinds.size ?? 0) > 0 || (organization?.kinds.size ?? 0) > 0;
+
+/** They are sealed, so the memories have to be opened; one that does not open has no kind, and its other rules hold. */
+export async function kindsOf(
+  { store, sealer, archivedKinds }: Pick<DueParts, 'store' | 'sealer' | 'archivedKinds'>,
+  vault: Vault,
+  rows: readonly Pick<DatedRow, 'id' | 'state' | 'version'>[],
+): Promise<ReadonlyMap<string, string | null>> {
+  const kinds = new Map<string, string | null>();
+  const opening = rows.flatMap(({ id, state }) => (state === 'archived' ? [] : [id]));
+  const joined = await store.read(vault.organization.id, (db) =>
+    selectJoined(db, vault)
+      .where('memories.id', 'in', opening.length === 0 ? [''] : opening)
+      .execute(),
+  );
+  for (const row of joined)
+    kinds.set(
+      row.id,
+      unlessGone(() => openMemory(sealer, vault, row).body.kind),
+    );
+  for (const { id, state, version } of rows)
+    if (state === 'archived') kinds.set(id, await archivedKinds.of(vault, id, version));
+  await turn();
+  return kinds;
+}
+
+function unlessGone(open: () => string | undefined): string | null {
+  try {
+    return open() ?? null;
+  } catch (error) {
+    if (error instanceof StrongroomError && (error.code === 'erased' || error.code === 'box.damaged'))
+      return null;
+    throw error;
+  }
+}

@@ -1,0 +1,180 @@
+/** Retention as its owners see it: shown, set, tried out, and explained for any memory. */
+import type {
+  RetentionExplanation,
+  RetentionPolicyInput,
+  RetentionPolicyView,
+  RetentionSimulation,
+} from '@strongroom/client';
+import type { Access } from '../access/access.ts';
+import type { RequestContext } from '../access/context.ts';
+import type { Organization, Organizations } from '../access/organizations.ts';
+import type { Recorder } from '../access/recorder.ts';
+import { StrongroomError } from '../errors.ts';
+import { isId } from '../ids.ts';
+import type { Action } from '../ledger/actions.ts';
+import type { VaultIndexes } from '../vaults/indexes.ts';
+import { datedRecord } from '../vaults/retention.ts';
+import type { Vault } from '../vaults/vault.ts';
+import { requireVersion, type Vaults } from '../vaults/vaults.ts';
+import { kindsOf, type DueParts } from './due-memories.ts';
+import type { HoldGuard } from './hold-guard.ts';
+import type { Policies } from './policies.ts';
+import { DAY_MS, parsePolicy, policyView } from './retention-policy.ts';
+import { resolve, type Facts } from './retention-resolver.ts';
+import { simulate } from './retention-simulation.ts';
+import type { Store } from '../store/store.ts';
+import type { Clock } from '../environment.ts';
+
+export interface RetentionParts extends DueParts {
+  readonly store: Store;
+  readonly organizations: Organizations;
+  readonly access: Access;
+  readonly recorder: Recorder;
+  readonly vaults: Vaults;
+  readonly indexes: VaultIndexes;
+  readonly policies: Policies;
+  readonly guard: HoldGuard;
+  readonly clock: Clock;
+  /** Days for which the application log is kept; null where it goes to the platform. */
+  readonly logDays: number | null;
+}
+
+interface Place {
+  readonly organization: Organization;
+  readonly vault: Vault | null;
+}
+
+export class Retention {
+  readonly #parts: RetentionParts;
+
+  constructor(parts: RetentionParts) {
+    this.#parts = parts;
+  }
+
+  /** `vault` null: the organization's own. */
+  async getRetention(context: RequestContext, vault: string | null): Promise<RetentionPolicyView> {
+    const place = await this.#reach(context, 'retention.get', vault);
+    const view = await this.#view(place);
+    await this.#parts.recorder.record(context, { action: 'retention.get', target: targetOf(place) });
+    return view;
+  }
+
+  /** Replaces the policy whole; in force for the very next question. */
+  async setRetention(
+    context: RequestContext,
+    vault: string | null,
+    input: RetentionPolicyInput,
+    ifMatch: number | null,
+  ): Promise<RetentionPolicyView> {
+    const place = await this.#reach(context, 'retention.update', vault);
+    const rules = parsePolicy(input, place.vault === null ? 'organization' : 'vault');
+    const policy = await this.#parts.recorder.write(context, async (tx) => {
+      const policy = await this.#parts.policies.write(tx, place, rules, (version) =>
+        requireVersion(version, ifMatch),
+      );
+      return {
+        result: policy,
+        deed: { action: 'retention.update', target: policy.id, targets: [targetOf(place)] },
+      };
+    });
+    return this.#viewOf(place, policy);
+  }
+
+  /** What the policy would do to what is there; changes nothing. */
+  async simulateRetention(
+    context: RequestContext,
+    vault: string | null,
+    input: RetentionPolicyInput,
+  ): Promise<RetentionSimulation> {
+    const place = await this.#reach(context, 'retention.simulate', vault);
+    const rules = parsePolicy(input, place.vault === null ? 'organization' : 'vault');
+    const simulation = await simulate(this.#parts, { ...place, rules });
+    await this.#parts.recorder.record(context, {
+      action: 'retention.simulate',
+      target: targetOf(place),
+      count: simulation.looked,
+    });
+    return simulation;
+  }
+
+  /** Which rule decides about a memory, all that were asked, and when it ends: also of one that nobody is shown any more. */
+  async explainRetention(
+    context: RequestContext,
+    place: { readonly vault: string; readonly memory: string },
+  ): Promise<RetentionExplanation> {
+    const { vaults, store, guard, policies, recorder } = this.#parts;
+    const vault = await vaults.reach(context, 'retention.explain', place.vault);
+    const { row, holds } = await store.read(vault.organization.id, async (db) => {
+      const row = await db
+        .selectFrom('memories')
+        .selectAll()
+        .where('id', '=', isId('memory', place.memory) ? place.memory : '')
+        .where('vault', '=', vault.id)
+        .where('state', '!=', 'erased')
+        .executeTakeFirst();
+      if (row === undefined) throw new StrongroomError('not_found');
+      const kept = await guard.keeping(db, vault.organization.id, [row.id]);
+      return { row, holds: (kept.get(row.id) ?? []).filter((by) => isId('hold', by)) };
+    });
+    const kind = (await kindsOf(this.#parts, vault, [row])).get(row.id) ?? null;
+    const trashedAt = row.state === 'trashed' ? row.trashed_at : null;
+    const facts: Facts = {
+      ...datedRecord(row, kind),
+      holds,
+      erasureAt: trashedAt === null ? null : trashedAt + vault.deletion.days * DAY_MS,
+      erasedFrom: trashedAt,
+    };
+    const resolution = resolve(facts, await policies.resolverRules(vault));
+    const archive = await policies.archiveRules(vault);
+    const archiveMs = row.conversation === null ? archive.memoriesMs : archive.conversationsMs;
+    await recorder.record(context, { action: 'retention.explain', target: row.id });
+    return {
+      memory: row.id,
+      state: row.state as RetentionExplanation['state'],
+      rule: resolution.rule,
+      endsAt: isoOf(resolution.endsAt),
+      hiddenAt: isoOf(resolution.hiddenAt),
+      archivesAt: row.state === 'live' && archiveMs !== null ? isoOf(row.created_at + archiveMs) : null,
+      considered: resolution.considered.map(({ at, ...one }) => ({ ...one, at: isoOf(at) })),
+      holds,
+    };
+  }
+
+  /** For a request that is repeated. */
+  async current(context: RequestContext, id: string): Promise<{ version: number; body: unknown } | null> {
+    const { policies, organizations } = this.#parts;
+    const policy = await policies.withId(context.organization, id);
+    if (policy === null) return null;
+    const place = { organization: await organizations.get(context.organization), vault: null };
+    return { version: policy.version, body: this.#viewOf(place, policy) };
+  }
+
+  async #reach(context: RequestContext, action: Action, reference: string | null): Promise<Place> {
+    const { access, organizations, vaults } = this.#parts;
+    const organization = await organizations.get(context.organization);
+    if (reference === null) {
+      access.require(context, action, null);
+      return { organization, vault: null };
+    }
+    return { organization, vault: await vaults.reach(context, action, reference) };
+  }
+
+  async #view(place: Place): Promise<RetentionPolicyView> {
+    const { organization, vault } = place;
+    return this.#viewOf(place, await this.#parts.policies.get(organization.id, vault?.id ?? null));
+  }
+
+  #viewOf({ vault }: Place, policy: Awaited<ReturnType<Policies['get']>>): RetentionPolicyView {
+    const { policies, logDays } = this.#parts;
+    return policyView({
+      policy,
+      vault: policy?.vault ?? vault?.id ?? null,
+      capDays: policies.capDays,
+      logDays,
+    });
+  }
+}
+
+const targetOf = ({ organization, vault }: Place): string => vault?.id ?? organization.id;
+
+const isoOf = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());

@@ -1,0 +1,276 @@
+/**
+ * What ends by itself, once an hour: memories whose time is over, the trash, rows whose keys are destroyed, versions that no
+ * backup needs. Each step can be done again; a crash only delays it. All of it left every answer before.
+ *
+ * Invariants: nothing is destroyed that the guard keeps; it is looked at again each time, and a page that is kept whole
+ * keeps none behind it from its turn. Nothing is destroyed by a clock that is not plausible (plausible-time.ts).
+ */
+import type { OrganizationId, VaultId } from '../ids.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import type { Slot } from '../keys/slot.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Destruction } from '../store/destruction.ts';
+import { SYSTEM, type Store, type Tx } from '../store/store.ts';
+import type { DeletionGuard } from '../vaults/deletion-guard.ts';
+import type { VaultIndexes } from '../vaults/indexes.ts';
+import type { MemoryStore } from '../vaults/memory-store.ts';
+import type { RetentionRules } from '../vaults/retention.ts';
+import type { Vault } from '../vaults/vault.ts';
+import { allVaults, dueMemories, type DueParts } from './due-memories.ts';
+import type { PlausibleTime } from './plausible-time.ts';
+import { DAY_MS } from './retention-policy.ts';
+
+export interface SchedulerParts extends DueParts {
+  readonly store: Store;
+  readonly keyring: Keyring;
+  readonly destruction: Destruction;
+  readonly guard: DeletionGuard;
+  readonly retention: RetentionRules;
+  readonly rows: MemoryStore;
+  readonly indexes: VaultIndexes;
+  readonly ledger: Ledger;
+  readonly time: PlausibleTime;
+}
+
+/** One part of the work; what it throws keeps no other from being done. */
+export type Chore = (now: number) => Promise<void>;
+
+/** Rows in one transaction: others wait for it. */
+const PAGE_ROWS = 500;
+
+export class Scheduler {
+  readonly #parts: SchedulerParts;
+  readonly #chores: Chore[];
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(parts: SchedulerParts, more: readonly Chore[] = []) {
+    this.#parts = parts;
+    this.#chores = [
+      (now) => this.#endExpired(now),
+      (now) => this.#emptyTrash(now),
+      () => this.#purgeErased(),
+      () => this.#letGoVersions(),
+      (now) => this.#endSuperseded(now),
+      ...more,
+    ];
+  }
+
+  /** One run after the other. Each part is tried whatever becomes of the others; throws what went wrong. */
+  run(): Promise<void> {
+    const run = this.#running.then(() => this.#runAll());
+    this.#running = run.catch(() => undefined);
+    return run;
+  }
+
+  async #runAll(): Promise<void> {
+    const { time } = this.#parts;
+    const errors: unknown[] = [];
+    for (const chore of [...this.#chores, () => time.keep()])
+      await chore(time.now()).catch((error: unknown) => errors.push(error));
+    if (errors.length > 0) throw new AggregateError(errors, 'not everything that is over could be ended');
+  }
+
+  /** What has expired is out of every answer already; here its keys go. */
+  async #endExpired(now: number): Promise<void> {
+    for await (const vault of allVaults(this.#parts)) {
+      const rules = await this.#parts.retention.of(vault);
+      for await (const page of dueMemories(this.#parts, vault, rules, now))
+        await this.#erase(
+          'memory.expire',
+          vault,
+          page.map(({ id }) => id),
+        );
+    }
+  }
+
+  /** What lay in the trash for its vault's number of days. */
+  async #emptyTrash(now: number): Promise<void> {
+    for await (const vault of allVaults(this.#parts)) {
+      const until = now - vault.deletion.days * DAY_MS;
+      for (let after = ''; ;) {
+        const rows = await this.#parts.store.read(vault.organization.id, (db) =>
+          db
+            .selectFrom('memories')
+            .select('id')
+            .where('vault', '=', vault.id)
+            .where('state', '=', 'trashed')
+            .where('trashed_at', '<=', until)
+            .where('id', '>', after)
+            .orderBy('id')
+            .limit(PAGE_ROWS)
+            .execute(),
+        );
+        await this.#erase(
+          'memory.purge',
+          vault,
+          rows.map(({ id }) => id),
+        );
+        const last = rows.at(-1);
+        if (last === undefined || rows.length < PAGE_ROWS) break;
+        after = last.id;
+      }
+    }
+  }
+
+  async #erase(
+    action: 'memory.expire' | 'memory.purge',
+    vault: Vault,
+    ids: readonly string[],
+  ): Promise<void> {
+    if (ids.length === 0) return;
+    const { store, destruction, guard, rows, indexes, ledger } = this.#parts;
+    const order = await store.write(vault.organization.id, async (tx) => {
+      const due = await stillThere(tx, await guard.released(tx, vault.id, ids));
+      if (due.length === 0) return null;
+      const slots: Slot[] = [];
+      for (const id of due) {
+        slots.push(...(await rows.slotsOf(tx.sql, id)));
+        await rows.setState(tx, id, 'erased');
+      }
+      indexes.change(tx, vault, { removed: due });
+      const entry = { principal: 'system', outcome: 'done', request: '', scope: [] } as const;
+      ledger.append(tx, { ...entry, action, target: vault.id, targets: due });
+      return destruction.order(tx, slots, action);
+    });
+    if (order !== null) await destruction.carryOut(order);
+  }
+
+  /** A missing row never causes a puncture, so rows go only once the keyring says that their keys are gone. */
+  async #purgeErased(): Promise<void> {
+    const { store, keyring, rows } = this.#parts;
+    for (let after = ''; ;) {
+      const erased = await store.read(SYSTEM, (db) =>
+        db
+          .selectFrom('memories')
+          .select(['id', 'organization'])
+          .where('state', '=', 'erased')
+          .where('id', '>', after)
+          .orderBy('id')
+          .limit(PAGE_ROWS)
+          .execute(),
+      );
+      for (const [organization, page] of byOrganization(erased))
+        await store.write(organization, async (tx) => {
+          for (const { id } of page) {
+            const slots = await rows.slotsOf(tx.sql, id);
+            if (slots.every((slot) => keyring.isErased(slot))) await rows.purge(tx, id);
+          }
+        });
+      const last = erased.at(-1);
+      if (last === undefined || erased.length < PAGE_ROWS) return;
+      after = last.id;
+    }
+  }
+
+  /** Older versions that a hold kept, and keeps no more, become what a change would have made them. */
+  async #letGoVersions(): Promise<void> {
+    for await (const vault of allVaults(this.#parts))
+      for (let after = ''; ;) {
+        const from = after;
+        const last = await this.#parts.store.write(vault.organization.id, (tx) =>
+          this.#letGoPage(tx, vault, from),
+        );
+        if (last === null) break;
+        after = last;
+      }
+  }
+
+  async #letGoPage(tx: Tx, vault: Vault, after: string): Promise<string | null> {
+    const { guard, rows } = this.#parts;
+    const held = await tx.sql
+      .selectFrom('held_versions')
+      .leftJoin('memory_versions', (join) =>
+        join
+          .onRef('memory_versions.memory', '=', 'held_versions.memory')
+          .onRef('memory_versions.version', '=', 'held_versions.version'),
+      )
+      .select(['held_versions.memory', 'held_versions.version', 'memory_versions.slot'])
+      .where('held_versions.vault', '=', vault.id)
+      .where('held_versions.memory', '>', after)
+      .orderBy('held_versions.memory')
+      .limit(PAGE_ROWS)
+      .execute();
+    if (held.length === 0) return null;
+    const free = new Set(await guard.released(tx, vault.id, [...new Set(held.map(({ memory }) => memory))]));
+    for (const { memory, version, slot } of held) {
+      if (!free.has(memory)) continue;
+      if (slot !== null && !vault.history) await rows.supersede(tx, vault, { memory, version, slot });
+      await tx.sql
+        .deleteFrom('held_versions')
+        .where('memory', '=', memory)
+        .where('version', '=', version)
+        .execute();
+    }
+    // A memory whose versions went over the page's end is looked at again by the next run.
+    return held.length < PAGE_ROWS ? null : (held.at(-1)?.memory ?? null);
+  }
+
+  async #endSuperseded(now: number): Promise<void> {
+    const { store } = this.#parts;
+    for (let after = -1; ;) {
+      const from = after;
+      const due = await store.read(SYSTEM, (db) =>
+        db
+          .selectFrom('superseded_slots')
+          .select(['slot', 'organization', 'vault', 'memory'])
+          .where('due_at', '<=', now)
+          .where('slot', '>', from)
+          .orderBy('slot')
+          .limit(PAGE_ROWS)
+          .execute(),
+      );
+      for (const page of Map.groupBy(due, ({ vault }) => vault).values())
+        if (!(await this.#endSlots(page))) return;
+      const last = due.at(-1);
+      if (last === undefined || due.length < PAGE_ROWS) return;
+      after = last.slot;
+    }
+  }
+
+  /** False where a replica is away: the request stands, and the next run looks again. */
+  async #endSlots(
+    due: readonly {
+      readonly slot: number;
+      readonly organization: string;
+      readonly vault: string;
+      readonly memory: string;
+    }[],
+  ): Promise<boolean> {
+    const { store, keyring, destruction, guard } = this.#parts;
+    const [first] = due;
+    if (first === undefined) return true;
+    const { organization, vault } = first;
+    const { slots, order } = await store.write(organization as OrganizationId, async (tx) => {
+      const memories = [...new Set(due.map(({ memory }) => memory))];
+      const free = new Set(await guard.released(tx, vault as VaultId, memories));
+      const slots = due.flatMap(({ slot, memory }) => (free.has(memory) ? [slot as Slot] : []));
+      const alive = slots.filter((slot) => !keyring.isErased(slot));
+      const order = alive.length === 0 ? null : await destruction.order(tx, alive, 'memory.superseded');
+      return { slots, order };
+    });
+    if (order !== null && (await destruction.carryOut(order)).state !== 'destroyed') return false;
+    if (slots.length > 0)
+      await store.write(SYSTEM, (tx) =>
+        tx.sql.deleteFrom('superseded_slots').where('slot', 'in', slots).execute(),
+      );
+    return true;
+  }
+}
+
+/** What somebody erased meanwhile is done. */
+async function stillThere(tx: Tx, ids: readonly string[]): Promise<readonly string[]> {
+  if (ids.length === 0) return [];
+  const rows = await tx.sql
+    .selectFrom('memories')
+    .select('id')
+    .where('id', 'in', [...ids])
+    .where('state', '!=', 'erased')
+    .orderBy('id')
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
+const byOrganization = <Row extends { readonly organization: string }>(
+  rows: readonly Row[],
+): ReadonlyMap<OrganizationId, readonly Row[]> =>
+  Map.groupBy(rows, (row) => row.organization as OrganizationId);

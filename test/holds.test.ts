@@ -1,0 +1,175 @@
+/** Legal holds against every path that deletes, over HTTP, on a deployment of their own. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Hold } from '@strongroom/client';
+import { SYSTEM } from '../src/store/store.ts';
+import { idOf, TestDeployment, type Answer } from './deployment.ts';
+
+const BASE = '/v1/vaults/default/memories';
+const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+
+const add = async (deployment: TestDeployment, body: object): Promise<string> =>
+  idOf(await deployment.must('POST', BASE, { body }));
+
+const place = async (deployment: TestDeployment, target: object): Promise<string> =>
+  idOf(await deployment.must('POST', '/v1/holds', { body: { name: 'case 7', reason: 'a claim', target } }));
+
+const isHeld = ({ status, json }: Answer): void => {
+  assert.deepEqual([status, json['code']], [409, 'held']);
+};
+
+/** Stops, lets the scheduler run with the clock confirmed, and counts what is left. */
+async function swept(deployment: TestDeployment): Promise<number> {
+  await deployment.stop();
+  const left = await deployment.opened(async ({ store, time, scheduler }) => {
+    await time.confirm();
+    await scheduler.run();
+    return store.read(
+      SYSTEM,
+      async (db) => (await db.selectFrom('memory_versions').select('memory').execute()).length,
+    );
+  });
+  await deployment.serve();
+  return left;
+}
+
+const TARGETS: Readonly<Record<string, (memory: string) => object>> = {
+  memories: (memory) => ({ vault: 'default', memories: [memory] }),
+  conversation: () => ({ vault: 'default', conversation: 'chat' }),
+  subject: () => ({ subject: 'ann' }),
+  vault: () => ({ vault: 'default' }),
+  organization: () => ({ organization: true }),
+};
+
+for (const [kind, target] of Object.entries(TARGETS))
+  test(`a hold on ${kind} refuses every way of deleting, and leaves everything as it was`, async (t) => {
+    const deployment = await TestDeployment.start(t);
+    const id = await add(deployment, { text: 'evidence', subject: 'ann', conversation: 'chat' });
+    const hold = await place(deployment, target(id));
+    isHeld(await deployment.call('DELETE', `${BASE}/${id}?mode=trash`));
+    isHeld(await deployment.call('DELETE', `${BASE}/${id}?mode=erase`));
+    isHeld(await deployment.call('DELETE', '/v1/vaults/default'));
+    assert.equal((await deployment.must('GET', `${BASE}/${id}`)).json['text'], 'evidence');
+    const { rule, holds, endsAt } = (await deployment.must('GET', `${BASE}/${id}/retention`)).json;
+    assert.deepEqual([rule, holds, endsAt], ['hold', [hold], null]);
+    await deployment.must('DELETE', `/v1/holds/${hold}`);
+    await deployment.must('DELETE', `${BASE}/${id}?mode=erase`);
+    assert.equal((await deployment.call('GET', `${BASE}/${id}`)).status, 404);
+  });
+
+test('what a hold keeps survives its own end and the trash; released, both are destroyed', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const expiresAt = new Date(deployment.clock.now() + HOUR_MS).toISOString();
+  const expiring = await add(deployment, { text: 'for an hour', expiresAt });
+  const trashed = await add(deployment, { text: 'thrown away' });
+  await deployment.must('DELETE', `${BASE}/${trashed}`);
+  const hold = await place(deployment, { vault: 'default' });
+  deployment.clock.advance(60 * DAY_MS);
+  assert.equal(await swept(deployment), 2);
+  assert.equal((await deployment.call('GET', `${BASE}/${expiring}`)).status, 404);
+  const kept = (await deployment.must('GET', `/v1/holds/${hold}/memories`)).json['memories'];
+  assert.deepEqual(
+    (kept as { text: string }[]).map(({ text }) => text),
+    ['thrown away', 'for an hour'],
+  );
+  await deployment.must('DELETE', `/v1/holds/${hold}`);
+  assert.equal(await swept(deployment), 0);
+});
+
+test('a page full of what is held keeps nothing behind it from its end', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const expiresAt = new Date(deployment.clock.now() + HOUR_MS).toISOString();
+  const memories = Array.from({ length: 600 }, (_, at) => ({
+    text: `kept ${at}`,
+    expiresAt,
+    subject: 'ann',
+  }));
+  await deployment.must('POST', BASE, { body: { memories } });
+  await deployment.must('POST', BASE, { body: { text: 'to end', expiresAt } });
+  await place(deployment, { subject: 'ann' });
+  deployment.clock.advance(HOUR_MS);
+  assert.equal(await swept(deployment), 600);
+});
+
+test('a change of what is held keeps the version before it until the hold is released', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  await deployment.must('PATCH', '/v1/vaults/default', { body: { deletion: { mode: 'immediate' } } });
+  const id = await add(deployment, { text: 'what was said' });
+  const hold = await place(deployment, { vault: 'default', memories: [id] });
+  await deployment.must('PATCH', `${BASE}/${id}`, { body: { text: 'what is said now' } });
+  const history = (await deployment.must('GET', `${BASE}/${id}/history`)).json['versions'];
+  assert.deepEqual(
+    (history as { text: string }[]).map(({ text }) => text),
+    ['what is said now', 'what was said'],
+  );
+  assert.equal(await swept(deployment), 2);
+  await deployment.must('DELETE', `/v1/holds/${hold}`);
+  assert.equal(await swept(deployment), 1);
+  await deployment.stop();
+  await deployment.opened(async ({ store }) => {
+    const slots = await store.read(SYSTEM, (db) => db.selectFrom('superseded_slots').selectAll().execute());
+    assert.deepEqual(slots, [], 'in an immediate vault the version’s key went at once');
+  });
+});
+
+test('a memory about several people is held with any of them', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const source = await add(deployment, { text: 'about ann', subject: 'ann' });
+  const derived = await add(deployment, { text: 'about both', subject: 'bo', derivedFrom: [source] });
+  await place(deployment, { subject: 'ann' });
+  isHeld(await deployment.call('DELETE', `${BASE}/${derived}?mode=erase`));
+  const other = await add(deployment, { text: 'about bo alone', subject: 'bo' });
+  await deployment.must('DELETE', `${BASE}/${other}?mode=erase`);
+});
+
+test('a hold is listed with its name, survives a restart, and another organization has no part in it', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const id = await place(deployment, { vault: 'default' });
+  await deployment.stop();
+  await deployment.serve();
+  const { holds } = (await deployment.must('GET', '/v1/holds')).json as unknown as { holds: Hold[] };
+  assert.deepEqual(
+    holds.map(({ id, name, reason, state }) => [id, name, reason, state]),
+    [[id, 'case 7', 'a claim', 'active']],
+  );
+  const again = await deployment.call('DELETE', `/v1/holds/${id}`);
+  assert.equal(again.status, 204);
+  const twice = await deployment.call('DELETE', `/v1/holds/${id}`);
+  assert.equal(twice.status, 409);
+  for (const target of [
+    { subject: 'nobody' },
+    { vault: 'nowhere' },
+    { vault: 'default', conversation: 'none' },
+  ])
+    assert.equal((await deployment.call('POST', '/v1/holds', { body: { name: 'x', target } })).status, 404);
+  const wrong = [{}, { subject: 'a', vault: 'default' }, { conversation: 'x' }, { vault: 'v', memories: [] }];
+  for (const target of wrong)
+    assert.equal((await deployment.call('POST', '/v1/holds', { body: { name: 'x', target } })).status, 400);
+});
+
+test('a hold that an older database does not know is in force again, and one that was released stays so', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const id = await add(deployment, { text: 'evidence' });
+  const kept = await place(deployment, { vault: 'default', memories: [id] });
+  const released = await place(deployment, { vault: 'default' });
+  await deployment.must('DELETE', `/v1/holds/${released}`);
+  await deployment.stop();
+  // As a restore from before leaves it: the one is not there, the other still stands.
+  await deployment.opened(({ store }) =>
+    store.write(SYSTEM, async (tx) => {
+      await tx.sql.deleteFrom('hold_memories').where('hold', '=', kept).execute();
+      await tx.sql.deleteFrom('holds').where('id', '=', kept).execute();
+      await tx.sql
+        .updateTable('holds')
+        .set({ state: 'active', released_at: null, change: tx.change })
+        .where('id', '=', released)
+        .execute();
+    }),
+  );
+  await deployment.serve();
+  isHeld(await deployment.call('DELETE', `${BASE}/${id}?mode=erase`));
+  const found = (await deployment.must('GET', `/v1/holds/${kept}`)).json;
+  assert.deepEqual([found['state'], found['name']], ['active', undefined]);
+  assert.equal((await deployment.must('GET', `/v1/holds/${released}`)).json['state'], 'released');
+});

@@ -1,0 +1,183 @@
+/** How long things are kept, over HTTP, on a deployment of their own. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { RetentionExplanation, RetentionSimulation } from '@strongroom/client';
+import { SYSTEM } from '../src/store/store.ts';
+import { idOf, TestDeployment, type Answer } from './deployment.ts';
+
+const BASE = '/v1/vaults/default/memories';
+const POLICY = '/v1/vaults/default/retention';
+const SEARCH = '/v1/vaults/default/search';
+const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+
+const add = async (deployment: TestDeployment, body: object): Promise<string> =>
+  idOf(await deployment.must('POST', BASE, { body }));
+
+const idsIn = ({ json }: Answer, list = 'memories'): string[] =>
+  (json[list] as { id: string }[]).map(({ id }) => id);
+
+const explain = async (deployment: TestDeployment, id: string): Promise<RetentionExplanation> =>
+  (await deployment.must('GET', `${BASE}/${id}/retention`)).json as unknown as RetentionExplanation;
+
+/** In how many kinds of answers the memory is. */
+async function answersWith(deployment: TestDeployment, id: string): Promise<string[]> {
+  const found: string[] = [];
+  if ((await deployment.call('GET', `${BASE}/${id}`)).status === 200) found.push('get');
+  if (idsIn(await deployment.must('GET', BASE)).includes(id)) found.push('list');
+  if ((await deployment.must('GET', `${BASE}/export`)).text.includes(id)) found.push('export');
+  if ((await deployment.call('GET', `${BASE}/${id}/history`)).status === 200) found.push('history');
+  const search = await deployment.must('POST', SEARCH, { body: { query: 'walnut tree' } });
+  if (idsIn(search, 'results').includes(id)) found.push('search');
+  const update = await deployment.call('PATCH', `${BASE}/${id}`, { body: { metadata: { seen: true } } });
+  if (update.status === 200) found.push('update');
+  return found;
+}
+
+test('a policy that was set a moment ago hides what it makes expired from every answer, and the sweep destroys it', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const old = await add(deployment, { text: 'the old walnut tree' });
+  deployment.clock.advance(2 * DAY_MS);
+  const young = await add(deployment, { text: 'the young walnut tree' });
+  assert.equal((await answersWith(deployment, old)).length, 6, 'the question can be answered');
+  await deployment.must('PUT', POLICY, { body: { memories: { days: 1 } } });
+  assert.deepEqual(await answersWith(deployment, old), []);
+  assert.equal((await answersWith(deployment, young)).length, 6);
+  const { rule, endsAt, hiddenAt } = await explain(deployment, old);
+  assert.equal(rule, 'vault');
+  assert.equal(endsAt, hiddenAt);
+  await deployment.stop();
+  await deployment.opened(async ({ store, keyring }) => {
+    const rows = await store.read(SYSTEM, (db) => db.selectFrom('memories').select('id').execute());
+    assert.deepEqual(
+      rows.map(({ id }) => id),
+      [young],
+    );
+    const requests = await store.read(SYSTEM, (db) =>
+      db
+        .selectFrom('key_requests')
+        .select(['reason', 'state'])
+        .where('reason', '=', 'memory.expire')
+        .execute(),
+    );
+    assert.deepEqual(
+      requests.map(({ state }) => state),
+      ['destroyed'],
+    );
+    assert.ok(keyring.epoch > 0);
+  });
+});
+
+test('a rule for a kind, for conversations and for a vault each beat the wider one', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  await deployment.must('PUT', '/v1/retention', {
+    body: { memories: { days: 100 }, conversations: { days: 50 }, kinds: [{ kind: 'rumour', days: 5 }] },
+  });
+  await deployment.must('PUT', POLICY, { body: { kinds: [{ kind: 'gossip', days: 2 }] } });
+  const bodies = {
+    plain: { text: 'one walnut tree' },
+    talk: { text: 'two walnut trees', conversation: 'chat' },
+    rumour: { text: 'three walnut trees', kind: 'rumour' },
+    gossip: { text: 'four walnut trees', kind: 'gossip', conversation: 'chat' },
+    own: {
+      text: 'five walnut trees',
+      expiresAt: new Date(deployment.clock.now() + 7 * DAY_MS).toISOString(),
+    },
+  };
+  const expected = { plain: 100, talk: 50, rumour: 5, gossip: 2, own: 7 };
+  const rules = {
+    plain: 'organization',
+    talk: 'organization',
+    rumour: 'organization',
+    gossip: 'vault',
+    own: 'item',
+  };
+  for (const name of ['plain', 'talk', 'rumour', 'gossip', 'own'] as const) {
+    const made = deployment.clock.now();
+    const { rule, endsAt } = await explain(deployment, await add(deployment, bodies[name]));
+    assert.deepEqual([rule, Date.parse(endsAt ?? '') - made], [rules[name], expected[name] * DAY_MS], name);
+  }
+  deployment.clock.advance(2 * DAY_MS);
+  const left = await deployment.must('POST', SEARCH, { body: { query: 'walnut trees' } });
+  assert.equal(idsIn(left, 'results').length, 4);
+});
+
+test('a simulation says what would go, and changes nothing', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const old = await add(deployment, { text: 'an old walnut tree' });
+  const held = await add(deployment, { text: 'a held walnut tree' });
+  await deployment.must('POST', '/v1/holds', {
+    body: { name: 'case', target: { vault: 'default', memories: [held] } },
+  });
+  deployment.clock.advance(3 * DAY_MS);
+  const young = await add(deployment, { text: 'a young walnut tree', conversation: 'chat' });
+  const tried = (await deployment.must('POST', `${POLICY}/simulate`, { body: { memories: { days: 2 } } }))
+    .json as unknown as RetentionSimulation;
+  assert.deepEqual(
+    [tried.removes.map(({ memories }) => memories), tried.keeps.map(({ memories }) => memories)],
+    [[[old]], [[held]]],
+  );
+  assert.deepEqual(idsIn(await deployment.must('GET', BASE)), [young, held, old]);
+  const whole = (await deployment.must('POST', '/v1/retention/simulate', { body: { memories: { days: 2 } } }))
+    .json as unknown as RetentionSimulation;
+  assert.deepEqual(whole.removes, tried.removes);
+  const later = await deployment.must('GET', '/v1/vaults/default/retention');
+  assert.equal(later.json['version'], 0);
+});
+
+test('a statutory minimum keeps what its time and its people would end', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  await deployment.must('PUT', '/v1/retention', { body: { memories: { minimumDays: 10 } } });
+  const expiresAt = new Date(deployment.clock.now() + HOUR_MS).toISOString();
+  const id = await add(deployment, { text: 'an invoice', expiresAt });
+  for (const mode of ['trash', 'erase']) {
+    const refused = await deployment.call('DELETE', `${BASE}/${id}?mode=${mode}`);
+    assert.deepEqual([refused.status, refused.json['code']], [409, 'held'], mode);
+  }
+  deployment.clock.advance(2 * HOUR_MS);
+  assert.equal((await explain(deployment, id)).rule, 'minimum');
+  assert.equal((await deployment.call('GET', `${BASE}/${id}`)).status, 404, 'hidden all the same');
+  const rowsAfterOpening = async (): Promise<number> => {
+    await deployment.stop();
+    return deployment.opened(async ({ store, time, scheduler }) => {
+      await time.confirm();
+      await scheduler.run();
+      return store.read(
+        SYSTEM,
+        async (db) => (await db.selectFrom('memory_versions').select('memory').execute()).length,
+      );
+    });
+  };
+  assert.equal(await rowsAfterOpening(), 1);
+  deployment.clock.advance(10 * DAY_MS);
+  assert.equal(await rowsAfterOpening(), 0);
+});
+
+test('rules that contradict each other or belong elsewhere are refused with their place', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const refused = async (path: string, body: object): Promise<unknown> => {
+    const answer = await deployment.call('PUT', path, { body });
+    assert.equal(answer.status, 400, JSON.stringify(body));
+    return (answer.json['errors'] as { path: string }[])[0]?.path;
+  };
+  assert.equal(await refused('/v1/retention', { memories: { days: 5, minimumDays: 6 } }), '/memories/days');
+  assert.equal(
+    await refused('/v1/retention', { memories: { days: 5, archiveAfterDays: 5 } }),
+    '/memories/archiveAfterDays',
+  );
+  assert.equal(await refused(POLICY, { conversations: { minimumDays: 6 } }), '/conversations/minimumDays');
+  assert.equal(await refused(POLICY, { archive: { waitHours: 1 } }), '/archive');
+  assert.equal(await refused('/v1/retention', { archive: { waitHours: 49 } }), '/archive/waitHours');
+  const twice = {
+    kinds: [
+      { kind: 'a', days: 1 },
+      { kind: 'a', days: 2 },
+    ],
+  };
+  assert.equal(await refused(POLICY, twice), '/kinds/1/kind');
+  assert.equal(await refused(POLICY, { memories: { days: 0 } }), '/memories/days');
+  const first = await deployment.must('PUT', POLICY, { body: {}, headers: { 'if-match': '"0"' } });
+  assert.equal(first.json['version'], 1);
+  const stale = await deployment.call('PUT', POLICY, { body: {}, headers: { 'if-match': '"0"' } });
+  assert.equal(stale.status, 412);
+});
