@@ -7,7 +7,7 @@ import type { Strongroom } from './strongroom.ts';
 
 export function httpParts(open: Strongroom, log: Log, verifications: Verifications): HttpParts {
   const { access, apiKeys, cursors, idempotency, ledgerReads, memories, recorder, refusals, vaults } = open;
-  const { retention, holds } = open;
+  const { retention, holds, archiveRequests } = open;
   return {
     access: {
       authenticate: (apiKey, address) => access.authenticate(apiKey, address),
@@ -41,6 +41,7 @@ export function httpParts(open: Strongroom, log: Log, verifications: Verificatio
     memories,
     retention,
     holds,
+    archive: archiveRequests,
     ledger: ledgerReads,
     verifications,
     idempotency,

@@ -17,6 +17,7 @@ import { Recorder } from './access/recorder.ts';
 import { encodeHex, type Bytes } from './bytes/encoding.ts';
 import { Closing } from './closing.ts';
 import { keystorePlaces, type Settings } from './config.ts';
+import { cobblestoneCipher, type FileCipher } from './crypto/file-cipher.ts';
 import { SigningKey } from './crypto/signature.ts';
 import type { Environment } from './environment.ts';
 import { StrongroomError } from './errors.ts';
@@ -27,7 +28,8 @@ import { createKeystore, openKeyring, type KeystoreOptions } from './keys/open.t
 import { RecordKeys } from './keys/record-key.ts';
 import { KeyedSealer, type RecordSealer } from './keys/record-sealer.ts';
 import { serviceKey } from './keys/service-key.ts';
-import { ArchivedKinds } from './lifecycle/archived-kinds.ts';
+import { ArchiveRequests } from './lifecycle/archive-requests.ts';
+import { Archives } from './lifecycle/archives.ts';
 import { HoldGuard } from './lifecycle/hold-guard.ts';
 import { HoldNotes } from './lifecycle/hold-notes.ts';
 import { Holds } from './lifecycle/holds.ts';
@@ -67,6 +69,7 @@ export interface Log {
 export interface Substitutes {
   readonly sealer?: (real: RecordSealer) => RecordSealer;
   readonly ledger?: (real: Ledger) => Ledger;
+  readonly cipher?: (real: FileCipher) => FileCipher;
 }
 
 export interface OpenStrongroom {
@@ -106,6 +109,8 @@ export interface Strongroom {
   readonly retention: Retention;
   readonly holds: Holds;
   readonly holdNotes: HoldNotes;
+  readonly archives: Archives;
+  readonly archiveRequests: ArchiveRequests;
   readonly time: PlausibleTime;
   readonly scheduler: Scheduler;
   readonly newId: NewId;
@@ -210,6 +215,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   });
   const currentOf: IdempotencyParts['current'] = (context, id) => {
     if (isId('hold', id)) return holds.current(context, id);
+    if (isId('archiveRequest', id)) return archiveRequests.current(context, id);
     if (isId('policy', id)) return retention.current(context, id);
     return memories.current(context, id);
   };
@@ -309,7 +315,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   closing.add(() => checkpoints.tick());
   closing.add(() => indexes.saveAll());
   closing.add(() => refusals.flush());
-  const due = { store, sealer, organizations, archivedKinds: new ArchivedKinds(store, sealer) };
+  const due = { store, sealer, organizations };
   const retention = new Retention({
     ...due,
     store,
@@ -340,20 +346,59 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     newId,
     clock: environment.clock,
   });
-  await holdNotes.reapply(environment.clock.now());
-  const time = await PlausibleTime.open(store, environment.clock);
-  const scheduler = new Scheduler({
+  const realCipher = cobblestoneCipher(environment.random);
+  const cipher = substitutes.cipher?.(realCipher) ?? realCipher;
+  const archives = new Archives({
     ...due,
     store,
     keyring,
+    keys: recordKeys,
+    cipher,
+    blobs,
     destruction,
-    guard,
-    retention: policies,
-    rows,
+    slots,
     indexes,
     ledger,
-    time,
+    policies,
+    newId,
+    environment,
   });
+  const archiveRequests = new ArchiveRequests({
+    store,
+    sealer,
+    slots,
+    organizations,
+    access,
+    recorder,
+    ledger,
+    cursors,
+    vaults,
+    rows,
+    policies,
+    archives,
+    cipher,
+    blobs,
+    destruction,
+    newId,
+    clock: environment.clock,
+  });
+  await holdNotes.reapply(environment.clock.now());
+  const time = await PlausibleTime.open(store, environment.clock);
+  const scheduler = new Scheduler(
+    {
+      ...due,
+      store,
+      keyring,
+      destruction,
+      guard,
+      retention: policies,
+      rows,
+      indexes,
+      ledger,
+      time,
+    },
+    [(now) => archives.tend(now), (now) => archiveRequests.tend(now)],
+  );
   await scheduler
     .run()
     .catch((error: unknown) => logError(log, error, 'not everything that is over was ended'));
@@ -383,6 +428,8 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     retention,
     holds,
     holdNotes,
+    archives,
+    archiveRequests,
     time,
     scheduler,
     newId,

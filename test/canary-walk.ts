@@ -264,6 +264,7 @@ async function sowRetention(
     path: { vault: word('vault of an explanation'), memory: word('memory of an explanation') },
   });
   await sowHolds(sower, canaries, { vault, why });
+  await sowArchive(sower, canaries, { vault, memory, why });
 }
 
 /** Placed on things of their own, and released: what they keep could not be erased any more. */
@@ -292,6 +293,45 @@ async function sowHolds(
     await sower.send(name, { path: { hold: word(`hold of ${name}`) } });
   for (const name of ['listHolds', 'listHeld'])
     await sower.send(name, { path: { hold: 'hld_' }, query: { cursor: word(`cursor of ${name}`) } });
+}
+
+async function sowArchive(
+  sower: Sower,
+  canaries: Canaries,
+  { vault, memory, why }: { vault: string; memory: string; why: Why },
+): Promise<void> {
+  const word = (field: string): string => canaries.word(field);
+  const asker = (
+    await sower.must('createKey', {
+      body: { name: word('name of an asker'), scopes: [{ actions: ['archive.*'], vaults: ['*'] }] },
+    })
+  ).json;
+  await sower.must('setRetention', { body: { archive: { waitHours: 0 } } });
+  const body = { vault, memories: [memory], reason: word('reason of an archive request') };
+  const headers = why('requestArchive');
+  const asked = async () =>
+    idOf(await sower.must('requestArchive', { key: String(asker['apiKey']), body, headers }));
+  const path = { request: await asked() };
+  await sower.must('approveArchiveRequest', { path, headers: why('approveArchiveRequest') });
+  for (const name of ['getArchiveRequest', 'readArchiveCopy'])
+    await sower.must(name, { path, headers: why(name) });
+  await sower.must('listArchiveRequests', { headers: why('listArchiveRequests') });
+  await sower.must('refuseArchiveRequest', {
+    path: { request: await asked() },
+    headers: why('refuseArchiveRequest'),
+  });
+  await sower.send('requestArchive', {
+    body: { vault: word('vault of an archive request'), memories: [word('memory of it')], reason: 'x' },
+  });
+  for (const name of [
+    'getArchiveRequest',
+    'readArchiveCopy',
+    'approveArchiveRequest',
+    'refuseArchiveRequest',
+  ])
+    await sower.send(name, { path: { request: word(`request of ${name}`) } });
+  for (const name of ['listArchiveRequests', 'readArchiveCopy'])
+    await sower.send(name, { path: { request: 'arq_' }, query: { cursor: word(`cursor of ${name}`) } });
 }
 
 async function sowLedger(sower: Sower, canaries: Canaries, why: Why): Promise<void> {

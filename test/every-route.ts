@@ -39,6 +39,20 @@ const newHold = async (deployment: TestDeployment): Promise<string> =>
     }),
   );
 
+/** Asked for by a key of its own, because nobody approves what they asked for. */
+const newRequest = async (deployment: TestDeployment): Promise<string> => {
+  const asker = await deployment.must('POST', '/v1/keys', {
+    body: { name: `asker ${made++}`, scopes: [{ actions: ['archive.*'], vaults: ['*'] }] },
+  });
+  const memories = [await newMemory(deployment)];
+  return idOf(
+    await deployment.must('POST', '/v1/archive/requests', {
+      key: String(asker.json['apiKey']),
+      body: { vault: 'default', memories, reason: 'a question' },
+    }),
+  );
+};
+
 const get = (path: string): Request => ({ method: 'GET', path });
 const onMemory = async (deployment: TestDeployment): Promise<string> =>
   `${VAULT}/memories/${await newMemory(deployment)}`;
@@ -111,6 +125,27 @@ const GRANTED: Readonly<Record<string, Maker>> = {
   getHold: async (deployment) => get(`/v1/holds/${await newHold(deployment)}`),
   listHeld: async (deployment) => get(`/v1/holds/${await newHold(deployment)}/memories`),
   releaseHold: async (deployment) => ({ method: 'DELETE', path: `/v1/holds/${await newHold(deployment)}` }),
+  requestArchive: async (deployment) => ({
+    method: 'POST',
+    path: '/v1/archive/requests',
+    body: { vault: 'default', memories: [await newMemory(deployment)], reason: 'a question' },
+  }),
+  listArchiveRequests: () => get('/v1/archive/requests'),
+  getArchiveRequest: async (deployment) => get(`/v1/archive/requests/${await newRequest(deployment)}`),
+  approveArchiveRequest: async (deployment) => ({
+    method: 'POST',
+    path: `/v1/archive/requests/${await newRequest(deployment)}/approve`,
+  }),
+  refuseArchiveRequest: async (deployment) => ({
+    method: 'DELETE',
+    path: `/v1/archive/requests/${await newRequest(deployment)}`,
+  }),
+  readArchiveCopy: async (deployment) => {
+    const path = `/v1/archive/requests/${await newRequest(deployment)}`;
+    await deployment.must('PUT', '/v1/retention', { body: { archive: { waitHours: 0 } } });
+    await deployment.must('POST', `${path}/approve`);
+    return get(`${path}/memories`);
+  },
   createKey: () => ({ method: 'POST', path: '/v1/keys', body: { name: `key ${made++}` } }),
   listKeys: () => get('/v1/keys'),
   rotateKey: async (deployment) => ({ method: 'POST', path: `/v1/keys/${await newKey(deployment)}/rotate` }),

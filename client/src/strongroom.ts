@@ -8,6 +8,7 @@
  *
  * Every failure is a `StrongroomError`; switch on its `code`.
  */
+import { Archive } from './archive.ts';
 import { platformEnvironment, type ClientEnvironment } from './environment.ts';
 import { Holds } from './holds.ts';
 import { Keys } from './keys.ts';
@@ -26,6 +27,7 @@ export class Strongroom {
   readonly keys: Keys;
   readonly retention: Retention;
   readonly holds: Holds;
+  readonly archive: Archive;
   readonly ledger: Ledger;
   readonly verifications: Verifications;
   readonly #transport: Transport;
@@ -37,6 +39,7 @@ export class Strongroom {
     this.keys = new Keys(this.#transport);
     this.retention = new Retention(this.#transport);
     this.holds = new Holds(this.#transport);
+    this.archive = new Archive(this.#transport);
     this.ledger = new Ledger(this.#transport);
     this.verifications = new Verifications(this.#transport);
   }

@@ -108,6 +108,8 @@ export interface Memory {
   updatedAt: string;
   /** Present while the memory lies in the trash. */
   trashedAt?: string;
+  /** Present where it lies in the archive: what it says comes back through an archive request. */
+  archivedAt?: string;
 }
 
 export interface MemoryPage {
@@ -137,7 +139,7 @@ export interface MemoryListQuery {
   filter?: JsonObject | undefined;
   include?: 'vector' | undefined;
   /** `live` by default. */
-  state?: 'live' | 'trashed' | undefined;
+  state?: 'live' | 'trashed' | 'archived' | undefined;
 }
 
 export interface SearchInput {

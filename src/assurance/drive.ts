@@ -5,7 +5,7 @@
 import { encodeHex } from '../bytes/encoding.ts';
 import { canaryEnd } from './canary-vault.ts';
 import type { Route } from '../http/route.ts';
-import type { Ask } from './ask.ts';
+import { ask, type Ask } from './ask.ts';
 import type { Tenant, World } from './world.ts';
 
 /** Where a sweep takes place: one reserved tenant, one vault of it. */
@@ -34,6 +34,20 @@ const newKey = async (stage: Stage): Promise<string> =>
 /** On a vault with nothing in it, of a tenant of our own. */
 const newHold = async (stage: Stage): Promise<string> =>
   (await stage.tenant.client.holds.place({ name: name(stage), target: { vault: await newVault(stage) } })).id;
+
+/** Asked for by a key of its own, because nobody approves what they asked for. */
+const newRequest = async (stage: Stage): Promise<string> => {
+  const { world, tenant, vault } = stage;
+  const scopes = [{ actions: ['archive.request'], vaults: ['*'] }];
+  const asker = await tenant.client.keys.create({ name: name(stage), scopes });
+  const asked = await ask(world, {
+    method: 'POST',
+    path: '/v1/archive/requests',
+    body: { vault, memories: [await newMemory(stage)], reason: 'a canary' },
+    apiKey: asker.apiKey,
+  });
+  return String(asked.json?.['id']);
+};
 
 const POWERLESS = { scopes: [{ actions: ['backup.restore'], vaults: ['*'] }] };
 
@@ -94,6 +108,28 @@ const REQUESTS: Readonly<Record<string, (stage: Stage) => Promise<Request> | Req
   getHold: async (stage) => get(`/v1/holds/${await newHold(stage)}`),
   listHeld: async (stage) => get(`/v1/holds/${await newHold(stage)}/memories`),
   releaseHold: async (stage) => ({ method: 'DELETE', path: `/v1/holds/${await newHold(stage)}` }),
+  requestArchive: async (stage) => ({
+    method: 'POST',
+    path: '/v1/archive/requests',
+    body: { vault: stage.vault, memories: [await newMemory(stage)], reason: 'a canary' },
+  }),
+  listArchiveRequests: () => get('/v1/archive/requests?limit=5'),
+  getArchiveRequest: async (stage) => get(`/v1/archive/requests/${await newRequest(stage)}`),
+  approveArchiveRequest: async (stage) => ({
+    method: 'POST',
+    path: `/v1/archive/requests/${await newRequest(stage)}/approve`,
+  }),
+  refuseArchiveRequest: async (stage) => ({
+    method: 'DELETE',
+    path: `/v1/archive/requests/${await newRequest(stage)}`,
+  }),
+  readArchiveCopy: async (stage) => {
+    const { client } = stage.tenant;
+    const id = await newRequest(stage);
+    await client.retention.set({ archive: { waitHours: 0, copyHours: 1 } });
+    await client.archive.approve(id);
+    return get(`/v1/archive/requests/${id}/memories`);
+  },
   createKey: (stage) => ({ method: 'POST', path: '/v1/keys', body: { name: name(stage), ...POWERLESS } }),
   listKeys: () => get('/v1/keys'),
   rotateKey: async (stage) => ({ method: 'POST', path: `/v1/keys/${await newKey(stage)}/rotate` }),

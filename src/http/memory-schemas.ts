@@ -99,13 +99,14 @@ export const memory = z.object({
   createdAt: z.string(),
   updatedAt: z.string(),
   trashedAt: z.string().optional(),
+  archivedAt: z.string().optional(),
 });
 
 export const memoriesAdded = z.object({ memories: z.array(z.object({ id: z.string() })) });
 export const memoryPage = z.object({ memories: z.array(memory), next: z.string().nullable() });
 export const memoryHistory = z.object({ versions: z.array(memory.extend({ author: z.string() })) });
 
-const state = z.enum(['live', 'trashed']);
+const state = z.enum(['live', 'trashed', 'archived']);
 
 export const memoryListInput = z.strictObject({
   limit: limit.optional(),

@@ -53,6 +53,7 @@ export function declaredErrors(route: Route): readonly number[] {
   const statuses = new Set([400, 401, 403, 429, 431, 500, 503]);
   if (route.url.includes(':')) statuses.add(404);
   if (isWrite(route)) statuses.add(404).add(409);
+  if (route.conflicts === true) statuses.add(409);
   if (route.conditional) statuses.add(412);
   if (route.method !== 'GET') statuses.add(408).add(413).add(415);
   return [...statuses].sort((a, b) => a - b);

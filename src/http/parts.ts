@@ -7,6 +7,9 @@
  * Faults of a `StrongroomError` that a part throws are shown as they are: their paths are JSON Pointers into the body.
  */
 import type {
+  ArchiveRequest,
+  ArchiveRequestInput,
+  ArchiveRequestPage,
   Hold,
   HoldInput,
   HoldPage,
@@ -154,6 +157,17 @@ export interface Holds {
   listHeld(context: RequestContext, hold: string, page: PageRequest): Promise<MemoryPage>;
 }
 
+export interface Archive {
+  requestArchive(context: RequestContext, input: ArchiveRequestInput): Promise<ArchiveRequest>;
+  listRequests(context: RequestContext, page: PageRequest): Promise<ArchiveRequestPage>;
+  getRequest(context: RequestContext, request: string): Promise<ArchiveRequest>;
+  /** Throws `access.refused` for one's own. */
+  approveRequest(context: RequestContext, request: string): Promise<ArchiveRequest>;
+  refuseRequest(context: RequestContext, request: string): Promise<void>;
+  /** Throws `conflict` before it is ready, after it has expired, and without approval. */
+  readRequest(context: RequestContext, request: string, page: PageRequest): Promise<MemoryPage>;
+}
+
 export interface LedgerReads {
   listEntries(context: RequestContext, query: LedgerQuery & PageRequest): Promise<LedgerPage>;
   checkpoint(context: RequestContext): Promise<LedgerCheckpoint>;
@@ -248,6 +262,7 @@ export interface HttpParts {
   readonly memories: Memories;
   readonly retention: Retention;
   readonly holds: Holds;
+  readonly archive: Archive;
   readonly ledger: LedgerReads;
   readonly verifications: Verifications;
   readonly health: HealthReads;

@@ -45,6 +45,8 @@ export interface RouteSpec<
   readonly conditional?: boolean;
   /** The answer holds a secret that is shown once, so it is not kept for a repeated request. */
   readonly secret?: boolean;
+  /** Whether a read may be refused for what state things are in (409), as every write may. */
+  readonly conflicts?: boolean;
   /** Version (for ETag) and place (for Location) of what is answered. */
   readonly headersOf?: (answer: z.output<A>) => AnswerHeaders;
   readonly run: (
@@ -98,6 +100,7 @@ export interface Route {
   readonly answerType: string;
   readonly conditional: boolean;
   readonly secret: boolean;
+  readonly conflicts?: boolean;
   prepare(raw: RawRequest): (context: RequestContext) => Promise<JsonOutcome | StreamOutcome>;
 }
 

@@ -7,6 +7,7 @@ import type * as client from '@strongroom/client';
 import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
 import * as holds from './hold-schemas.ts';
+import * as archive from './archive-schemas.ts';
 import * as health from './health-schemas.ts';
 import * as keys from './key-schemas.ts';
 import * as ledger from './ledger-schemas.ts';
@@ -59,6 +60,9 @@ const equal: readonly true[] = [
   true satisfies Equal<typeof holds.holdInput, client.HoldInput>,
   true satisfies Equal<typeof holds.hold, client.Hold>,
   true satisfies Equal<typeof holds.holdPage, client.HoldPage>,
+  true satisfies Equal<typeof archive.archiveRequestInput, client.ArchiveRequestInput>,
+  true satisfies Equal<typeof archive.archiveRequest, client.ArchiveRequest>,
+  true satisfies Equal<typeof archive.archiveRequestPage, client.ArchiveRequestPage>,
   true satisfies Equal<typeof ledger.ledgerQuery, client.LedgerQuery>,
   true satisfies Equal<typeof ledger.ledgerEntry, client.LedgerEntry>,
   true satisfies Equal<typeof ledger.ledgerPage, client.LedgerPage>,

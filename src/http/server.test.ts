@@ -12,6 +12,7 @@ import {
   FOREIGN_VAULT,
   GOOD_KEY,
   HOLD_ID,
+  REQUEST_ID,
   KEY_ID,
   MEMORY_ID,
   memory,
@@ -23,6 +24,7 @@ import { EXEMPT_ROUTES, routesOf } from './server.ts';
 
 const memoriesUrl = `/v1/vaults/${VAULT_ID}/memories`;
 const oneUrl = `${memoriesUrl}/${MEMORY_ID}`;
+const archiveUrl = `/v1/archive/requests/${REQUEST_ID}`;
 const retentionUrl = `/v1/vaults/${VAULT_ID}/retention`;
 
 /** One good request for each route. */
@@ -84,6 +86,18 @@ const GOOD_REQUESTS: readonly (InjectOptions & { calls: string; status: number }
   { method: 'GET', url: `/v1/holds/${HOLD_ID}`, calls: 'getHold', status: 200 },
   { method: 'GET', url: `/v1/holds/${HOLD_ID}/memories`, calls: 'listHeld', status: 200 },
   { method: 'DELETE', url: `/v1/holds/${HOLD_ID}`, calls: 'releaseHold', status: 204 },
+  {
+    method: 'POST',
+    url: '/v1/archive/requests',
+    payload: { vault: 'default', memories: [MEMORY_ID], reason: 'a question' },
+    calls: 'requestArchive',
+    status: 201,
+  },
+  { method: 'GET', url: '/v1/archive/requests', calls: 'listRequests', status: 200 },
+  { method: 'GET', url: archiveUrl, calls: 'getRequest', status: 200 },
+  { method: 'POST', url: `${archiveUrl}/approve`, calls: 'approveRequest', status: 200 },
+  { method: 'DELETE', url: archiveUrl, calls: 'refuseRequest', status: 204 },
+  { method: 'GET', url: `${archiveUrl}/memories`, calls: 'readRequest', status: 200 },
   { method: 'POST', url: '/v1/keys', payload: { name: 'ci' }, calls: 'createKey', status: 201 },
   { method: 'GET', url: '/v1/keys', calls: 'listKeys', status: 200 },
   { method: 'POST', url: `/v1/keys/${KEY_ID}/rotate`, calls: 'rotateKey', status: 201 },
@@ -438,6 +452,7 @@ test('the fakes cover every function of the parts', () => {
   const { parts } = fakeParts();
   assert.deepEqual(Object.keys(parts).sort(), [
     'access',
+    'archive',
     'health',
     'holds',
     'idempotency',

@@ -18,6 +18,7 @@ import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { plainAddress } from './address.ts';
+import { archiveRoutes } from './archive.ts';
 import { Exchanges } from './exchange.ts';
 import { SECURITY_HEADERS, TRANSPORT_SECURITY } from './headers.ts';
 import { addHealthRoutes } from './health.ts';
@@ -76,6 +77,7 @@ export const routesOf = (parts: HttpParts): readonly Route[] => [
   ...searchRoutes(parts.memories),
   ...retentionRoutes(parts.retention),
   ...holdRoutes(parts.holds),
+  ...archiveRoutes(parts.archive),
   ...keyRoutes(parts.access),
   ...ledgerRoutes(parts.ledger),
   ...verificationRoutes(parts.verifications),

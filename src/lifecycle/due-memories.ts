@@ -6,18 +6,17 @@ import { idBefore } from '../ids.ts';
 import type { RecordSealer } from '../keys/record-sealer.ts';
 import { expiryOf, shortestMs, type ExpiryRules } from '../search/expiry.ts';
 import { SYSTEM, type ReadSql, type Store } from '../store/store.ts';
+import { openArchived, selectArchived } from '../vaults/archived-row.ts';
 import { openMemory } from '../vaults/memory-row.ts';
 import { selectJoined } from '../vaults/memory-store.ts';
 import { datedRecord } from '../vaults/retention.ts';
 import { openVaultRow, type Vault } from '../vaults/vault.ts';
 import { StrongroomError } from '../errors.ts';
-import type { ArchivedKinds } from './archived-kinds.ts';
 
 export interface DueParts {
   readonly store: Pick<Store, 'read'>;
   readonly sealer: RecordSealer;
   readonly organizations: Organizations;
-  readonly archivedKinds: ArchivedKinds;
 }
 
 export interface Due {
@@ -156,24 +155,31 @@ const namesKinds = ({ vault, organization }: ExpiryRules): boolean =>
 
 /** They are sealed, so the memories have to be opened; one that does not open has no kind, and its other rules hold. */
 export async function kindsOf(
-  { store, sealer, archivedKinds }: Pick<DueParts, 'store' | 'sealer' | 'archivedKinds'>,
+  { store, sealer }: Pick<DueParts, 'store' | 'sealer'>,
   vault: Vault,
   rows: readonly Pick<DatedRow, 'id' | 'state' | 'version'>[],
 ): Promise<ReadonlyMap<string, string | null>> {
   const kinds = new Map<string, string | null>();
-  const opening = rows.flatMap(({ id, state }) => (state === 'archived' ? [] : [id]));
+  const idsIn = (isArchived: boolean): string[] => [
+    '',
+    ...rows.flatMap(({ id, state }) => ((state === 'archived') === isArchived ? [id] : [])),
+  ];
   const joined = await store.read(vault.organization.id, (db) =>
-    selectJoined(db, vault)
-      .where('memories.id', 'in', opening.length === 0 ? [''] : opening)
-      .execute(),
+    selectJoined(db, vault).where('memories.id', 'in', idsIn(false)).execute(),
+  );
+  const archived = await store.read(vault.organization.id, (db) =>
+    selectArchived(db, vault).where('memories.id', 'in', idsIn(true)).execute(),
   );
   for (const row of joined)
     kinds.set(
       row.id,
       unlessGone(() => openMemory(sealer, vault, row).body.kind),
     );
-  for (const { id, state, version } of rows)
-    if (state === 'archived') kinds.set(id, await archivedKinds.of(vault, id, version));
+  for (const row of archived)
+    kinds.set(
+      row.id,
+      unlessGone(() => openArchived(sealer, vault, row).body.kind),
+    );
   await turn();
   return kinds;
 }

@@ -17,6 +17,7 @@ import type { HoldRow } from '../store/schema-retention.ts';
 import type { SlotAllocator } from '../store/slots.ts';
 import type { Store } from '../store/store.ts';
 import { invalid } from '../vaults/memory-input.ts';
+import { openArchived, selectArchived } from '../vaults/archived-row.ts';
 import { memoryView, openMemory } from '../vaults/memory-row.ts';
 import { selectJoined, type MemoryStore } from '../vaults/memory-store.ts';
 import type { People } from '../vaults/people.ts';
@@ -204,7 +205,7 @@ export class Holds {
     hold: HoldRow,
     after: string | null,
   ): Promise<readonly { readonly id: string; readonly view: Memory | null }[]> {
-    const { store, vaults, rows, sealer, guard } = this.#parts;
+    const { store, vaults, guard } = this.#parts;
     const found = await store.read(organization, async (db) => {
       let query = db
         .selectFrom('memories')
@@ -230,16 +231,22 @@ export class Holds {
         views.push({ id, view: null });
         continue;
       }
-      const row = await store.read(organization, (db) =>
-        selectJoined(db, vault).where('memories.id', '=', id).executeTakeFirst(),
-      );
-      const names = await rows.names(vault);
-      views.push({
-        id,
-        view: row === undefined ? null : memoryView(openMemory(sealer, vault, row), names, false),
-      });
+      views.push({ id, view: await this.#heldView(vault, id) });
     }
     return views;
+  }
+
+  async #heldView(vault: Vault, id: string): Promise<Memory | null> {
+    const { store, rows, sealer } = this.#parts;
+    const names = await rows.names(vault);
+    const { row, archived } = await store.read(vault.organization.id, async (db) => ({
+      row: await selectJoined(db, vault).where('memories.id', '=', id).executeTakeFirst(),
+      archived: await selectArchived(db, vault).where('memories.id', '=', id).executeTakeFirst(),
+    }));
+    if (row !== undefined) return memoryView(openMemory(sealer, vault, row), names, false);
+    if (archived === undefined) return null;
+    const archivedAt = new Date(archived.archived_at).toISOString();
+    return { ...memoryView(openArchived(sealer, vault, archived), names, false), archivedAt };
   }
 
   async #find(context: RequestContext, { target }: HoldInput): Promise<Found> {

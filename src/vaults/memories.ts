@@ -31,6 +31,7 @@ import { parseFilter } from '../search/parse-filter.ts';
 import type { Destruction } from '../store/destruction.ts';
 import type { Store } from '../store/store.ts';
 import type { Cursors, ListBinding } from '../access/cursors.ts';
+import { openArchived, requireRow, selectArchived, type ArchivedRow } from './archived-row.ts';
 import type { DeletionGuard } from './deletion-guard.ts';
 import type { VaultIndexes } from './indexes.ts';
 import { toFloat32 } from './memory-content.ts';
@@ -95,6 +96,11 @@ interface Scan extends Include {
   readonly names: NameLookup;
 }
 
+interface ArchivedScan extends Pick<Scan, 'limit' | 'filter' | 'after' | 'names'> {
+  readonly vault: Vault;
+  readonly binding: ListBinding;
+}
+
 /** Rows a filtered list opens for one answer at most; the cursor goes on from there. */
 const SCAN_ROWS_MAX = 20_000;
 const SCAN_PAGE_ROWS = 500;
@@ -133,14 +139,35 @@ export class Memories {
 
   async getMemory(context: RequestContext, place: MemoryPlace, query: Include): Promise<Memory> {
     const vault = await this.#parts.vaults.reach(context, 'memory.get', place.vault);
-    const row = await this.#parts.store.read(vault.organization.id, (db) =>
-      requireMemory(db, vault, place.memory, ['live']),
-    );
-    const opened = this.#requireCurrent(await this.#parts.retention.of(vault), vault, row);
     const names = await this.#parts.rows.names(vault);
-    const memory = memoryView(opened, names, query.include === 'vector');
+    const row = await this.#parts.store
+      .read(vault.organization.id, (db) => requireMemory(db, vault, place.memory, ['live']))
+      .catch((error: unknown) => this.#archived(vault, place.memory, error));
+    const rules = await this.#parts.retention.of(vault);
+    const memory =
+      'archived_at' in row
+        ? this.#archivedView(rules, vault, row, names)
+        : memoryView(this.#requireCurrent(rules, vault, row), names, query.include === 'vector');
+    if (memory === null) throw new StrongroomError('not_found');
     await this.#parts.recorder.record(context, this.#deed('memory.get', names, row));
     return memory;
+  }
+
+  /** What is not found among the live may lie in the archive: then that much is said of it. */
+  async #archived(vault: Vault, id: string, notFound: unknown): Promise<ArchivedRow> {
+    if (!(notFound instanceof StrongroomError) || notFound.code !== 'not_found') throw notFound;
+    const row = await this.#parts.store.read(vault.organization.id, (db) =>
+      selectArchived(db, vault).where('memories.id', '=', id).executeTakeFirst(),
+    );
+    if (row === undefined) throw notFound;
+    return row;
+  }
+
+  /** Null where its time is over. */
+  #archivedView(rules: ExpiryRules, vault: Vault, row: ArchivedRow, names: NameLookup): Memory | null {
+    const opened = openArchived(this.#parts.sealer, vault, row);
+    if (isOver(rules, opened, this.#now())) return null;
+    return { ...memoryView(opened, names, false), archivedAt: new Date(row.archived_at).toISOString() };
   }
 
   /** Newest first. A filter that keeps little may give a short page; `next` then goes on where the scan stopped. */
@@ -161,10 +188,33 @@ export class Memories {
     const after = cursors.open(binding, query.cursor);
     const names = await rows.names(vault);
     const { state = 'live', include, limit } = query;
+    if (state === 'archived')
+      return this.#listArchived(context, { vault, binding, limit, after, names, filter });
     const { found, last } = await this.#scan(vault, { state, include, limit, filter, after, names });
     const memories = found.map((opened) => memoryView(opened, names, query.include === 'vector'));
     await recorder.record(context, { action: 'memory.list', target: vault.id, count: memories.length });
     return { memories, next: last === null ? null : cursors.seal(binding, last) };
+  }
+
+  /** What lies in the archive: which memories they are, and not what they say. */
+  async #listArchived(
+    context: RequestContext,
+    { vault, binding, limit, after, names, filter }: ArchivedScan,
+  ): Promise<MemoryPage> {
+    if (filter !== null) throw invalid('/filter', 'what is archived can be listed and not be filtered');
+    const { store, cursors, recorder, retention } = this.#parts;
+    const rows = await store.read(vault.organization.id, (db) => {
+      const all = selectArchived(db, vault)
+        .orderBy('memories.id', 'desc')
+        .limit(limit + 1);
+      return (after === null ? all : all.where('memories.id', '<', after)).execute();
+    });
+    const rules = await retention.of(vault);
+    const page = rows.slice(0, limit);
+    const memories = page.flatMap((row) => this.#archivedView(rules, vault, row, names) ?? []);
+    await recorder.record(context, { action: 'memory.list', target: vault.id, count: memories.length });
+    const last = rows.length > limit ? page.at(-1)?.id : undefined;
+    return { memories, next: last === undefined ? null : cursors.seal(binding, last) };
   }
 
   async updateMemory(
@@ -209,12 +259,10 @@ export class Memories {
     const vault = await vaults.reach(context, 'memory.delete', place.vault);
     const isErasure = (mode ?? (vault.deletion.mode === 'immediate' ? 'erase' : 'trash')) === 'erase';
     const request = await recorder.write(context, async (tx) => {
-      const row = await requireMemory(
-        tx.sql,
-        vault,
-        place.memory,
-        isErasure ? ['live', 'trashed'] : ['live'],
-      );
+      const row = await requireRow(tx.sql, vault, place.memory);
+      if (!isErasure && row.state === 'trashed') throw new StrongroomError('not_found');
+      if (!isErasure && row.state === 'archived')
+        throw new StrongroomError('conflict', 'is archived: it can be erased, and not be put into the trash');
       requireVersion(row.version, ifMatch);
       await guard.require(tx, { kind: 'memories', vault: vault.id, memories: [row.id] });
       await rows.setState(tx, row.id, isErasure ? 'erased' : 'trashed');
@@ -429,7 +477,7 @@ export class Memories {
     });
   }
 
-  #deed(action: Deed['action'], names: NameLookup, row: JoinedRow): Deed {
+  #deed(action: Deed['action'], names: NameLookup, row: Pick<JoinedRow, 'id' | 'subject'>): Deed {
     return {
       action,
       target: row.id,
@@ -479,7 +527,7 @@ function addition(vault: Vault, names: NameLookup, added: readonly OpenedMemory[
 /** At most so many people's slots go into the key of an entry's free text. */
 const SUBJECT_SLOTS_MAX = 100;
 
-function subjectSlots(names: NameLookup, rows: readonly JoinedRow[]): readonly Slot[] {
+function subjectSlots(names: NameLookup, rows: readonly Pick<JoinedRow, 'subject'>[]): readonly Slot[] {
   const slots = new Set(
     rows.flatMap(({ subject }) => (subject === null ? [] : (names.subjects.withId(subject)?.slot ?? []))),
   );

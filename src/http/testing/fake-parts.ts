@@ -1,6 +1,7 @@
 /** Parts for the server's tests: they note every call and answer the least that is right. */
 import assert from 'node:assert/strict';
 import type {
+  ArchiveRequest,
   Hold,
   Key,
   Memory,
@@ -33,6 +34,7 @@ export const OTHER_KEY = 'sr_test_other';
 export const VAULT_ID = newId('vault');
 export const MEMORY_ID = newId('memory');
 export const KEY_ID = newId('key');
+export const REQUEST_ID = newId('archiveRequest');
 export const HOLD_ID = newId('hold');
 /** Ids of another organization's things: well-formed, and not there for the caller. */
 export const FOREIGN_VAULT = newId('vault');
@@ -98,6 +100,15 @@ const hold: Hold = {
   state: 'active',
   placedBy: KEY_ID,
   createdAt: AT,
+};
+const archiveRequest: ArchiveRequest = {
+  id: REQUEST_ID,
+  vault: VAULT_ID,
+  memories: [MEMORY_ID],
+  reason: 'a question',
+  state: 'requested',
+  requestedBy: KEY_ID,
+  requestedAt: AT,
 };
 const newKey: NewKey = { ...key, apiKey: 'sr_test_secret' };
 
@@ -173,6 +184,16 @@ export function fakeParts(): Fake {
       getHold: (context, ...input) => did('getHold', context, input, hold),
       releaseHold: (context, ...input) => did('releaseHold', context, input, undefined),
       listHeld: (context, ...input) => did('listHeld', context, input, { memories: [memory], next: null }),
+    },
+    archive: {
+      requestArchive: (context, ...input) => did('requestArchive', context, input, archiveRequest),
+      listRequests: (context, ...input) =>
+        did('listRequests', context, input, { requests: [archiveRequest], next: null }),
+      getRequest: (context, ...input) => did('getRequest', context, input, archiveRequest),
+      approveRequest: (context, ...input) => did('approveRequest', context, input, archiveRequest),
+      refuseRequest: (context, ...input) => did('refuseRequest', context, input, undefined),
+      readRequest: (context, ...input) =>
+        did('readRequest', context, input, { memories: [memory], next: null }),
     },
     ledger: fakeLedger(did),
     verifications: {

@@ -1,0 +1,250 @@
+/** The archive, over HTTP and from the inside, on a deployment of its own. */
+import assert from 'node:assert/strict';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Memory } from '@strongroom/client';
+import type { Slot } from '../src/keys/slot.ts';
+import { SYSTEM } from '../src/store/store.ts';
+import type { Strongroom } from '../src/strongroom.ts';
+import { idOf, TestDeployment, type Answer, type DeploymentOptions } from './deployment.ts';
+
+const BASE = '/v1/vaults/default/memories';
+const REQUESTS = '/v1/archive/requests';
+const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+
+const idsIn = ({ json }: Answer, list = 'memories'): string[] =>
+  (json[list] as { id: string }[]).map(({ id }) => id);
+
+const sweep = async (deployment: TestDeployment): Promise<void> => {
+  await deployment.stop();
+  await deployment.opened(async ({ time, scheduler }) => {
+    await time.confirm();
+    // What a test breaks off is done by the next run.
+    await scheduler.run().catch(() => undefined);
+  });
+  await deployment.serve();
+};
+
+const blobsIn = (deployment: TestDeployment, folder: string): Promise<string[]> =>
+  readdir(join(deployment.directory, 'blobs', folder)).catch(() => []);
+
+/** A deployment in which three memories of two people have come of age and been archived, and a young one has not. */
+async function archived(t: Parameters<typeof TestDeployment.start>[0], options: DeploymentOptions = {}) {
+  const deployment = await TestDeployment.start(t, options);
+  await deployment.must('PUT', '/v1/vaults/default/retention', {
+    body: { memories: { archiveAfterDays: 10, days: 400 } },
+  });
+  const add = async (body: object): Promise<string> => idOf(await deployment.must('POST', BASE, { body }));
+  const ann = await add({ text: 'ann likes quinces', subject: 'ann', kind: 'fact', vector: [1, 0.5] });
+  const bo = await add({ text: 'bo likes quinces', subject: 'bo' });
+  const both = await add({ text: 'they like quinces', subject: 'bo', derivedFrom: [ann] });
+  deployment.clock.advance(10 * DAY_MS);
+  const young = await add({ text: 'cy likes quinces' });
+  await sweep(deployment);
+  return { deployment, ann, bo, both, young };
+}
+
+/** Asked for by one key, approved by the first. */
+async function approved(deployment: TestDeployment, memories: readonly string[]): Promise<string> {
+  const asker = await deployment.must('POST', '/v1/keys', {
+    body: { name: 'asker', scopes: [{ actions: ['archive.*'], vaults: ['*'] }] },
+  });
+  const body = { vault: 'default', memories, reason: 'an audit' };
+  const id = idOf(await deployment.must('POST', REQUESTS, { key: String(asker.json['apiKey']), body }));
+  await deployment.must('POST', `${REQUESTS}/${id}/approve`);
+  return id;
+}
+
+const copyOf = (deployment: TestDeployment, id: string): Promise<Answer> =>
+  deployment.call('GET', `${REQUESTS}/${id}/memories`);
+
+test('what has come of age leaves search and the lists, and is still found by its id', async (t) => {
+  const { deployment, ann, bo, both, young } = await archived(t);
+  assert.deepEqual(idsIn(await deployment.must('GET', BASE)), [young]);
+  const search = await deployment.must('POST', '/v1/vaults/default/search', { body: { query: 'quinces' } });
+  assert.deepEqual(idsIn(search, 'results'), [young]);
+  const listed = await deployment.must('GET', `${BASE}?state=archived`);
+  assert.deepEqual(idsIn(listed), [both, bo, ann]);
+  const one = (await deployment.must('GET', `${BASE}/${ann}`)).json as unknown as Memory;
+  assert.deepEqual(
+    [one.text, one.subject, one.kind, one.archivedAt !== undefined],
+    [undefined, 'ann', 'fact', true],
+  );
+  const explained = (await deployment.must('GET', `${BASE}/${ann}/retention`)).json;
+  assert.deepEqual([explained['state'], explained['rule']], ['archived', 'vault']);
+  assert.ok(!(await deployment.must('GET', `${BASE}/export`)).text.includes(ann));
+  const names = await blobsIn(deployment, 'archives');
+  assert.equal(names.length, 1);
+  await deployment.stop();
+  await deployment.opened(async ({ store }) => {
+    const rows = await store.read(SYSTEM, (db) =>
+      db.selectFrom('memory_versions').select('memory').execute(),
+    );
+    assert.deepEqual(
+      rows.map(({ memory }) => memory),
+      [young],
+      'the boxes have left the hot tables',
+    );
+  });
+});
+
+test('a copy needs somebody else’s approval, waits, comes back whole, and expires', async (t) => {
+  const { deployment, ann, bo } = await archived(t);
+  const own = idOf(
+    await deployment.must('POST', REQUESTS, { body: { vault: 'default', memories: [ann], reason: 'mine' } }),
+  );
+  const refused = await deployment.call('POST', `${REQUESTS}/${own}/approve`);
+  assert.deepEqual([refused.status, refused.json['code']], [403, 'access.refused']);
+  const unapproved = await copyOf(deployment, own);
+  assert.deepEqual([unapproved.status, unapproved.json['code']], [409, 'conflict']);
+  const id = await approved(deployment, [ann, bo]);
+  assert.equal((await deployment.call('POST', `${REQUESTS}/${id}/approve`)).status, 409, 'once');
+  deployment.clock.advance(12 * HOUR_MS - 1);
+  assert.equal((await copyOf(deployment, id)).status, 409);
+  deployment.clock.advance(1);
+  const copy = await deployment.must('GET', `${REQUESTS}/${id}/memories`);
+  const memories = copy.json['memories'] as Memory[];
+  assert.deepEqual(
+    memories.map(({ text }) => text),
+    ['bo likes quinces', 'ann likes quinces'],
+  );
+  assert.deepEqual(memories[1]?.vector, [1, 0.5]);
+  const paged = await deployment.must('GET', `${REQUESTS}/${id}/memories?limit=1`);
+  const rest = await deployment.must(
+    'GET',
+    `${REQUESTS}/${id}/memories?cursor=${String(paged.json['next'])}`,
+  );
+  assert.deepEqual([...idsIn(paged), ...idsIn(rest)], [bo, ann]);
+  assert.deepEqual(await blobsIn(deployment, 'copies'), [id]);
+  deployment.clock.advance(72 * HOUR_MS);
+  assert.equal((await copyOf(deployment, id)).status, 409);
+  await sweep(deployment);
+  assert.deepEqual(await blobsIn(deployment, 'copies'), []);
+  assert.equal((await deployment.must('GET', `${REQUESTS}/${id}`)).json['state'], 'expired');
+});
+
+test('what was erased is in no archive and no copy any more, and its neighbours still are', async (t) => {
+  const { deployment, ann, bo, both } = await archived(t);
+  const id = await approved(deployment, [ann, bo, both]);
+  deployment.clock.advance(12 * HOUR_MS);
+  assert.equal(idsIn(await deployment.must('GET', `${REQUESTS}/${id}/memories`)).length, 3);
+  const kept = await deployment.call('DELETE', `${BASE}/${bo}?mode=trash`);
+  assert.deepEqual([kept.status, kept.json['code']], [409, 'conflict']);
+  await deployment.must('DELETE', `${BASE}/${bo}?mode=erase`);
+  assert.deepEqual(idsIn(await deployment.must('GET', `${REQUESTS}/${id}/memories`)), [both, ann]);
+  await deployment.stop();
+  // The end of a person, as their erasure makes it: ann's slot is in the keys of what was derived from her as well.
+  await deployment.opened(async (open) => {
+    const people = await open.people.subjects(await organizationOf(open));
+    const slot = people.withName('ann')?.slot;
+    assert.ok(slot !== undefined);
+    await open.destruction.now([slot], 'test');
+    const versions = await versionsIn(open);
+    assert.equal(versions.length, 3, 'the bytes lie there as before');
+    for (const { scope, slot: own } of versions) {
+      const slots = [own, ...(JSON.parse(scope) as [string, number][]).map(([, one]) => one)];
+      assert.ok(
+        slots.some((one) => open.keyring.isErased(one as Slot)),
+        'each has a key that is gone',
+      );
+    }
+  });
+});
+
+test('an archive that holds nothing any more is dropped, and its slot destroyed', async (t) => {
+  const { deployment, ann, bo, both } = await archived(t);
+  const slot = await slotOfArchive(deployment);
+  for (const id of [ann, bo, both]) await deployment.must('DELETE', `${BASE}/${id}?mode=erase`);
+  await sweep(deployment);
+  assert.deepEqual(await blobsIn(deployment, 'archives'), []);
+  await deployment.stop();
+  await deployment.opened(({ keyring }) => {
+    assert.ok(keyring.isErased(slot));
+    return Promise.resolve();
+  });
+});
+
+test('an archive whose making is broken off at any step is dropped, and nothing is lost', async (t) => {
+  for (const step of ['archive.registered', 'archive.written', 'archive.moved']) {
+    let isBroken = true;
+    const fault = (name: string): void => {
+      if (isBroken && name === step) throw new RangeError('broken off');
+    };
+    const { deployment, ann, bo, both } = await archived(t, { fault });
+    isBroken = false;
+    await sweep(deployment);
+    assert.deepEqual(idsIn(await deployment.must('GET', `${BASE}?state=archived`)), [both, bo, ann], step);
+    assert.equal((await blobsIn(deployment, 'archives')).length, 1, step);
+    const id = await approved(deployment, [ann, bo, both]);
+    deployment.clock.advance(12 * HOUR_MS);
+    assert.equal(idsIn(await deployment.must('GET', `${REQUESTS}/${id}/memories`)).length, 3, step);
+    await deployment.stop();
+  }
+});
+
+test('an archive opens for nobody whose bytes were changed, and never shows a neighbour’s', async (t) => {
+  const { deployment, ann } = await archived(t);
+  const [name = ''] = await blobsIn(deployment, 'archives');
+  const path = join(deployment.directory, 'blobs', 'archives', name);
+  const bytes = await readFile(path);
+  for (const word of ['quinces', 'SRAR', ann, 'subject']) assert.ok(!bytes.includes(word), word);
+  await deployment.stop();
+  await deployment.opened(async (open) => {
+    const vault = await open.vaults.find(await organizationOf(open), 'default');
+    assert.ok(vault !== null);
+    assert.equal((await open.archives.open(vault, name)).length, 3);
+  });
+  for (const at of [0, 30, 60, bytes.length - 1]) {
+    const changed = Buffer.from(bytes);
+    changed[at] = (changed[at] ?? 0) ^ 1;
+    await writeFile(path, changed);
+    await deployment.opened(async (open) => {
+      const vault = await open.vaults.find(await organizationOf(open), 'default');
+      assert.ok(vault !== null);
+      await assert.rejects(open.archives.open(vault, name), { code: 'box.damaged' }, `byte ${at}`);
+    });
+  }
+});
+
+test('what is archived ends by its rules as well', async (t) => {
+  const { deployment } = await archived(t);
+  await deployment.must('PUT', '/v1/vaults/default/retention', {
+    body: { kinds: [{ kind: 'fact', days: 5 }] },
+  });
+  assert.equal(idsIn(await deployment.must('GET', `${BASE}?state=archived`)).length, 2, 'hidden at once');
+  await sweep(deployment);
+  await deployment.stop();
+  await deployment.opened(async ({ store }) => {
+    const rows = await store.read(SYSTEM, (db) =>
+      db.selectFrom('archived_versions').select('memory').execute(),
+    );
+    assert.equal(rows.length, 2);
+  });
+});
+
+const organizationOf = async ({ store }: Strongroom) => {
+  const row = await store.read(SYSTEM, (db) =>
+    db.selectFrom('organizations').select('id').executeTakeFirstOrThrow(),
+  );
+  return row.id as Parameters<Strongroom['people']['subjects']>[0];
+};
+
+async function versionsIn(open: Strongroom) {
+  const vault = await open.vaults.find(await organizationOf(open), 'default');
+  assert.ok(vault !== null);
+  const row = await open.store.read(SYSTEM, (db) =>
+    db.selectFrom('archives').select('id').executeTakeFirstOrThrow(),
+  );
+  return open.archives.open(vault, row.id);
+}
+
+async function slotOfArchive(deployment: TestDeployment): Promise<Slot> {
+  await deployment.stop();
+  const slot = await deployment.opened(({ store }) =>
+    store.read(SYSTEM, (db) => db.selectFrom('archives').select('slot').executeTakeFirstOrThrow()),
+  );
+  await deployment.serve();
+  return slot.slot as Slot;
+}
