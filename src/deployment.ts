@@ -12,6 +12,7 @@ import { isLoopback, keystorePlaces, type Settings } from './config.ts';
 import { realEnvironment, type Environment } from './environment.ts';
 import { StrongroomError } from './errors.ts';
 import { checkExposure, listen, renewSecureContext, type TlsMaterial } from './http/listener.ts';
+import { LogFiles } from './http/log-files.ts';
 import { createLog, errorFields, type Log } from './http/request-log.ts';
 import { buildServer } from './http/server.ts';
 import { ensureLocalTls } from './http/tls.ts';
@@ -68,7 +69,8 @@ export async function serve(
   options: ServeOptions = {},
 ): Promise<RunningServer> {
   const { environment = realEnvironment } = options;
-  const log = new LogTap(options.log ?? defaultLog(settings));
+  const files = options.log === undefined ? logFilesOf(directory, settings, environment) : null;
+  const log = new LogTap(options.log ?? defaultLog(settings, files));
   const opening = openOptions(directory, settings, { ...options, log });
   // What can be refused without touching anything is refused first.
   checkExposure(settings.host, settings.tls === 'on');
@@ -112,6 +114,7 @@ export async function serve(
     const housekeeping = new Housekeeping({
       open,
       clock: environment.clock,
+      pruneLogs: () => files?.prune(),
       renewTls: async () => {
         if (tls !== null)
           renewSecureContext(app, await tlsOf(directory, settings, options), settings.tlsMinimum);
@@ -123,6 +126,7 @@ export async function serve(
       ...reachOf(directory, settings, port),
       close: () => {
         const closing = new Closing();
+        closing.add(() => Promise.resolve(files?.close()));
         closing.add(() => open.close());
         closing.add(() => recordSystem(open, 'server.stop'));
         closing.add(() => housekeeping.close());
@@ -307,7 +311,13 @@ const openOptions = (directory: string, settings: Settings, options: ServeOption
   ...(options.substitutes === undefined ? {} : { substitutes: options.substitutes }),
 });
 
-const defaultLog = (settings: Settings): Log => createLog(settings.logLevel ?? 'info', process.stderr);
+const defaultLog = (settings: Settings, files: LogFiles | null = null): Log =>
+  createLog(settings.logLevel ?? 'info', files ?? process.stderr);
+
+const logFilesOf = (directory: string, settings: Settings, { clock }: Environment): LogFiles | null =>
+  settings.logFolder === undefined
+    ? null
+    : new LogFiles({ folder: resolve(directory, settings.logFolder), days: settings.logDays, clock });
 
 /** After a failed write nobody knows what is on disk: the next opening finds out, and this process writes no more. */
 function endProcess(error: unknown): void {

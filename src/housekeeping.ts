@@ -17,6 +17,8 @@ export interface HousekeepingParts {
   readonly clock: Clock;
   /** Takes a certificate that is about to end out of service. */
   readonly renewTls: () => Promise<void>;
+  /** Removes files of the application log that are older than was set. */
+  readonly pruneLogs: () => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -44,10 +46,11 @@ export class Housekeeping {
   }
 
   hour(): Promise<void> {
-    const { open, clock, renewTls } = this.#parts;
+    const { open, clock, renewTls, pruneLogs } = this.#parts;
     return this.#each([
       () => open.periods.ensure(clock.now()),
       renewTls,
+      () => Promise.resolve().then(pruneLogs),
       () => this.#endPeriods(),
       () => open.scheduler.run(),
       () => open.indexes.saveAll(),

@@ -58,6 +58,21 @@ export function httpParts(open: Strongroom, log: Log, verifications: Verificatio
           help: 'The epoch of the keyring.',
           value: open.keyring.epoch,
         },
+        {
+          name: 'strongroom_retention_overdue_seconds',
+          help: 'By how much the most overdue thing outlives its retention.',
+          value: Math.floor(open.scheduler.state.overdueMs / 1000),
+        },
+        {
+          name: 'strongroom_retention_run_timestamp_seconds',
+          help: 'When what is over was last ended without an error.',
+          value: Math.floor(open.scheduler.state.ranAt / 1000),
+        },
+        {
+          name: 'strongroom_clock_ahead_seconds',
+          help: 'How far the clock is ahead of what is trusted: nothing is destroyed by it.',
+          value: Math.floor(open.scheduler.state.aheadMs / 1000),
+        },
       ],
     },
   };

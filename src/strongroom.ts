@@ -33,6 +33,7 @@ import { Archives } from './lifecycle/archives.ts';
 import { HoldGuard } from './lifecycle/hold-guard.ts';
 import { HoldNotes } from './lifecycle/hold-notes.ts';
 import { Holds } from './lifecycle/holds.ts';
+import { overdueMs } from './lifecycle/overdue.ts';
 import { PlausibleTime } from './lifecycle/plausible-time.ts';
 import { Policies } from './lifecycle/policies.ts';
 import { Retention } from './lifecycle/retention.ts';
@@ -40,6 +41,7 @@ import { Scheduler } from './lifecycle/scheduler.ts';
 import { CheckpointClock } from './ledger/checkpoint-clock.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { LedgerPeriods } from './ledger/periods.ts';
+import { LedgerPruning } from './ledger/pruning.ts';
 import { RefusalCounts } from './ledger/refusal-counts.ts';
 import { DeploymentWitness } from './ledger/witness.ts';
 import { createSearchPool } from './search/pool.ts';
@@ -55,6 +57,8 @@ import { VaultIndexes } from './vaults/indexes.ts';
 import { Memories } from './vaults/memories.ts';
 import { MemoryStore } from './vaults/memory-store.ts';
 import { People } from './vaults/people.ts';
+import type { DeletionGuard } from './vaults/deletion-guard.ts';
+import type { RetentionRules } from './vaults/retention.ts';
 import { SegmentRegistry } from './vaults/segment-registry.ts';
 import { Segments } from './vaults/segments.ts';
 import { Vaults } from './vaults/vaults.ts';
@@ -70,6 +74,9 @@ export interface Substitutes {
   readonly sealer?: (real: RecordSealer) => RecordSealer;
   readonly ledger?: (real: Ledger) => Ledger;
   readonly cipher?: (real: FileCipher) => FileCipher;
+  readonly guard?: (real: DeletionGuard) => DeletionGuard;
+  readonly retention?: (real: RetentionRules) => RetentionRules;
+  readonly scheduler?: (real: Scheduler) => Pick<Scheduler, 'run' | 'state'>;
 }
 
 export interface OpenStrongroom {
@@ -112,7 +119,7 @@ export interface Strongroom {
   readonly archives: Archives;
   readonly archiveRequests: ArchiveRequests;
   readonly time: PlausibleTime;
-  readonly scheduler: Scheduler;
+  readonly scheduler: Pick<Scheduler, 'run' | 'state'>;
   readonly newId: NewId;
   close(): Promise<void>;
 }
@@ -230,7 +237,9 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     clock: environment.clock,
     capDays: options.settings.retentionCapDays ?? null,
   });
-  const guard = new HoldGuard({ policies, clock: environment.clock });
+  const holdGuard = new HoldGuard({ policies, clock: environment.clock });
+  const guard = substitutes.guard?.(holdGuard) ?? holdGuard;
+  const rules = substitutes.retention?.(policies) ?? policies;
   const vaults = new Vaults({
     store,
     sealer,
@@ -279,7 +288,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     store,
     destruction,
     guard,
-    retention: policies,
+    retention: rules,
     sealer,
     vaults,
     rows,
@@ -325,7 +334,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     vaults,
     indexes,
     policies,
-    guard,
+    guard: holdGuard,
     clock: environment.clock,
     logDays: options.settings.logFolder === undefined ? null : options.settings.logDays,
   });
@@ -341,7 +350,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     vaults,
     people,
     rows,
-    guard,
+    guard: holdGuard,
     notes: holdNotes,
     newId,
     clock: environment.clock,
@@ -382,9 +391,10 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     newId,
     clock: environment.clock,
   });
+  const pruning = new LedgerPruning({ store, ledger, destruction });
   await holdNotes.reapply(environment.clock.now());
   const time = await PlausibleTime.open(store, environment.clock);
-  const scheduler = new Scheduler(
+  const realScheduler = new Scheduler(
     {
       ...due,
       store,
@@ -396,9 +406,13 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
       indexes,
       ledger,
       time,
+      clock: environment.clock,
+      overdueMs: () =>
+        overdueMs({ ...due, store, retention: policies, guard: holdGuard, clock: environment.clock }),
     },
-    [(now) => archives.tend(now), (now) => archiveRequests.tend(now)],
+    [(now) => archives.tend(now), (now) => archiveRequests.tend(now), (now) => pruning.run(now)],
   );
+  const scheduler = substitutes.scheduler?.(realScheduler) ?? realScheduler;
   await scheduler
     .run()
     .catch((error: unknown) => logError(log, error, 'not everything that is over was ended'));

@@ -33,14 +33,15 @@ import type { Environment, FaultPoint } from './environment.ts';
 import { StrongroomError } from './errors.ts';
 import { listen } from './http/listener.ts';
 import type { HttpParts } from './http/parts.ts';
-import { silentLog } from './http/request-log.ts';
+import { LogFiles } from './http/log-files.ts';
+import { createLog, silentLog } from './http/request-log.ts';
 import { buildServer, routesOf } from './http/server.ts';
 import { ensureLocalTls, type LocalTls } from './http/tls.ts';
 import { httpParts } from './http-parts.ts';
 import { initialise } from './initialise.ts';
 import type { OrganizationId } from './ids.ts';
 import { SYSTEM } from './store/store.ts';
-import { deploymentName, openStrongroom, type Strongroom } from './strongroom.ts';
+import { deploymentName, openStrongroom, type Strongroom, type Substitutes } from './strongroom.ts';
 
 /** What verification needs of the composition root; the server itself exists only later. */
 export interface Assured {
@@ -145,13 +146,14 @@ async function openScratch(
   const breakLedger = (isBroken: boolean): void => {
     isLedgerBroken = isBroken;
   };
-  const tap = new LogTap(silentLog);
+  // As it is configured: files of its own, or nothing that is kept.
+  const logFiles =
+    settings.logFolder === undefined
+      ? null
+      : new LogFiles({ folder: join(directory, 'logs'), days: settings.logDays, clock });
+  const tap = new LogTap(logFiles === null ? silentLog : createLog('info', logFiles));
   const onFatal = (error: unknown): void => tap.error({ code: 'fatal' }, String(error));
-  const { sealer, ledger } = change;
-  const substitutes = {
-    ...(sealer === undefined ? {} : { sealer }),
-    ...(ledger === undefined ? {} : { ledger }),
-  };
+  const substitutes = substitutesIn(change);
   const opening = { directory, settings, environment, log: tap, onFatal };
   await initialise({ ...opening, environment: real });
   const open = await openStrongroom({ ...opening, substitutes });
@@ -167,6 +169,10 @@ async function openScratch(
       openScratch: noWorld,
     });
     const { store, keyring } = open;
+    const sweep = async (): Promise<void> => {
+      logFiles?.prune();
+      await open.scheduler.run();
+    };
     const within = { store, keyring, directory, log: (text: string) => tap.info({ text }, 'request') };
     const whole = httpParts(open, tap, assurance);
     const parts = change.parts?.(whole, within) ?? whole;
@@ -185,12 +191,13 @@ async function openScratch(
     const listener = listenerOf(settings.host, await listen(app, settings.host, 0), tls);
     const served = { open, parts, app, directory, settings, environment, tap, listener };
     const { world, end } = worldOf(served, 'verification on a scratch instance');
-    const insides = { store, keyring, breakLedger, turnClock, sweep: () => open.scheduler.run() };
+    const insides = { store, keyring, breakLedger, turnClock, sweep };
     const close = async (): Promise<void> => {
       await end().catch(() => undefined);
       await app.close();
       // A sabotaged instance may not be able to close in order, and nothing of it is kept.
       await open.close().catch(() => undefined);
+      logFiles?.close();
       await removed(folder);
     };
     return { ...world, place: 'scratch', insides, close };
@@ -198,6 +205,17 @@ async function openScratch(
     await open.close().catch(() => undefined);
     throw error;
   }
+}
+
+function substitutesIn({ sealer, ledger, cipher, guard, retention, scheduler }: Sabotaged): Substitutes {
+  return {
+    ...(sealer === undefined ? {} : { sealer }),
+    ...(ledger === undefined ? {} : { ledger }),
+    ...(cipher === undefined ? {} : { cipher }),
+    ...(guard === undefined ? {} : { guard }),
+    ...(retention === undefined ? {} : { retention }),
+    ...(scheduler === undefined ? {} : { scheduler }),
+  };
 }
 
 /** What must be its own is; the rest is as it is configured. */

@@ -46,6 +46,7 @@ test('of a thousand right guesses about what was erased, revoked or is a day pas
     const housekeeping = new Housekeeping({
       open,
       clock: deployment.clock,
+      pruneLogs: () => undefined,
       renewTls: () => Promise.resolve(),
       onError,
     });

@@ -79,7 +79,6 @@ const BANNED: readonly { pattern: RegExp; instead: string; allowed: readonly str
 
 /** What is built and tested, and not yet called by the product, with who will. */
 const WAITING: Readonly<Record<string, string>> = {
-  'src/crypto/cobblestone.ts': 'backups, archives and exports are encrypted with it',
   'src/store/sealed-rows.ts':
     'every sealed column with its place: damage tests today, export and verification',
   'src/keys/replica-set.ts': 'moving a replica of the keystore',

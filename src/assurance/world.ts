@@ -11,8 +11,12 @@ import type { HttpParts } from '../http/parts.ts';
 import type { Route } from '../http/route.ts';
 import type { OrganizationId } from '../ids.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import type { FileCipher } from '../crypto/file-cipher.ts';
 import type { RecordSealer } from '../keys/record-sealer.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import type { Scheduler } from '../lifecycle/scheduler.ts';
+import type { DeletionGuard } from '../vaults/deletion-guard.ts';
+import type { RetentionRules } from '../vaults/retention.ts';
 import type { Store } from '../store/store.ts';
 
 /** A reserved organization with a key that may do everything in it. */
@@ -76,6 +80,10 @@ export interface World {
 export interface Sabotaged {
   readonly sealer?: (real: RecordSealer) => RecordSealer;
   readonly ledger?: (real: Ledger) => Ledger;
+  readonly cipher?: (real: FileCipher) => FileCipher;
+  readonly guard?: (real: DeletionGuard) => DeletionGuard;
+  readonly retention?: (real: RetentionRules) => RetentionRules;
+  readonly scheduler?: (real: Scheduler) => Pick<Scheduler, 'run' | 'state'>;
   readonly parts?: (real: HttpParts, within: Within) => HttpParts;
   readonly app?: (app: FastifyInstance) => void;
   readonly tlsMinimum?: '1.2' | '1.3';

@@ -56,3 +56,7 @@ export class LedgerPeriods {
 }
 
 const nameAt = (ms: number): string => PREFIX + new Date(ms).toISOString().slice(0, 'yyyy-mm'.length);
+
+/** Whether the month of that slot's name was over at the moment; false for the slots of others. */
+export const isPeriodBefore = (name: string, ms: number): boolean =>
+  name.startsWith(PREFIX) && name < nameAt(ms);

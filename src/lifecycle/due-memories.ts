@@ -74,15 +74,25 @@ async function openedVault(
   }
 }
 
+export interface DueQuery {
+  readonly rules: ExpiryRules;
+  readonly now: number;
+  /**
+   * Looks at every row, not only at those whose id says that they are old enough: an id is later than its row after the
+   * clock was set back.
+   */
+  readonly isThorough: boolean;
+}
+
 /** What is over at `now` by `rules`, in pages. */
 export async function* dueMemories(
   parts: DueParts,
   vault: Vault,
-  rules: ExpiryRules,
-  now: number,
+  { rules, now, isThorough }: DueQuery,
 ): AsyncGenerator<readonly Due[]> {
   const seen = new Set<string>();
-  for (const select of [expiredByThemselves(now), oldEnough(rules, now)]) {
+  const aged = oldEnough(rules, now, isThorough);
+  for (const select of [expiredByThemselves(now), aged]) {
     if (select === null) continue;
     for (let after = ''; ;) {
       const rows = await parts.store.read(vault.organization.id, (db) => select(db, vault, after));
@@ -105,6 +115,7 @@ export async function* dueMemories(
       const last = rows.at(-1);
       if (last === undefined || rows.length < PAGE_ROWS) break;
       after = last.id;
+      await turn();
     }
   }
 }
@@ -136,11 +147,13 @@ const expiredByThemselves =
     dated(db, vault, after).where('expires_at', '<=', now).execute();
 
 /** Ids are ordered by time, so what is too young is not even read. */
-function oldEnough(rules: ExpiryRules, now: number): Select | null {
+function oldEnough(rules: ExpiryRules, now: number, isThorough: boolean): Select | null {
   const shortest = shortestMs(rules);
   if (shortest === null) return null;
   const until = now - shortest;
   if (until < 0) return null;
+  // Row by row, because one statement over a large vault would hold up everybody else.
+  if (isThorough) return (db, vault, after) => dated(db, vault, after).execute();
   return (db, vault, after) =>
     dated(db, vault, after)
       .where('id', '<', idBefore('memory', until + SLACK_MS))

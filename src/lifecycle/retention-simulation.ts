@@ -73,7 +73,7 @@ async function simulateEnds(
       : policies.rulesWith(rules, await policies.get(organization.id, null));
   const minimums = minimumsOf(only === null ? rules : await policies.get(organization.id, null));
   let looked = 0;
-  for await (const page of dueMemories(parts, vault, after, now)) {
+  for await (const page of dueMemories(parts, vault, { rules: after, now, isThorough: true })) {
     looked += page.length;
     const fresh = await notYetOver(parts, vault, before, page, now);
     const kept = await store.read(organization.id, (db) =>

@@ -5,6 +5,7 @@
  * Invariants: nothing is destroyed that the guard keeps; it is looked at again each time, and a page that is kept whole
  * keeps none behind it from its turn. Nothing is destroyed by a clock that is not plausible (plausible-time.ts).
  */
+import type { Clock } from '../environment.ts';
 import type { OrganizationId, VaultId } from '../ids.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { Slot } from '../keys/slot.ts';
@@ -30,6 +31,19 @@ export interface SchedulerParts extends DueParts {
   readonly indexes: VaultIndexes;
   readonly ledger: Ledger;
   readonly time: PlausibleTime;
+  readonly clock: Clock;
+  /** How overdue what is most overdue is. */
+  readonly overdueMs: () => Promise<number>;
+}
+
+/** What the last runs found, for whoever watches. */
+export interface RetentionState {
+  /** When a run last came to its end without an error; 0: never. */
+  readonly ranAt: number;
+  /** Beyond its time, of what is most overdue, as the last thorough run measured it. */
+  readonly overdueMs: number;
+  /** How far the clock is ahead of what is trusted. */
+  readonly aheadMs: number;
 }
 
 /** One part of the work; what it throws keeps no other from being done. */
@@ -42,6 +56,9 @@ export class Scheduler {
   readonly #parts: SchedulerParts;
   readonly #chores: Chore[];
   #running: Promise<void> = Promise.resolve();
+  #ranAt = 0;
+  #overdueMs = 0;
+  #thoroughAt = -Infinity;
 
   constructor(parts: SchedulerParts, more: readonly Chore[] = []) {
     this.#parts = parts;
@@ -62,19 +79,36 @@ export class Scheduler {
     return run;
   }
 
+  get state(): RetentionState {
+    return { ranAt: this.#ranAt, overdueMs: this.#overdueMs, aheadMs: this.#parts.time.aheadMs };
+  }
+
+  /** Once a day every row is looked at, and how overdue anything is. */
+  #isThorough(now: number): boolean {
+    return now - this.#thoroughAt >= DAY_MS || now < this.#thoroughAt;
+  }
+
+  async #measure(now: number): Promise<void> {
+    this.#overdueMs = await this.#parts.overdueMs();
+    this.#thoroughAt = now;
+  }
+
   async #runAll(): Promise<void> {
-    const { time } = this.#parts;
+    const { time, clock } = this.#parts;
     const errors: unknown[] = [];
-    for (const chore of [...this.#chores, () => time.keep()])
+    const measuring = this.#isThorough(time.now()) ? [(now: number) => this.#measure(now)] : [];
+    for (const chore of [...this.#chores, () => time.keep(), ...measuring])
       await chore(time.now()).catch((error: unknown) => errors.push(error));
+    if (errors.length === 0) this.#ranAt = clock.now();
     if (errors.length > 0) throw new AggregateError(errors, 'not everything that is over could be ended');
   }
 
   /** What has expired is out of every answer already; here its keys go. */
   async #endExpired(now: number): Promise<void> {
+    const isThorough = this.#isThorough(now);
     for await (const vault of allVaults(this.#parts)) {
       const rules = await this.#parts.retention.of(vault);
-      for await (const page of dueMemories(this.#parts, vault, rules, now))
+      for await (const page of dueMemories(this.#parts, vault, { rules, now, isThorough }))
         await this.#erase(
           'memory.expire',
           vault,

@@ -33,19 +33,21 @@ export const SYSTEM_SETTING = '*';
 export const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 /** The statements of a migration on SQLite. */
-export const sqliteDdl = (migration: Migration): string[] =>
-  Object.entries(migration.creates).flatMap(([name, table]) => {
+export const sqliteDdl = (migration: Migration): string[] => [
+  ...Object.entries(migration.creates).flatMap(([name, table]) => {
     const options = table.clustered ? 'STRICT, WITHOUT ROWID' : 'STRICT';
     return [
       `create table ${quote(name)} (${columnsDdl(table, SQLITE_TYPES)}) ${options}`,
       ...indexesDdl(name, table),
       ...(table.appendOnly ? ['update', 'delete'].map((verb) => refusal(name, verb)) : []),
     ];
-  });
+  }),
+  ...(migration.statements?.sqlite ?? []),
+];
 
 /** The statements of a migration on PostgreSQL; `role` is the application's. */
-export const postgresDdl = (migration: Migration, role: string): string[] =>
-  Object.entries(migration.creates).flatMap(([name, table]) => {
+export const postgresDdl = (migration: Migration, role: string): string[] => [
+  ...Object.entries(migration.creates).flatMap(([name, table]) => {
     const rights = table.appendOnly ? 'select, insert' : 'select, insert, update, delete';
     // The default collation depends on the host; ids and names are compared byte by byte, as on SQLite.
     const types = { ...POSTGRES_TYPES, text: 'text collate "C"' };
@@ -55,7 +57,9 @@ export const postgresDdl = (migration: Migration, role: string): string[] =>
       ...(isTenantTable(table) ? rowSecurity(name) : []),
       `grant ${rights} on ${quote(name)} to ${quote(role)}`,
     ];
-  });
+  }),
+  ...(migration.statements?.postgres(quote(role)) ?? []),
+];
 
 function columnsDdl(table: Table, types: Readonly<Record<ColumnType, string>>): string {
   const columns = Object.entries(table.columns).map(([name, column]) => columnDdl(name, column, types));

@@ -130,6 +130,15 @@ function columnFaults(name: string, column: Column): string[] {
 export interface Migration {
   readonly name: string;
   readonly creates: Tables;
+  /** What no table says: rules in the engine itself, in its own words. */
+  readonly statements?: Statements;
+}
+
+/** The same on both engines, done after the tables of the step. */
+export interface Statements {
+  readonly sqlite: readonly string[];
+  /** `role`: the application's, quoted. */
+  readonly postgres: (role: string) => readonly string[];
 }
 
 /** The column whose presence makes a table a tenant table. */

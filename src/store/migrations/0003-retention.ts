@@ -1,4 +1,5 @@
 /** How long things are kept, what must be kept, and what has moved to the archive. Rows of `schema-retention.ts` say what the columns mean. */
+import { ledgerPruning } from './0003-ledger-pruning.ts';
 import { columnsOf, nullable, type Migration } from '../table.ts';
 
 const policy = columnsOf('organization', 'record', 'row');
@@ -140,4 +141,5 @@ export const retention = {
       key: ['request', 'memory'],
     },
   },
+  statements: ledgerPruning,
 } as const satisfies Migration;
