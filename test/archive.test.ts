@@ -7,6 +7,7 @@ import type { Memory } from '@strongroom/client';
 import type { Slot } from '../src/keys/slot.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import type { Strongroom } from '../src/strongroom.ts';
+import { verifies } from '../src/assurance/testing/verifies.ts';
 import { idOf, TestDeployment, type Answer, type DeploymentOptions } from './deployment.ts';
 
 const BASE = '/v1/vaults/default/memories';
@@ -91,6 +92,7 @@ test('what has come of age leaves search and the lists, and is still found by it
 });
 
 test('a copy needs somebody else’s approval, waits, comes back whole, and expires', async (t) => {
+  verifies('RET-08');
   const { deployment, ann, bo } = await archived(t);
   const own = idOf(
     await deployment.must('POST', REQUESTS, { body: { vault: 'default', memories: [ann], reason: 'mine' } }),
@@ -185,6 +187,7 @@ test('an archive whose making is broken off at any step is dropped, and nothing 
 });
 
 test('an archive opens for nobody whose bytes were changed, and never shows a neighbour’s', async (t) => {
+  verifies('CRY-02');
   const { deployment, ann } = await archived(t);
   const [name = ''] = await blobsIn(deployment, 'archives');
   const path = join(deployment.directory, 'blobs', 'archives', name);

@@ -11,6 +11,7 @@ import { settingsOf, temporaryFolder } from './deployment.ts';
 /** All but the flood, whose slow clients take long; the slow tests have it. */
 const SWIFT = [
   'CRY-01',
+  'CRY-02',
   'CRY-03',
   'ACC-05',
   'KEY-01',
@@ -18,6 +19,12 @@ const SWIFT = [
   'KEY-04',
   'TEN-01',
   'TEN-02',
+  'RET-02',
+  'RET-05',
+  'RET-06',
+  'RET-07',
+  'RET-08',
+  'RET-10',
   'AUD-01',
   'AUD-02',
   'AUD-03',
@@ -25,7 +32,7 @@ const SWIFT = [
   'NET-04',
   'FUN-01',
 ];
-const HALF = ['ACC-05', 'KEY-04', 'TEN-01', 'TEN-02'];
+const HALF = ['ACC-05', 'KEY-04', 'TEN-01', 'TEN-02', 'CRY-02', 'RET-07', 'RET-10'];
 
 interface Running {
   readonly strongroom: Strongroom;

@@ -6,6 +6,7 @@ import type { Slot } from '../src/keys/slot.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import type { Strongroom } from '../src/strongroom.ts';
 import type { SlotRanges } from '../src/vaults/slot-ranges.ts';
+import { verifies } from '../src/assurance/testing/verifies.ts';
 import { idOf, TestDeployment } from './deployment.ts';
 
 const BASE = '/v1/vaults/default/memories';
@@ -96,6 +97,7 @@ test('what has expired is erased by the sweep, not only hidden', async (t) => {
 });
 
 test('the trash empties itself after the vault’s number of days, and not before', async (t) => {
+  verifies('RET-02');
   const deployment = await TestDeployment.start(t);
   const id = idOf(await deployment.must('POST', BASE, { body: { text: 'thrown away' } }));
   await deployment.must('DELETE', `${BASE}/${id}`);

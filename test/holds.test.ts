@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Hold } from '@strongroom/client';
 import { SYSTEM } from '../src/store/store.ts';
+import { verifies } from '../src/assurance/testing/verifies.ts';
 import { idOf, TestDeployment, type Answer } from './deployment.ts';
 
 const BASE = '/v1/vaults/default/memories';
@@ -59,6 +60,7 @@ for (const [kind, target] of Object.entries(TARGETS))
   });
 
 test('what a hold keeps survives its own end and the trash; released, both are destroyed', async (t) => {
+  verifies('RET-10');
   const deployment = await TestDeployment.start(t);
   const expiresAt = new Date(deployment.clock.now() + HOUR_MS).toISOString();
   const expiring = await add(deployment, { text: 'for an hour', expiresAt });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RetentionExplanation, RetentionSimulation } from '@strongroom/client';
 import { SYSTEM } from '../src/store/store.ts';
+import { verifies } from '../src/assurance/testing/verifies.ts';
 import { idOf, TestDeployment, type Answer } from './deployment.ts';
 
 const BASE = '/v1/vaults/default/memories';
@@ -35,6 +36,8 @@ async function answersWith(deployment: TestDeployment, id: string): Promise<stri
 }
 
 test('a policy that was set a moment ago hides what it makes expired from every answer, and the sweep destroys it', async (t) => {
+  verifies('RET-05');
+  verifies('RET-06');
   const deployment = await TestDeployment.start(t);
   const old = await add(deployment, { text: 'the old walnut tree' });
   deployment.clock.advance(2 * DAY_MS);

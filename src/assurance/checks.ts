@@ -1,13 +1,18 @@
 /** All checks, in the order in which they run. */
 import type { Check } from './check.ts';
 import { appendOnlyCheck } from './checks/append-only.ts';
+import { archiveCheck } from './checks/archive.ts';
 import { boxesCheck } from './checks/boxes.ts';
 import { failClosedCheck } from './checks/fail-closed.ts';
 import { floodCheck } from './checks/flood.ts';
+import { holdsCheck } from './checks/holds.ts';
 import { keysCheck } from './checks/keys.ts';
 import { ledgerCheck } from './checks/ledger.ts';
 import { listenerCheck } from './checks/listener.ts';
+import { logsCheck } from './checks/logs.ts';
+import { overdueCheck } from './checks/overdue.ts';
 import { recallCheck } from './checks/recall.ts';
+import { retentionCheck } from './checks/retention.ts';
 import { scanCheck } from './checks/scan.ts';
 import { sweepCheck } from './checks/sweep.ts';
 import { tenantsCheck } from './checks/tenants.ts';
@@ -23,6 +28,12 @@ export const CHECKS: readonly Check[] = [
   boxesCheck,
   appendOnlyCheck,
   failClosedCheck,
+  overdueCheck,
+  // These turn the clock of the scratch instance.
+  retentionCheck,
+  holdsCheck,
+  archiveCheck,
+  logsCheck,
   // Last, because it is the longest: slow clients have to be waited for.
   floodCheck,
 ];

@@ -8,6 +8,7 @@ import { exportJsonLines } from './export.ts';
 import { LedgerPruning } from './pruning.ts';
 import { verifyExport } from './verify-export.ts';
 import { verifyStore } from './verify-store.ts';
+import { verifies } from '../assurance/testing/verifies.ts';
 import { createLedgerWorld, type LedgerWorld } from './testing/ledger-world.ts';
 
 const YEAR_MS = 365.25 * 86_400_000;
@@ -46,6 +47,7 @@ const leaves = (world: LedgerWorld, log: LogId) =>
 forEachEngine(
   'an entry shrinks to its hash after seven years, and the log verifies on',
   async (t, engine) => {
+    verifies('RET-07');
     const world = await agedWorld(t, engine);
     const before = await world.ledger.head(world.organization);
     await pruningOf(world).run(world.environment.clock.now());

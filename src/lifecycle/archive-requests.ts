@@ -204,10 +204,11 @@ export class ArchiveRequests {
     requireReadable(row, clock.now());
     const binding = { organization: context.organization, list: 'archive copy', query: row.id };
     const after = cursors.open(binding, cursor);
+    // Durable before anything is made or shown.
+    await recorder.record(context, { action: 'archive.read', target: row.id });
     const ready = row.state === 'ready' ? row : await this.#copy(vault, row);
     const views = (await this.#opened(vault, ready)).filter(({ id }) => after === null || id < after);
     const memories = views.slice(0, limit);
-    await recorder.record(context, { action: 'archive.read', target: row.id, count: memories.length });
     const last = views.length > limit ? memories.at(-1)?.id : undefined;
     return { memories, next: last === undefined ? null : cursors.seal(binding, last) };
   }

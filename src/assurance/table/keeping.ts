@@ -15,11 +15,18 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
   }),
   claimed({
     id: 'RET-02',
-    sentence: 'Soft-deleted items are invisible and recoverable for 30 d only.',
+    sentence: 'Soft-deleted items are invisible and recoverable for {days} d only.',
     examines: 'Restore inside window works; clock +31 d irrecoverable',
     method: 'T*',
     supports: ['C1.2', 'A.8.10', '17', '', '105'],
-    state: { kind: 'not_claimed', reason: 'The trash exists; no check turns the clock on it.' },
+    state: {
+      kind: 'complete',
+      notProven:
+        'That copies which somebody took while it was there are gone; a legal hold keeps what lies in the trash for longer, on purpose.',
+      hoursFresh: 24,
+      mend: 'strongroom retention explain VAULT MEMORY says what keeps it; a replica of the keystore that is away has to come back (strongroom doctor).',
+    },
+    parameters: { days: { value: 30, floor: 30, better: 'less' } },
   }),
   claimed({
     id: 'RET-03',
@@ -49,35 +56,63 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
       'One-day policy on canary vault with clock advance: expired items leave retrieval (AISVS 8.3.1); `explain` names the rule',
     method: 'T',
     supports: ['P4.2', 'A.5.33 A.8.10', '5(1)(e) 25', '', '100(a)(3)'],
-    state: { kind: 'not_claimed', reason: 'There are no retention policies.' },
+    state: {
+      kind: 'complete',
+      notProven:
+        'That a policy says what the law asks for, or that agents do not carry on what they have read.',
+      hoursFresh: 24,
+      mend: 'strongroom retention show and strongroom retention explain VAULT MEMORY say which rule decides.',
+    },
   }),
   claimed({
     id: 'RET-06',
-    sentence: 'Nothing outlives its retention by more than 7 d.',
+    sentence: 'Nothing outlives its retention by more than {days} d.',
     examines: 'Max(now − expiry) over all live rows, blobs, index entries ≤7 d; default plan ≤30 d',
     method: 'E',
     supports: ['P4.2 C1.2', 'A.8.10', '5(1)(e)', '', '100(a)(3)'],
     state: {
-      kind: 'not_claimed',
-      reason: 'There are no retention policies and no scan of what outlives them.',
+      kind: 'complete',
+      notProven:
+        'That a clock which is wrong is noticed before a week; what a hold or a statutory minimum keeps does not count, and backups have a retention of their own.',
+      hoursFresh: 24,
+      mend: 'strongroom doctor: a replica of the keystore that is away keeps keys from dying; strongroom clock trust where the clock was doubted and is right.',
     },
+    parameters: { days: { value: 7, floor: 7, better: 'less' } },
   }),
   claimed({
     id: 'RET-07',
-    sentence: 'Log classes are kept for their stated time: 90 d, 12 mo, 7 y.',
+    sentence:
+      'Log classes are kept for their stated time: the application log for {days} d, refusals for {months} mo at least, the ledger for {years} y.',
     examines: 'Configured floors; oldest and missing sequence per class; nothing beyond limit',
     method: 'E',
     supports: ['CC7.2', 'A.5.33 A.8.15', '5(1)(e)', '316(b)(2)(i)', 'r7101'],
-    state: { kind: 'not_claimed', reason: 'Logs have no configured retention.' },
+    state: {
+      kind: 'complete',
+      notProven:
+        'That the machine keeps no copies of log files; with logDays set, the application log ends sooner. Without logFolder it goes to the platform, and the claim is then partial.',
+      hoursFresh: 24,
+      mend: 'Set logFolder, and look at why the chores fail in the log; strongroom ledger verify names what is missing.',
+    },
+    parameters: {
+      days: { value: 90, floor: 90, better: 'less' },
+      months: { value: 12, floor: 12, better: 'more' },
+      years: { value: 7, floor: 7, better: 'more' },
+    },
   }),
   claimed({
     id: 'RET-08',
-    sentence: 'Aged data moves to an encrypted archive; retrieval is authorised, ≤48 h.',
+    sentence: 'Aged data moves to an encrypted archive; retrieval is authorised, within {hours} h.',
     examines:
       'Eligible-not-archived = 0; unapproved restore refused; measured latency; temporary copy expires',
     method: 'T*',
     supports: ['CC6.1 A1.2', 'A.8.13 A.5.33', '32', '308(a)(7)(ii)(A)', '100(e)'],
-    state: { kind: 'not_claimed', reason: 'There is no archive.' },
+    state: {
+      kind: 'complete',
+      notProven: 'That whoever approves looks at the reason, or that two keys belong to two people.',
+      hoursFresh: 24,
+      mend: 'strongroom archive list shows what waits for approval; a chore that fails is in the log.',
+    },
+    parameters: { hours: { value: 48, floor: 48, better: 'less' } },
   }),
   claimed({
     id: 'RET-09',
@@ -93,7 +128,14 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
     examines: 'Held canary survives purge, erasure and account closure; release purges it',
     method: 'T',
     supports: ['C1.1', 'A.5.33 A.5.31', '17(3)', '316(b)', '105(d)'],
-    state: { kind: 'not_claimed', reason: 'There are no legal holds.' },
+    state: {
+      kind: 'partial',
+      missing: 'the erasure of conversations, people, vaults and accounts, which this check does not ask for',
+      notProven:
+        'That the right things are held. A hold keeps what is there when it is placed and what is added while it stands.',
+      hoursFresh: 24,
+      mend: 'strongroom hold list shows what stands; release it where it should not: strongroom hold release ID.',
+    },
   }),
   claimed({
     id: 'RET-11',

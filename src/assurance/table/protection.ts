@@ -23,7 +23,14 @@ export const PROTECTION_CLAIMS: readonly Claim[] = [
     examines: 'Newest of each: envelope header, no canary bytes, open without key fails, bit-flip rejected',
     method: 'T',
     supports: ['CC6.1 CC6.7', 'A.8.13 A.8.24', '32(1)(a)', '312(a)(2)(iv)', '100(e)'],
-    state: { kind: 'not_claimed', reason: 'Strongroom writes no backups, archives or encrypted exports.' },
+    state: {
+      kind: 'partial',
+      missing: 'backups',
+      notProven:
+        'That copies of archives elsewhere are whole. Exports of memories are plain for whoever asks for them, over TLS.',
+      hoursFresh: 24,
+      mend: 'Stop the server and keep the archive: one that is not sealed has to be written anew.',
+    },
   }),
   claimed({
     id: 'CRY-03',
