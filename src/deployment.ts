@@ -184,6 +184,14 @@ export interface Finding {
 }
 
 /** Looks for what weakens a deployment; opens it to see that it opens. */
+/** Says that the machine's clock is right; from the next start on things end by it. */
+export async function trustClock(directory: string, settings: Settings): Promise<{ readonly now: string }> {
+  return opened(directory, settings, async ({ time }) => {
+    await time.confirm();
+    return { now: new Date(time.now()).toISOString() };
+  });
+}
+
 export async function doctor(directory: string, settings: Settings): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   try {

@@ -101,6 +101,44 @@ describe('each call asks for its resource', () => {
     ]);
   });
 
+  it('retention, holds and the archive', async () => {
+    const { strongroom, sent } = client({ ...ANSWER, holds: [], requests: [] });
+    await strongroom.retention.get();
+    await strongroom.retention.get('my notes');
+    await strongroom.retention.set({ memories: { days: 3 } }, 'notes', { ifVersion: 1 });
+    await strongroom.retention.simulate({ memories: { days: 3 } });
+    await strongroom.retention.explain('notes', 'mem_1');
+    await strongroom.holds.place({ name: 'case', target: { subject: 'ann' } });
+    await strongroom.holds.list({ limit: 2 });
+    await strongroom.holds.get('hld_1');
+    await strongroom.holds.memories('hld_1');
+    await strongroom.holds.release('hld_1');
+    await strongroom.archive.request({ vault: 'notes', memories: ['mem_1'], reason: 'audit' });
+    await strongroom.archive.list();
+    await strongroom.archive.get('arq_1');
+    await strongroom.archive.approve('arq_1');
+    await strongroom.archive.memories('arq_1');
+    await strongroom.archive.refuse('arq_1');
+    assert.deepEqual(sent(), [
+      'GET /v1/retention',
+      'GET /v1/vaults/my%20notes/retention',
+      'PUT /v1/vaults/notes/retention {"memories":{"days":3}}',
+      'POST /v1/retention/simulate {"memories":{"days":3}}',
+      'GET /v1/vaults/notes/memories/mem_1/retention',
+      'POST /v1/holds {"name":"case","target":{"subject":"ann"}}',
+      'GET /v1/holds?limit=2',
+      'GET /v1/holds/hld_1',
+      'GET /v1/holds/hld_1/memories',
+      'DELETE /v1/holds/hld_1',
+      'POST /v1/archive/requests {"vault":"notes","memories":["mem_1"],"reason":"audit"}',
+      'GET /v1/archive/requests',
+      'GET /v1/archive/requests/arq_1',
+      'POST /v1/archive/requests/arq_1/approve',
+      'GET /v1/archive/requests/arq_1/memories',
+      'DELETE /v1/archive/requests/arq_1',
+    ]);
+  });
+
   it('a body is announced as JSON, and its absence is not', async () => {
     const { strongroom, asked } = client();
     await strongroom.keys.create('robot');

@@ -53,6 +53,8 @@ export interface LocalCommands {
   isInitialised(dataDirectory: string): Promise<boolean>;
   serve(dataDirectory: string, settings: Settings): Promise<RunningServer>;
   createKey(dataDirectory: string, settings: Settings, input: KeyInput): Promise<NewKey>;
+  /** Says that the machine's clock is right, where it was doubted. */
+  trustClock(dataDirectory: string, settings: Settings): Promise<{ readonly now: string }>;
   doctor(dataDirectory: string, settings: Settings): Promise<readonly Finding[]>;
   verifyLedger(source: LedgerSource): Promise<readonly VerifiedLog[]>;
 }

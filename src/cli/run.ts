@@ -1,11 +1,14 @@
 /** `strongroom ARGS`, from arguments to exit code: nothing in here ends the process or reaches for its streams. */
 import { Command, CommanderError } from 'commander';
+import { archiveCommands } from './commands/archive-commands.ts';
 import { deploymentCommands } from './commands/deployment-commands.ts';
 import { exportCommand } from './commands/export-command.ts';
+import { holdCommands } from './commands/hold-commands.ts';
 import { importCommand } from './commands/import-command.ts';
 import { keyCommands } from './commands/key-commands.ts';
 import { ledgerCommands } from './commands/ledger-commands.ts';
 import { memoryCommands } from './commands/memory-commands.ts';
+import { retentionCommands } from './commands/retention-commands.ts';
 import { vaultCommands } from './commands/vault-commands.ts';
 import { verifyCommands } from './commands/verify-commands.ts';
 import { Ended, EXIT, exitCodeOf, type ExitCode } from './exit.ts';
@@ -13,7 +16,7 @@ import type { Io } from './io.ts';
 import { Session, type GlobalFlags } from './session.ts';
 
 const EXAMPLES = `
-Local commands (start, init, serve, doctor, key create --data, ledger verify) open a data directory.
+Local commands (start, init, serve, doctor, clock trust, key create --data, ledger verify) open a data directory.
 All others speak to the server that these name:
   STRONGROOM_URL, STRONGROOM_API_KEY, STRONGROOM_CA
 
@@ -31,6 +34,9 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   importCommand(program, session);
   exportCommand(program, session);
   vaultCommands(program, session);
+  retentionCommands(program, session);
+  holdCommands(program, session);
+  archiveCommands(program, session);
   keyCommands(program, session);
   ledgerCommands(program, session);
   verifyCommands(program, session);

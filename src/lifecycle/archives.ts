@@ -15,7 +15,6 @@ import type { Id, NewId } from '../ids.ts';
 import { idBefore } from '../ids.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { RecordKeys } from '../keys/record-key.ts';
-import type { RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { BlobStore } from '../store/blobs.ts';

@@ -43,6 +43,13 @@ export function deploymentCommands(program: Command, session: Session): void {
     .action(async (flags: DataFlags) => {
       await start(session, flags);
     });
+  withData(program.command('clock').description('the clock of a stopped server').command('trust'))
+    .description('say that the clock is right: what was doubted is destroyed by it from then on')
+    .action(async (flags: DataFlags) => {
+      const { local, directory, settings } = await openFlags(session, flags);
+      const { now } = await local.trustClock(directory, settings);
+      await session.show({ now }, () => `${now}\n`);
+    });
   withData(program.command('doctor'))
     .description('look for what weakens a deployment')
     .action(async (flags: DataFlags) => {

@@ -20,7 +20,8 @@ export function resultText(result: SearchResult, rank: number, place: Place): st
 
 export function memoryText(memory: Memory, place: Place): string {
   const trashed = memory.trashedAt === undefined ? [] : [`in the trash since ${showTime(memory.trashedAt)}`];
-  return headed([...headParts(memory), ...trashed].join('  '), bodyOf(memory), place);
+  const archived = memory.archivedAt === undefined ? [] : [`archived ${showTime(memory.archivedAt)}`];
+  return headed([...headParts(memory), ...trashed, ...archived].join('  '), bodyOf(memory), place);
 }
 
 /** One memory with all it holds. */
@@ -42,7 +43,8 @@ const headParts = (memory: Memory): string[] =>
     memory.id,
   ].filter((part) => part !== '');
 
-const bodyOf = (memory: Memory): string => memory.text ?? '(a vector without text)';
+const bodyOf = (memory: Memory): string =>
+  memory.text ?? (memory.archivedAt === undefined ? '(a vector without text)' : '(in the archive)');
 
 function headed(head: string, body: string, place: Place): string {
   const text = printable(body);

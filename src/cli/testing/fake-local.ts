@@ -60,6 +60,11 @@ export class FakeLocal implements LocalCommands {
     });
   }
 
+  trustClock(directory: string): Promise<{ now: string }> {
+    this.calls.push(`trustClock ${directory}`);
+    return Promise.resolve({ now: NOW });
+  }
+
   doctor(): Promise<readonly Finding[]> {
     return Promise.resolve(this.findings);
   }

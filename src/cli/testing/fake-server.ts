@@ -109,6 +109,9 @@ export class FakeServer {
     if (resource === 'vaults') return this.#vaults(request, rest);
     if (resource === 'keys') return this.#keys(method, rest);
     if (resource === 'ledger') return ledger(rest);
+    if (resource === 'retention') return retention(request, rest[0]);
+    if (resource === 'holds') return holds(request, rest);
+    if (resource === 'archive') return archive(request, rest.slice(1));
     return problem(404, 'not_found', 'Not found');
   }
 
@@ -127,6 +130,7 @@ export class FakeServer {
     const found = this.vaults.get(name) ?? [...this.vaults.values()].find(({ vault }) => vault.id === name);
     if (found === undefined) return problem(404, 'not_found', 'Not found');
     const [part, id, action] = rest;
+    if (part === 'retention' || action === 'retention') return retention(request, action ?? id);
     if (part === 'memories' && id !== undefined && id !== 'list' && id !== 'export')
       return this.#memory(request, found.memories, [id, action]);
     if (part === 'memories' || part === 'search') return this.#many(request, found.memories, id ?? part);
@@ -268,6 +272,90 @@ function ledger([part, n]: string[]): Answer {
     };
   if (part === 'export') return { status: 200, body: ['{"header":1}\n', '{"n":0}\n', '{"n":1}\n'] };
   return { status: 200, body: { entries: [ENTRY], next: null } };
+}
+
+const MEMORY_ID = 'mem_00000000000000000000000001';
+
+/** What is set comes back; a simulation and an explanation always say the same. */
+function retention({ body, path }: Request, action: string | undefined): Answer {
+  const vault = 'vlt_00000000000000000000000001';
+  const effect = { vault, class: 'memories', count: 2, memories: [MEMORY_ID] };
+  if (action === 'simulate')
+    return { status: 200, body: { removes: [effect], keeps: [], archives: [], looked: 2 } };
+  if (action === 'retention') {
+    const considered = [
+      { rule: 'hold', applies: false, at: null },
+      { rule: 'vault', applies: true, at: NOW },
+    ];
+    const explained = { memory: MEMORY_ID, state: 'live', rule: 'vault', endsAt: NOW, hiddenAt: NOW };
+    return { status: 200, body: { ...explained, archivesAt: null, considered, holds: [] } };
+  }
+  const none = { days: null, archiveAfterDays: null, minimumDays: null };
+  const given = (body ?? {}) as Record<string, object>;
+  return {
+    status: 200,
+    body: {
+      ...(path.includes('/vaults/') ? { vault } : {}),
+      memories: { ...none, ...given['memories'] },
+      conversations: { ...none, ...given['conversations'] },
+      kinds: given['kinds'] ?? [],
+      archive: { waitHours: 12, copyHours: 72, ...given['archive'] },
+      capDays: null,
+      logs: { ledgerYears: 7, securityMonths: 12, applicationDays: null },
+      version: body === null ? 0 : 1,
+    },
+  };
+}
+
+function holds({ method, body }: Request, [id, part]: string[]): Answer {
+  const hold = {
+    id: 'hld_00000000000000000000000001',
+    name: 'case 7',
+    kind: 'subject',
+    target: { subject: 'ann' },
+    state: 'active',
+    placedBy: 'key_00000000000000000000000001',
+    createdAt: NOW,
+  };
+  if (method === 'DELETE') return { status: 204 };
+  if (method === 'POST') return { status: 201, body: { ...hold, name: body?.['name'] } };
+  const times = { createdAt: NOW, updatedAt: NOW };
+  const memory = {
+    id: MEMORY_ID,
+    text: 'evidence',
+    subject: 'ann',
+    visibility: 'vault',
+    version: 1,
+    ...times,
+  };
+  if (part === 'memories') return { status: 200, body: { memories: [memory], next: null } };
+  return { status: 200, body: id === undefined ? { holds: [hold], next: null } : hold };
+}
+
+function archive({ method, body }: Request, [id, part]: string[]): Answer {
+  const request = {
+    id: 'arq_00000000000000000000000001',
+    vault: 'vlt_00000000000000000000000001',
+    memories: [MEMORY_ID],
+    reason: 'an audit',
+    state: 'requested',
+    requestedBy: 'key_00000000000000000000000001',
+    requestedAt: NOW,
+  };
+  const approved = { ...request, state: 'approved', readyAt: NOW, expiresAt: NOW };
+  if (method === 'DELETE') return { status: 204 };
+  if (part === 'approve') return { status: 200, body: approved };
+  if (method === 'POST') return { status: 201, body: { ...request, reason: body?.['reason'] } };
+  const memory = {
+    id: MEMORY_ID,
+    text: 'long ago',
+    visibility: 'vault',
+    version: 1,
+    createdAt: NOW,
+    updatedAt: NOW,
+  };
+  if (part === 'memories') return { status: 200, body: { memories: [memory], next: null } };
+  return { status: 200, body: id === undefined ? { requests: [request], next: null } : request };
 }
 
 const problem = (status: number, code: string, title: string, errors: unknown[] = []): Answer => ({
