@@ -185,11 +185,16 @@ export interface Finding {
 
 /** Looks for what weakens a deployment; opens it to see that it opens. */
 /** Says that the machine's clock is right; from the next start on things end by it. */
-export async function trustClock(directory: string, settings: Settings): Promise<{ readonly now: string }> {
-  return opened(directory, settings, async ({ time }) => {
+export async function trustClock(
+  directory: string,
+  settings: Settings,
+  options: ServeOptions = {},
+): Promise<{ readonly now: string }> {
+  const confirm = async ({ time }: Strongroom): Promise<{ readonly now: string }> => {
     await time.confirm();
     return { now: new Date(time.now()).toISOString() };
-  });
+  };
+  return opened(directory, settings, confirm, options);
 }
 
 export async function doctor(directory: string, settings: Settings): Promise<readonly Finding[]> {
@@ -299,9 +304,10 @@ async function opened<T>(
   directory: string,
   settings: Settings,
   work: (open: Strongroom) => Promise<T>,
+  options: ServeOptions = {},
 ): Promise<T> {
   await requireDirectory(directory);
-  const open = await openStrongroom(openOptions(directory, settings, {}));
+  const open = await openStrongroom(openOptions(directory, settings, options));
   try {
     await requireWhole(open.store);
     return await work(open);

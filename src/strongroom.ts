@@ -113,6 +113,7 @@ export interface Strongroom {
   readonly checkpoints: CheckpointClock;
   readonly periods: LedgerPeriods;
   readonly policies: Policies;
+  readonly guard: DeletionGuard;
   readonly retention: Retention;
   readonly holds: Holds;
   readonly holdNotes: HoldNotes;
@@ -237,7 +238,8 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     clock: environment.clock,
     capDays: options.settings.retentionCapDays ?? null,
   });
-  const holdGuard = new HoldGuard({ policies, clock: environment.clock });
+  const time = await PlausibleTime.open(store, environment.clock);
+  const holdGuard = new HoldGuard({ policies, now: () => time.now() });
   const guard = substitutes.guard?.(holdGuard) ?? holdGuard;
   const rules = substitutes.retention?.(policies) ?? policies;
   const vaults = new Vaults({
@@ -392,8 +394,8 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     clock: environment.clock,
   });
   const pruning = new LedgerPruning({ store, ledger, destruction });
-  await holdNotes.reapply(environment.clock.now());
-  const time = await PlausibleTime.open(store, environment.clock);
+  // During a restore nothing is written yet: it is done again when that is committed.
+  if (!keyring.isRestoring) await holdNotes.reapply(environment.clock.now());
   const realScheduler = new Scheduler(
     {
       ...due,
@@ -439,6 +441,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     checkpoints,
     periods,
     policies,
+    guard,
     retention,
     holds,
     holdNotes,

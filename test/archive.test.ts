@@ -20,8 +20,7 @@ const idsIn = ({ json }: Answer, list = 'memories'): string[] =>
 
 const sweep = async (deployment: TestDeployment): Promise<void> => {
   await deployment.stop();
-  await deployment.opened(async ({ time, scheduler }) => {
-    await time.confirm();
+  await deployment.opened(async ({ scheduler }) => {
     // What a test breaks off is done by the next run.
     await scheduler.run().catch(() => undefined);
   });
@@ -153,6 +152,22 @@ test('what was erased is in no archive and no copy any more, and its neighbours 
       );
     }
   });
+});
+
+test('what is archived is held like anything else, by the people in its keys as well', async (t) => {
+  const { deployment, ann, bo, both } = await archived(t);
+  const placed = await deployment.must('POST', '/v1/holds', {
+    body: { name: 'x', target: { subject: 'ann' } },
+  });
+  for (const id of [ann, both]) {
+    const refused = await deployment.call('DELETE', `${BASE}/${id}?mode=erase`);
+    assert.deepEqual([refused.status, refused.json['code']], [409, 'held']);
+  }
+  await deployment.must('DELETE', `${BASE}/${bo}?mode=erase`);
+  deployment.clock.advance(400 * DAY_MS);
+  await sweep(deployment);
+  const kept = await deployment.must('GET', `/v1/holds/${idOf(placed)}/memories`);
+  assert.deepEqual(idsIn(kept), [both, ann], 'and what has expired is kept for it');
 });
 
 test('an archive that holds nothing any more is dropped, and its slot destroyed', async (t) => {

@@ -109,6 +109,41 @@ export function rowBoxes(rows: Rows): PlacedBox[] {
       version: row.version,
       box: row.name_box,
     });
+  for (const row of rows.retention_policies)
+    if (row.kinds_box !== null)
+      add('retention_policies', 'kinds_box', row, {
+        own: row.slot,
+        scope: row.vault === null ? inOrganization(row.organization) : inVault(row.organization, row.vault),
+        version: row.version,
+        box: row.kinds_box,
+      });
+  for (const row of rows.holds)
+    if (row.about_box !== null && row.slot !== null)
+      add('holds', 'about_box', row, {
+        own: row.slot,
+        scope: inOrganization(row.organization),
+        box: row.about_box,
+      });
+  for (const row of rows.archive_requests)
+    add('archive_requests', 'about_box', row, {
+      own: row.slot,
+      scope: inOrganization(row.organization),
+      box: row.about_box,
+    });
+  for (const row of rows.archived_versions)
+    if (row.kind_box !== null)
+      add(
+        'archived_versions',
+        'kind_box',
+        { ...row, id: row.memory },
+        {
+          own: row.slot,
+          scope: JSON.parse(row.scope) as Scope,
+          version: row.version,
+          vault: row.vault,
+          box: row.kind_box,
+        },
+      );
   for (const row of rows.projects)
     add('projects', 'name_box', row, {
       own: row.slot,

@@ -54,6 +54,26 @@ const READS: Readonly<
     ask: ({ deployment }) => deployment.call('GET', '/v1/vaults'),
   },
   'idempotency.response_box': { row: '1 = 1', key: 'id', ask: (world) => addOnce(world.deployment) },
+  'retention_policies.kinds_box': {
+    row: '1 = 1',
+    key: 'id',
+    ask: ({ deployment }) => deployment.call('GET', '/v1/retention'),
+  },
+  'holds.about_box': {
+    row: '1 = 1',
+    key: 'id',
+    ask: ({ deployment }) => deployment.call('GET', '/v1/holds'),
+  },
+  'archived_versions.kind_box': {
+    row: 'kind_box is not null',
+    key: 'memory',
+    ask: ({ deployment }) => deployment.call('GET', `${MEMORIES}?state=archived`),
+  },
+  'archive_requests.about_box': {
+    row: '1 = 1',
+    key: 'id',
+    ask: ({ deployment }) => deployment.call('GET', '/v1/archive/requests'),
+  },
   'ledger_entries.box': {
     row: `box is not null and log <> 'deployment'`,
     key: 'n',
@@ -65,8 +85,8 @@ const READS: Readonly<
 /** Opened by nothing but a scan of all boxes until projects can be asked for. */
 const READ_BY_NO_ROUTE = ['projects.name_box'];
 
-/** Read from the store by every request; names, of tenants, vaults and people, are read once and kept in memory. */
-const ALWAYS_READ = Object.keys(READS).filter((name) => !name.endsWith('.name_box'));
+/** Read from the store by every request; names, of tenants, vaults and people, and policies are read once and kept in memory. */
+const ALWAYS_READ = Object.keys(READS).filter((name) => !/\.(name_box|kinds_box)$/.test(name));
 
 interface World {
   readonly deployment: TestDeployment;
@@ -81,7 +101,22 @@ const addOnce = (deployment: TestDeployment): Promise<Answer> =>
 
 async function world(t: TestContext): Promise<World> {
   const deployment = await TestDeployment.start(t);
+  await keep(deployment);
   return { deployment, memory: idOf(await addOnce(deployment)) };
+}
+
+/** A policy, a hold, something in the archive and a request for it. */
+async function keep(deployment: TestDeployment): Promise<void> {
+  const body = { text: 'long ago', kind: 'fact', subject: 'zoe' };
+  const old = idOf(await deployment.must('POST', MEMORIES, { body }));
+  await deployment.must('PUT', '/v1/retention', { body: { memories: { archiveAfterDays: 1 } } });
+  deployment.clock.advance(2 * 86_400_000);
+  await restart(deployment);
+  await deployment.must('PUT', '/v1/retention', { body: { kinds: [{ kind: 'rumour', days: 30 }] } });
+  await deployment.must('POST', '/v1/holds', { body: { name: 'a case', target: { subject: 'zoe' } } });
+  await deployment.must('POST', '/v1/archive/requests', {
+    body: { vault: 'default', memories: [old], reason: 'a question' },
+  });
 }
 
 async function restart(deployment: TestDeployment): Promise<void> {

@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Hold } from '@strongroom/client';
+import type { StrongroomError } from '../src/errors.ts';
+import type { OrganizationId } from '../src/ids.ts';
 import { SYSTEM } from '../src/store/store.ts';
+import type { Strongroom } from '../src/strongroom.ts';
+import type { Ending } from '../src/vaults/deletion-guard.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
 import { idOf, TestDeployment, type Answer } from './deployment.ts';
 
@@ -23,8 +27,7 @@ const isHeld = ({ status, json }: Answer): void => {
 /** Stops, lets the scheduler run with the clock confirmed, and counts what is left. */
 async function swept(deployment: TestDeployment): Promise<number> {
   await deployment.stop();
-  const left = await deployment.opened(async ({ store, time, scheduler }) => {
-    await time.confirm();
+  const left = await deployment.opened(async ({ store, scheduler }) => {
     await scheduler.run();
     return store.read(
       SYSTEM,
@@ -33,6 +36,85 @@ async function swept(deployment: TestDeployment): Promise<number> {
   });
   await deployment.serve();
   return left;
+}
+
+/** Everything that can end as a whole, by the names of this deployment. */
+async function endingsOf(open: Strongroom): Promise<readonly Ending[]> {
+  const row = await open.store.read(SYSTEM, (db) =>
+    db.selectFrom('vaults').select(['id', 'organization']).executeTakeFirstOrThrow(),
+  );
+  const vault = await open.vaults.find(row.organization as OrganizationId, row.id);
+  assert.ok(vault !== null);
+  const people = await open.people.subjects(vault.organization.id);
+  const threads = await open.people.conversations(vault);
+  return [
+    ...['ann', 'bo', 'cy'].map((name): Ending => {
+      return { kind: 'subject', subject: people.withName(name)?.id ?? '' };
+    }),
+    ...['one', 'two'].map((name): Ending => {
+      return { kind: 'conversation', vault: vault.id, conversation: threads.withName(name)?.id ?? '' };
+    }),
+    { kind: 'vault', vault: vault.id },
+    { kind: 'organization' },
+  ];
+}
+
+/** By the order of `endingsOf`: what each hold must stop. Ann is in a memory of bo's as well, which lies in thread two. */
+const STOPS: Readonly<Record<string, readonly number[]>> = {
+  'a memory of ann in thread one': [1, 0, 0, 1, 0, 1, 1],
+  'a memory of both in thread two': [1, 1, 0, 0, 1, 1, 1],
+  ann: [1, 1, 0, 1, 1, 1, 1],
+  bo: [1, 1, 0, 0, 1, 1, 1],
+  'thread one': [1, 0, 0, 1, 0, 1, 1],
+  'the vault': [1, 1, 1, 1, 1, 1, 1],
+  everything: [1, 1, 1, 1, 1, 1, 1],
+};
+
+test('a person, a conversation, a vault or everything is refused whole where any part of it is held', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const first = await add(deployment, { text: 'of ann', subject: 'ann', conversation: 'one' });
+  const both = { text: 'of both', subject: 'bo', conversation: 'two', derivedFrom: [first] };
+  const second = await add(deployment, both);
+  await add(deployment, { text: 'of cy', subject: 'cy' });
+  const targets = [
+    { vault: 'default', memories: [first] },
+    { vault: 'default', memories: [second] },
+    { subject: 'ann' },
+    { subject: 'bo' },
+    { vault: 'default', conversation: 'one' },
+    { vault: 'default' },
+    { organization: true },
+  ];
+  const found: [string, readonly number[]][] = [];
+  for (const [at, name] of Object.keys(STOPS).entries()) {
+    const hold = await place(deployment, targets[at] ?? {});
+    await deployment.stop();
+    await deployment.opened(async (open) => {
+      const stopped: number[] = [];
+      for (const ending of await endingsOf(open)) stopped.push(await isStopped(open, ending));
+      found.push([name, stopped]);
+    });
+    await deployment.serve();
+    await deployment.must('DELETE', `/v1/holds/${hold}`);
+  }
+  assert.deepEqual(Object.fromEntries(found), STOPS);
+  await deployment.stop();
+  await deployment.opened(async (open) => {
+    for (const ending of await endingsOf(open)) assert.equal(await isStopped(open, ending), 0, 'released');
+  });
+});
+
+async function isStopped({ guard, store }: Strongroom, ending: Ending): Promise<number> {
+  const row = await store.read(SYSTEM, (db) =>
+    db.selectFrom('organizations').select('id').executeTakeFirstOrThrow(),
+  );
+  try {
+    await store.write(row.id as OrganizationId, (tx) => guard.require(tx, ending));
+    return 0;
+  } catch (error) {
+    assert.equal((error as StrongroomError).code, 'held');
+    return 1;
+  }
 }
 
 const TARGETS: Readonly<Record<string, (memory: string) => object>> = {

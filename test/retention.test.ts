@@ -2,6 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RetentionExplanation, RetentionSimulation } from '@strongroom/client';
+import { realEnvironment } from '../src/environment.ts';
+import { trustClock } from '../src/deployment.ts';
+import { silentLog } from '../src/http/request-log.ts';
+import { openStrongroom, type Strongroom } from '../src/strongroom.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
 import { idOf, TestDeployment, type Answer } from './deployment.ts';
@@ -105,6 +109,17 @@ test('a rule for a kind, for conversations and for a vault each beat the wider o
   assert.equal(idsIn(left, 'results').length, 4);
 });
 
+test('nothing is kept beyond the cap of the deployment, whatever it says of itself', async (t) => {
+  const deployment = await TestDeployment.start(t, { settings: { retentionCapDays: 3 } });
+  const made = deployment.clock.now();
+  const expiresAt = new Date(made + 100 * DAY_MS).toISOString();
+  const id = await add(deployment, { text: 'a walnut tree for long', expiresAt });
+  const { rule, endsAt } = await explain(deployment, id);
+  assert.deepEqual([rule, Date.parse(endsAt ?? '')], ['cap', made + 3 * DAY_MS]);
+  deployment.clock.advance(3 * DAY_MS);
+  assert.deepEqual(await answersWith(deployment, id), []);
+});
+
 test('a simulation says what would go, and changes nothing', async (t) => {
   const deployment = await TestDeployment.start(t);
   const old = await add(deployment, { text: 'an old walnut tree' });
@@ -142,8 +157,7 @@ test('a statutory minimum keeps what its time and its people would end', async (
   assert.equal((await deployment.call('GET', `${BASE}/${id}`)).status, 404, 'hidden all the same');
   const rowsAfterOpening = async (): Promise<number> => {
     await deployment.stop();
-    return deployment.opened(async ({ store, time, scheduler }) => {
-      await time.confirm();
+    return deployment.opened(async ({ store, scheduler }) => {
       await scheduler.run();
       return store.read(
         SYSTEM,
@@ -154,6 +168,45 @@ test('a statutory minimum keeps what its time and its people would end', async (
   assert.equal(await rowsAfterOpening(), 1);
   deployment.clock.advance(10 * DAY_MS);
   assert.equal(await rowsAfterOpening(), 0);
+});
+
+test('a server that starts in another year destroys nothing by that clock until somebody says that it is right', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const expiresAt = new Date(deployment.clock.now() + DAY_MS).toISOString();
+  const id = await add(deployment, { text: 'the walnut tree', expiresAt });
+  await deployment.stop();
+  deployment.clock.advance(365 * DAY_MS);
+  const boxes = ({ store }: Strongroom): Promise<number> =>
+    store.read(
+      SYSTEM,
+      async (db) => (await db.selectFrom('memory_versions').select('memory').execute()).length,
+    );
+  // Of itself it can tell that no time has passed.
+  const clock = { now: () => deployment.clock.now(), elapsed: () => 0 };
+  const environment = { ...realEnvironment, clock };
+  const { directory, settings } = deployment;
+  const opened = async (work: (open: Strongroom) => Promise<void>): Promise<void> => {
+    const onFatal = (error: unknown): void => assert.fail(String(error));
+    const open = await openStrongroom({ directory, settings, environment, log: silentLog, onFatal });
+    try {
+      await work(open);
+    } finally {
+      await open.close();
+    }
+  };
+  await opened(async (open) => {
+    await open.scheduler.run();
+    assert.equal(await boxes(open), 1);
+    assert.ok(open.scheduler.state.aheadMs > 300 * DAY_MS);
+  });
+  const { now } = await trustClock(directory, settings, { environment, log: silentLog });
+  assert.equal(Date.parse(now), deployment.clock.now());
+  await opened(async (open) => {
+    assert.equal(await boxes(open), 0);
+    assert.equal(open.scheduler.state.aheadMs, 0);
+  });
+  await deployment.serve();
+  assert.equal((await deployment.call('GET', `${BASE}/${id}`)).status, 404);
 });
 
 test('rules that contradict each other or belong elsewhere are refused with their place', async (t) => {

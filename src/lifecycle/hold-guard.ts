@@ -5,7 +5,6 @@
  * whole of it is refused and nothing of it ends: a destroyed slot of the person would end the held memory along.
  */
 import type { ExpressionBuilder, ExpressionWrapper, SqlBool } from 'kysely';
-import type { Clock } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import type { OrganizationId, VaultId } from '../ids.ts';
 import type { HoldRow } from '../store/schema-retention.ts';
@@ -17,7 +16,8 @@ import type { Policies } from './policies.ts';
 
 export interface HoldGuardParts {
   readonly policies: Pick<Policies, 'minimums'>;
-  readonly clock: Clock;
+  /** The time by which a statute has run out: none that is not plausible. */
+  readonly now: () => number;
 }
 
 type ActiveHold = Pick<HoldRow, 'id' | 'kind' | 'vault' | 'target'>;
@@ -90,7 +90,7 @@ export class HoldGuard implements DeletionGuard {
         ? []
         : await sql.selectFrom('subjects').select(['id', 'slot']).where('id', 'in', people).execute();
     const { memoriesMs, conversationsMs } = await this.#parts.policies.minimums(organization);
-    const since = (ms: number | null): number | null => (ms === null ? null : this.#parts.clock.now() - ms);
+    const since = (ms: number | null): number | null => (ms === null ? null : this.#parts.now() - ms);
     return {
       organization,
       holds,

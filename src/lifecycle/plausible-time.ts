@@ -6,6 +6,7 @@
  * before a restart, is not: trusted time then goes on at the pace of what passes. It catches up once the clock has stood
  * by its word for three days, or when an administrator says that it is right. Going back is followed at once, because it
  * destroys less. Steps below a week are taken as they come: this is against accidents, not against whoever owns the clock.
+ * A clock that cannot say what has passed (one that is turned on purpose) is believed as it is.
  */
 import { decodeUtf8, encodeUtf8 } from '../bytes/encoding.ts';
 import type { Clock } from '../environment.ts';
@@ -32,7 +33,7 @@ export class PlausibleTime {
     this.#clock = clock;
     this.#wall = clock.now();
     this.#elapsed = this.#passing();
-    const isPlausible = mark === null || this.#wall <= mark + STEP_MS_MAX;
+    const isPlausible = mark === null || clock.elapsed === undefined || this.#wall <= mark + STEP_MS_MAX;
     this.#trusted = isPlausible ? this.#wall : mark;
   }
 
@@ -47,6 +48,7 @@ export class PlausibleTime {
   /** Never later than the clock. */
   now(): number {
     const wall = this.#clock.now();
+    if (this.#clock.elapsed === undefined) return (this.#trusted = this.#wall = wall);
     const elapsed = this.#passing();
     const passed = Math.max(0, elapsed - this.#elapsed);
     const expected = this.#trusted + passed;

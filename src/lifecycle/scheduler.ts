@@ -198,7 +198,13 @@ export class Scheduler {
 
   /** Older versions that a hold kept, and keeps no more, become what a change would have made them. */
   async #letGoVersions(): Promise<void> {
-    for await (const vault of allVaults(this.#parts))
+    const held = await this.#parts.store.read(SYSTEM, (db) =>
+      db.selectFrom('held_versions').select('vault').distinct().execute(),
+    );
+    const holding = new Set(held.map(({ vault }) => vault));
+    if (holding.size === 0) return;
+    for await (const vault of allVaults(this.#parts)) {
+      if (!holding.has(vault.id)) continue;
       for (let after = ''; ;) {
         const from = after;
         const last = await this.#parts.store.write(vault.organization.id, (tx) =>
@@ -207,6 +213,7 @@ export class Scheduler {
         if (last === null) break;
         after = last;
       }
+    }
   }
 
   async #letGoPage(tx: Tx, vault: Vault, after: string): Promise<string | null> {
