@@ -28,6 +28,7 @@ import { createKeystore, openKeyring, type KeystoreOptions } from './keys/open.t
 import { RecordKeys } from './keys/record-key.ts';
 import { KeyedSealer, type RecordSealer } from './keys/record-sealer.ts';
 import { serviceKey } from './keys/service-key.ts';
+import { ArchiveCopies } from './lifecycle/archive-copies.ts';
 import { ArchiveRequests } from './lifecycle/archive-requests.ts';
 import { Archives } from './lifecycle/archives.ts';
 import { HoldGuard } from './lifecycle/hold-guard.ts';
@@ -374,6 +375,18 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     newId,
     environment,
   });
+  const archiveCopies = new ArchiveCopies({
+    store,
+    sealer,
+    slots,
+    ledger,
+    rows,
+    policies,
+    archives,
+    cipher,
+    blobs,
+    clock: environment.clock,
+  });
   const archiveRequests = new ArchiveRequests({
     store,
     sealer,
@@ -384,10 +397,8 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     ledger,
     cursors,
     vaults,
-    rows,
     policies,
-    archives,
-    cipher,
+    copies: archiveCopies,
     blobs,
     destruction,
     newId,

@@ -11,7 +11,6 @@ import type {
   ArchiveRequest as RequestView,
   ArchiveRequestInput,
   ArchiveRequestPage,
-  Memory,
   MemoryPage,
 } from '@strongroom/client';
 import type { Access } from '../access/access.ts';
@@ -20,7 +19,6 @@ import type { Cursors } from '../access/cursors.ts';
 import { organizationScope, type Organizations } from '../access/organizations.ts';
 import type { Recorder } from '../access/recorder.ts';
 import { decodeUtf8, encodeUtf8 } from '../bytes/encoding.ts';
-import type { FileCipher } from '../crypto/file-cipher.ts';
 import type { Clock } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { isId, type NewId, type OrganizationId } from '../ids.ts';
@@ -33,15 +31,10 @@ import type { Destruction } from '../store/destruction.ts';
 import type { ArchiveRequestRow } from '../store/schema-retention.ts';
 import type { SlotAllocator } from '../store/slots.ts';
 import { SYSTEM, type Store, type Tx } from '../store/store.ts';
-import { selectArchived } from '../vaults/archived-row.ts';
 import { invalid } from '../vaults/memory-input.ts';
-import { memoryView, openMemory, type JoinedRow } from '../vaults/memory-row.ts';
-import type { MemoryStore } from '../vaults/memory-store.ts';
-import { isOver } from '../vaults/retention.ts';
 import type { Vault } from '../vaults/vault.ts';
 import type { Vaults } from '../vaults/vaults.ts';
-import { decodeArchive, encodeArchive, type ArchivedVersion } from './archive-file.ts';
-import type { Archives } from './archives.ts';
+import { requireState, type ArchiveCopies } from './archive-copies.ts';
 import type { Policies } from './policies.ts';
 import { DAY_MS } from './retention-policy.ts';
 
@@ -55,10 +48,8 @@ export interface ArchiveRequestsParts {
   readonly ledger: Ledger;
   readonly cursors: Cursors;
   readonly vaults: Vaults;
-  readonly rows: MemoryStore;
   readonly policies: Policies;
-  readonly archives: Archives;
-  readonly cipher: FileCipher;
+  readonly copies: ArchiveCopies;
   readonly blobs: BlobStore;
   readonly destruction: Destruction;
   readonly newId: NewId;
@@ -206,8 +197,10 @@ export class ArchiveRequests {
     const after = cursors.open(binding, cursor);
     // Durable before anything is made or shown.
     await recorder.record(context, { action: 'archive.read', target: row.id });
-    const ready = row.state === 'ready' ? row : await this.#copy(vault, row);
-    const views = (await this.#opened(vault, ready)).filter(({ id }) => after === null || id < after);
+    const ready = row.state === 'ready' ? row : await this.#parts.copies.make(vault, row);
+    const views = (await this.#parts.copies.open(vault, ready)).filter(
+      ({ id }) => after === null || id < after,
+    );
     const memories = views.slice(0, limit);
     const last = views.length > limit ? memories.at(-1)?.id : undefined;
     return { memories, next: last === undefined ? null : cursors.seal(binding, last) };
@@ -236,84 +229,7 @@ export class ArchiveRequests {
 
   async #copyIfThere(row: ArchiveRequestRow): Promise<void> {
     const vault = await this.#parts.vaults.find(row.organization as OrganizationId, row.vault);
-    if (vault !== null) await this.#copy(vault, row);
-  }
-
-  /** Takes the boxes of what was asked for into one blob under the copy's own slot. Doing it again replaces it. */
-  async #copy(vault: Vault, row: ArchiveRequestRow): Promise<ArchiveRequestRow> {
-    const { store, slots, archives, cipher, blobs, ledger, clock } = this.#parts;
-    const blob = `copies/${row.id}`;
-    const slot = await store.write(vault.organization.id, async (tx) => {
-      const { copy_slot } = await requireState(tx, row.id, ['approved', 'ready']);
-      if (copy_slot !== null) return copy_slot as Slot;
-      const slot = await slots.takeOne(tx, vault.id);
-      const change = { copy_slot: slot, blob, change: tx.change };
-      await tx.sql.updateTable('archive_requests').set(change).where('id', '=', row.id).execute();
-      return slot;
-    });
-    const versions = await this.#versionsFor(vault, row.id);
-    await blobs.put(blob, await cipher.encrypt(archives.keyOf(vault, row.id, slot), encodeArchive(versions)));
-    return store.write(vault.organization.id, async (tx) => {
-      const current = await requireState(tx, row.id, ['approved', 'ready']);
-      const ready = { state: 'ready', copied_at: clock.now(), change: tx.change } as const;
-      await tx.sql.updateTable('archive_requests').set(ready).where('id', '=', row.id).execute();
-      if (current.state === 'approved')
-        ledger.append(tx, { ...BY_SYSTEM, action: 'archive.copy', target: row.id });
-      return { ...current, ...ready };
-    });
-  }
-
-  /** The current versions of what was asked for, as far as it is still there. */
-  async #versionsFor(vault: Vault, request: string): Promise<readonly ArchivedVersion[]> {
-    const { store, archives } = this.#parts;
-    const wanted = await store.read(vault.organization.id, (db) =>
-      db
-        .selectFrom('archive_request_memories')
-        .innerJoin('memories', (join) => join.onRef('memories.id', '=', 'archive_request_memories.memory'))
-        .innerJoin('archived_versions', (join) =>
-          join
-            .onRef('archived_versions.memory', '=', 'memories.id')
-            .onRef('archived_versions.version', '=', 'memories.version'),
-        )
-        .select(['memories.id', 'memories.version', 'archived_versions.archive'])
-        .where('archive_request_memories.request', '=', request)
-        .where('memories.state', '=', 'archived')
-        .execute(),
-    );
-    const found: ArchivedVersion[] = [];
-    for (const [archive, rows] of Map.groupBy(wanted, (row) => row.archive)) {
-      const names = new Set(rows.map(({ id, version }) => `${id} ${version}`));
-      for (const each of await archives.open(vault, archive))
-        if (names.has(`${each.memory} ${each.version}`)) found.push(each);
-    }
-    return found;
-  }
-
-  /** Newest first; what was erased or has expired since is not in it. */
-  async #opened(vault: Vault, row: ArchiveRequestRow): Promise<readonly Memory[]> {
-    const { store, rows, sealer, archives, cipher, blobs, policies, clock } = this.#parts;
-    if (row.copy_slot === null || row.blob === null)
-      throw new StrongroomError('internal', 'a copy without bytes');
-    const key = archives.keyOf(vault, row.id, row.copy_slot as Slot);
-    const versions = decodeArchive(await cipher.decrypt(key, await blobs.get(row.blob)));
-    const current = await store.read(vault.organization.id, (db) =>
-      selectArchived(db, vault)
-        .where('memories.id', 'in', ['', ...versions.map(({ memory }) => memory)])
-        .execute(),
-    );
-    const byId = new Map(current.map((one) => [one.id, one]));
-    const names = await rows.names(vault);
-    const rules = await policies.of(vault);
-    const views = versions.flatMap((version) => {
-      const found = byId.get(version.memory);
-      if (found === undefined || found.version !== version.version) return [];
-      const { kind_box: _, archived_at: archivedAt, ...rest } = found;
-      const joined: JoinedRow = { ...rest, body_box: version.body, vector_box: version.vector };
-      const opened = openMemory(sealer, vault, joined);
-      if (isOver(rules, opened, clock.now())) return [];
-      return [{ ...memoryView(opened, names, true), archivedAt: new Date(archivedAt).toISOString() }];
-    });
-    return views.sort((left, right) => (left.id < right.id ? 1 : -1));
+    if (vault !== null) await this.#parts.copies.make(vault, row);
   }
 
   async #expire(row: ArchiveRequestRow): Promise<void> {
@@ -433,18 +349,6 @@ export class ArchiveRequests {
 }
 
 const DONE: ReadonlySet<string> = new Set(['refused', 'expired']);
-
-/** The row as it is in this transaction; `conflict` unless it is in one of the states. */
-async function requireState(
-  tx: Tx,
-  id: string,
-  states: readonly ArchiveRequestRow['state'][],
-): Promise<ArchiveRequestRow> {
-  const row = await tx.sql.selectFrom('archive_requests').selectAll().where('id', '=', id).executeTakeFirst();
-  if (row === undefined) throw new StrongroomError('not_found');
-  if (!states.includes(row.state)) throw new StrongroomError('conflict', `the request is ${row.state}`);
-  return row;
-}
 
 function requireReadable({ state, ready_at, expires_at }: ArchiveRequestRow, now: number): void {
   if (state !== 'approved' && state !== 'ready')
