@@ -19,7 +19,10 @@ const [, , path] = process.argv;
 if (path === undefined) throw new Error('usage: npm run locomo:served -- FILE of LoCoMo');
 const folder = await mkdtemp(join(tmpdir(), 'strongroom-locomo-'));
 const data = join(folder, 'data');
-const settings = parseSettings(JSON.stringify({ port: 0, rateLimit: 'off', logLevel: 'warn' }), {});
+const settings = parseSettings(
+  JSON.stringify({ port: 0, rateLimit: 'off', logLevel: 'warn', verifyEveryHours: 'off' }),
+  {},
+);
 const { apiKey } = await initDeployment(data, settings);
 const server = await serve(data, settings);
 try {

@@ -23,7 +23,7 @@ export interface ServerQuestions {
 }
 
 const [directory = '', kind] = process.argv.slice(2);
-const settings = parseSettings(JSON.stringify({ port: 0, rateLimit: 'off' }), {});
+const settings = parseSettings(JSON.stringify({ port: 0, rateLimit: 'off', verifyEveryHours: 'off' }), {});
 const options = kind === 'open' || kind === 'bare' ? { substitutes: leaveOutProtection(kind) } : {};
 const { apiKey } = await initDeployment(directory, settings, options);
 const server = await serve(directory, settings, options);

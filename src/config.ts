@@ -15,6 +15,9 @@ const list = z.union([
 ]);
 const toggle = z.enum(['on', 'off']);
 
+/** Less often, and results would be stale before they are renewed. */
+const VERIFY_HOURS_MAX = 24;
+
 const schema = z.strictObject({
   /** Address to listen on. */
   host: z.string().min(1).default('127.0.0.1'),
@@ -52,6 +55,10 @@ const schema = z.strictObject({
   logFolder: z.string().min(1).optional(),
   /** Days for which files of the application log are kept. */
   logDays: z.coerce.number().int().min(1).max(90).default(90),
+  /** How often the server verifies its claims by itself; results keep for 26 hours. */
+  verifyEveryHours: z
+    .union([z.literal('off'), z.coerce.number().int().min(1).max(VERIFY_HOURS_MAX)])
+    .default(VERIFY_HOURS_MAX),
   /** What the application log says; by default `info`, and `warn` where a person watches (`start`). */
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).optional(),
 });

@@ -1,6 +1,6 @@
 /** A deployment from outside: made, served, examined. What the local commands call; each holds the directory's lock. */
 import { createReadStream } from 'node:fs';
-import { readFile, stat, statfs } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { KeyInput, NewKey } from '@strongroom/client';
@@ -8,7 +8,8 @@ import type { RequestContext } from './access/context.ts';
 import { organizationScope } from './access/organizations.ts';
 import { decodeBase64, encodeHex } from './bytes/encoding.ts';
 import { Closing } from './closing.ts';
-import { isLoopback, keystorePlaces, type Settings } from './config.ts';
+import { isLoopback, type Settings } from './config.ts';
+import { examine, type Finding } from './doctor.ts';
 import { realEnvironment, type Environment } from './environment.ts';
 import { StrongroomError } from './errors.ts';
 import { checkExposure, listen, renewSecureContext, type TlsMaterial } from './http/listener.ts';
@@ -24,7 +25,9 @@ import { parseVkey } from './ledger/note.ts';
 import { verifyExport, type TrustedKey } from './ledger/verify-export.ts';
 import { verifyStore } from './ledger/verify-store.ts';
 import { SYSTEM } from './store/store.ts';
+import { VerificationSchedule, type ScheduleParts } from './assurance/schedule.ts';
 import { LogTap } from './assurance/log-tap.ts';
+import { VERSION } from './version.ts';
 import { assuranceOf, listenerOf, liveWorlds, scratchWorlds, type Served } from './worlds.ts';
 import { openStrongroom, type OpenStrongroom, type Strongroom, type Substitutes } from './strongroom.ts';
 
@@ -47,7 +50,7 @@ export interface ServeOptions {
   readonly onFatal?: (error: unknown) => void;
 }
 
-const VERSION = '0.1.0';
+const HOUR_MS = 3_600_000;
 
 export { isInitialised } from './initialise.ts';
 
@@ -111,16 +114,19 @@ export async function serve(
     };
     served = { open, parts, app, directory, settings, environment, tap: log, listener };
     await recordSystem(open, 'server.start');
+    const onError = (error: unknown): void =>
+      log.error(errorFields(new StrongroomError('internal', { cause: error })), 'housekeeping failed');
+    const schedule = scheduleOf(settings, { open, assurance, log, onError });
     const housekeeping = new Housekeeping({
       open,
       clock: environment.clock,
       pruneLogs: () => files?.prune(),
+      verify: () => schedule?.tick(),
       renewTls: async () => {
         if (tls !== null)
           renewSecureContext(app, await tlsOf(directory, settings, options), settings.tlsMinimum);
       },
-      onError: (error) =>
-        log.error(errorFields(new StrongroomError('internal', { cause: error })), 'housekeeping failed'),
+      onError,
     });
     return {
       ...reachOf(directory, settings, port),
@@ -131,6 +137,7 @@ export async function serve(
         closing.add(() => recordSystem(open, 'server.stop'));
         closing.add(() => housekeeping.close());
         closing.add(() => app.close());
+        closing.add(() => schedule?.close() ?? Promise.resolve(assurance.stop()));
         return closing.run();
       },
     };
@@ -138,6 +145,20 @@ export async function serve(
     await open.close();
     throw error;
   }
+}
+
+/** Null where the setting `verifyEveryHours` is off. */
+function scheduleOf(
+  { verifyEveryHours }: Settings,
+  { open, ...parts }: Pick<ScheduleParts, 'assurance' | 'log' | 'onError'> & { readonly open: Strongroom },
+): VerificationSchedule | null {
+  if (verifyEveryHours === 'off') return null;
+  const { store, ledger } = open;
+  return new VerificationSchedule({
+    ...parts,
+    everyMs: verifyEveryHours * HOUR_MS,
+    isHealthy: () => store.health.ok && ledger.health.ok,
+  });
 }
 
 function requireServed(served: Served | null): Served {
@@ -176,14 +197,6 @@ export function createKey(directory: string, settings: Settings, input: KeyInput
   });
 }
 
-export interface Finding {
-  readonly name: string;
-  readonly status: 'ok' | 'warning' | 'failing';
-  readonly detail: string;
-  readonly advice?: string;
-}
-
-/** Looks for what weakens a deployment; opens it to see that it opens. */
 /** Says that the machine's clock is right; from the next start on things end by it. */
 export async function trustClock(
   directory: string,
@@ -197,48 +210,14 @@ export async function trustClock(
   return opened(directory, settings, confirm, options);
 }
 
-export async function doctor(directory: string, settings: Settings): Promise<readonly Finding[]> {
-  const findings: Finding[] = [];
-  try {
-    await opened(directory, settings, (open) => {
-      findings.push({ name: 'opens', status: 'ok', detail: `keyring at epoch ${open.keyring.epoch}` });
-      for (const { replica, what } of open.keyring.findings)
-        findings.push({ name: 'keystore', status: 'warning', detail: `${replica}: ${what}` });
-      return Promise.resolve();
-    });
-  } catch (error) {
-    if (!(error instanceof StrongroomError)) throw error;
-    findings.push({ name: 'opens', status: 'failing', detail: `${error.code}: ${error.message}` });
-  }
-  const replicas = keystorePlaces(settings, directory).map(({ folder }) => folder);
-  const devices = await Promise.all(
-    replicas.map((path) =>
-      stat(path).then(
-        (found) => found.dev,
-        () => null,
-      ),
-    ),
-  );
-  if (replicas.some((path) => resolve(path).startsWith(`${resolve(directory)}/`)))
-    findings.push({
-      name: 'keystore place',
-      status: 'warning',
-      detail: 'a replica lies under the data directory',
-      advice:
-        'A copy of the folder is then a copy of the keys. Set `keystores` to folders that backups leave out.',
-    });
-  if (new Set(devices).size < replicas.length)
-    findings.push({
-      name: 'keystore disks',
-      status: 'warning',
-      detail: 'replicas share a disk',
-      advice: 'One disk lost is then every key lost. Put a replica on another disk.',
-    });
-  for (const path of replicas) findings.push(await fileSystemOf(path));
-  if (!isLoopback(settings.host) && settings.tlsMinimum === '1.2')
-    findings.push({ name: 'tls', status: 'warning', detail: 'TLS 1.2 is allowed by the setting tlsMinimum' });
-  return findings;
-}
+/** Looks for what weakens a deployment; opens it to see that it opens, or asks the server that has it open. */
+export const doctor = (directory: string, settings: Settings): Promise<readonly Finding[]> =>
+  examine({
+    directory,
+    settings,
+    reach: reachOf(directory, settings, settings.port),
+    opened: (work) => opened(directory, settings, work),
+  });
 
 export type LedgerSource =
   | { readonly data: string; readonly settings: Settings }
@@ -380,31 +359,4 @@ async function onlyOrganization(open: Strongroom): Promise<OrganizationId> {
   );
   if (row === undefined) throw new StrongroomError('data.missing', 'there is no organization');
   return row.id as OrganizationId;
-}
-
-/** Where overwriting in place may leave the old bytes behind (magic numbers of statfs(2)). */
-const COPYING_FILE_SYSTEMS: Readonly<Record<number, string>> = {
-  0x9123683e: 'btrfs',
-  0x2fc12fc1: 'zfs',
-  0x794c7630: 'overlayfs',
-  0xf2f52010: 'f2fs',
-};
-
-async function fileSystemOf(path: string): Promise<Finding> {
-  const found = await statfs(path).catch(() => null);
-  if (found === null)
-    return { name: 'keystore file system', status: 'failing', detail: `${path} is missing` };
-  const copying = COPYING_FILE_SYSTEMS[found.type];
-  if (copying === undefined)
-    return {
-      name: 'keystore file system',
-      status: 'ok',
-      detail: `${path}: not on a file system known to keep what was overwritten`,
-    };
-  return {
-    name: 'keystore file system',
-    status: 'warning',
-    detail: `${path} lies on ${copying}, which may keep overwritten blocks`,
-    advice: 'Put the keystore on a file system that overwrites in place (ext4, xfs).',
-  };
 }

@@ -1,10 +1,11 @@
 /**
- * What is done from time to time without being asked: once a minute the witness, signed checkpoints and the counts of
- * anonymous refusals; once an hour the slots that the next months need, the end of idempotency keys that are over, what
+ * What is done from time to time without being asked: once a minute the witness, signed checkpoints, the counts of
+ * anonymous refusals and a look at whether claims are to be verified; once an hour the slots that the next months need, the end of idempotency keys that are over, what
  * erasures left to remove, and the segments of indexes.
  */
 import { isPeriodOver } from './access/idempotency.ts';
 import type { Clock } from './environment.ts';
+import { StrongroomError } from './errors.ts';
 import { serviceSlots } from './store/slots.ts';
 import { SYSTEM } from './store/store.ts';
 import type { Strongroom } from './strongroom.ts';
@@ -19,6 +20,8 @@ export interface HousekeepingParts {
   readonly renewTls: () => Promise<void>;
   /** Removes files of the application log that are older than was set. */
   readonly pruneLogs: () => void;
+  /** Begins a verification where one is due; returns at once. */
+  readonly verify: () => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -41,7 +44,8 @@ export class Housekeeping {
     return this.#each([
       () => open.refusals.flush(),
       () => open.checkpoints.tick(),
-      () => open.keyring.tend(),
+      () => this.#tend(),
+      () => Promise.resolve(this.#parts.verify()),
     ]);
   }
 
@@ -55,6 +59,17 @@ export class Housekeeping {
       () => open.scheduler.run(),
       () => open.indexes.saveAll(),
     ]);
+  }
+
+  /** A store that the keystore's witness does not know any more takes no further write. */
+  async #tend(): Promise<void> {
+    const { keyring, store } = this.#parts.open;
+    try {
+      await keyring.tend();
+    } catch (error) {
+      if (error instanceof StrongroomError && error.code === 'store.older') store.refuse(error);
+      throw error;
+    }
   }
 
   /** A chore that fails keeps none of the others from being done. */

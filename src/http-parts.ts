@@ -1,11 +1,17 @@
 /** What is open, as the server wants it: cursors become positions, paths become vaults, and health is asked for. */
 import { errorFields, type Log } from './http/request-log.ts';
-import type { HealthCheck, HttpParts, Verifications } from './http/parts.ts';
+import type { Assurance } from './assurance/assurance.ts';
+import { claimGauges } from './assurance/gauges.ts';
+import type { HealthCheck, HttpParts } from './http/parts.ts';
 import { StrongroomError } from './errors.ts';
 import { SYSTEM } from './store/store.ts';
 import type { Strongroom } from './strongroom.ts';
 
-export function httpParts(open: Strongroom, log: Log, verifications: Verifications): HttpParts {
+export function httpParts(
+  open: Strongroom,
+  log: Log,
+  assurance: Pick<Assurance, 'verify' | 'standings'>,
+): HttpParts {
   const { access, apiKeys, cursors, idempotency, ledgerReads, memories, recorder, refusals, vaults } = open;
   const { retention, holds, archiveRequests } = open;
   return {
@@ -43,7 +49,7 @@ export function httpParts(open: Strongroom, log: Log, verifications: Verificatio
     holds,
     archive: archiveRequests,
     ledger: ledgerReads,
-    verifications,
+    verifications: assurance,
     idempotency,
     records: {
       record: (context, deed) => recorder.record(context, deed),
@@ -52,7 +58,7 @@ export function httpParts(open: Strongroom, log: Log, verifications: Verificatio
     health: {
       live: () => Promise.resolve([]),
       ready: () => readiness(open, log),
-      gauges: () => [
+      gauges: async () => [
         {
           name: 'strongroom_keyring_epoch_number',
           help: 'The epoch of the keyring.',
@@ -73,6 +79,11 @@ export function httpParts(open: Strongroom, log: Log, verifications: Verificatio
           help: 'How far the clock is ahead of what is trusted: nothing is destroyed by it.',
           value: Math.floor(open.scheduler.state.aheadMs / 1000),
         },
+        ...claimGauges(
+          // A store that cannot be read is told by readiness.
+          await assurance.standings().catch(() => []),
+          open.store.health.ok && open.ledger.health.ok,
+        ),
       ],
     },
   };
@@ -80,11 +91,12 @@ export function httpParts(open: Strongroom, log: Log, verifications: Verificatio
 
 /** Asked of the parts themselves, each time: a setting that says "on" proves nothing. */
 async function readiness(open: Strongroom, log: Log): Promise<readonly HealthCheck[]> {
-  const ledger = open.ledger.health;
+  const { store, ledger } = open;
+  const answers = await check('store', log, () => store.read(SYSTEM, (_db, head) => Promise.resolve(head)));
   return [
-    await check('store', log, () => open.store.read(SYSTEM, (_db, head) => Promise.resolve(head))),
+    store.health.ok ? answers : { name: 'store', ...store.health },
     await check('keyring', log, () => Promise.resolve(open.keyring.spareLeaves)),
-    { name: 'ledger', ok: ledger.ok, ...(ledger.detail === undefined ? {} : { detail: ledger.detail }) },
+    { name: 'ledger', ...ledger.health },
   ];
 }
 

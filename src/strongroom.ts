@@ -53,6 +53,7 @@ import { lockDirectory } from './store/directory-lock.ts';
 import { SqlKeyJournal } from './store/key-journal.ts';
 import { openStore, type StoreTarget } from './store/open-store.ts';
 import { SlotAllocator } from './store/slots.ts';
+import { requireSqliteDatabase } from './store/sqlite.ts';
 import { SYSTEM, type Store } from './store/store.ts';
 import { VaultIndexes } from './vaults/indexes.ts';
 import { Memories } from './vaults/memories.ts';
@@ -173,6 +174,7 @@ async function openBase(options: OpenStrongroom, closing: Closing): Promise<Base
   const { directory, environment, onFatal } = options;
   const lock = lockDirectory(directory);
   closing.add(() => Promise.resolve(lock.release()));
+  if (options.settings.database === 'sqlite') requireSqliteDatabase(directory);
   const store = await openStore(storeTarget(options), environment, onFatal);
   closing.add(() => store.close());
   const deployment = await readDeployment(store);
@@ -483,7 +485,11 @@ async function readDeployment(store: Store): Promise<Bytes> {
   const row = await store.read(SYSTEM, (db) =>
     db.selectFrom('meta').select('value').where('name', '=', 'deployment').executeTakeFirst(),
   );
-  if (row === undefined) throw new StrongroomError('data.missing', 'the store has no deployment: run init');
+  if (row === undefined)
+    throw new StrongroomError(
+      'data.missing',
+      'the database holds no deployment: run init, or set `database` to the one that belongs to this folder',
+    );
   return new Uint8Array(row.value);
 }
 

@@ -5,16 +5,18 @@
  * A scratch instance differs where it must: it listens on a loopback port that the system chooses, its store is SQLite
  * and its keystore lies in its own folder, so that no check ever touches what belongs to somebody.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Strongroom as Client } from '@strongroom/client';
 import type { FastifyInstance } from 'fastify';
 import { Assurance } from './assurance/assurance.ts';
 import { CHECKS } from './assurance/checks.ts';
 import { withParameters } from './assurance/claim.ts';
-import { INJECTED_URL, injectFetch } from './assurance/inject-fetch.ts';
+import { INJECTED_ADDRESS, INJECTED_URL, injectFetch } from './assurance/inject-fetch.ts';
+import { logHeads } from './assurance/log-heads.ts';
 import { LogTap } from './assurance/log-tap.ts';
+import { clear, reserve } from './assurance/reserved.ts';
+import { makeScratchFolder, removeScratchFolder, SCRATCH_DATA } from './assurance/scratch-folder.ts';
+import { countStrangers } from './assurance/strangers.ts';
 import { CLAIMS } from './assurance/table/claims.ts';
 import type {
   Listener,
@@ -27,7 +29,6 @@ import type {
   World,
 } from './assurance/world.ts';
 import { writtenFiles } from './assurance/written-files.ts';
-import { decodeUtf8, encodeUtf8 } from './bytes/encoding.ts';
 import { keystorePlaces, type Settings } from './config.ts';
 import type { Environment, FaultPoint } from './environment.ts';
 import { StrongroomError } from './errors.ts';
@@ -39,8 +40,6 @@ import { buildServer, routesOf } from './http/server.ts';
 import { ensureLocalTls, type LocalTls } from './http/tls.ts';
 import { httpParts } from './http-parts.ts';
 import { initialise } from './initialise.ts';
-import type { OrganizationId } from './ids.ts';
-import { SYSTEM } from './store/store.ts';
 import { deploymentName, openStrongroom, type Strongroom, type Substitutes } from './strongroom.ts';
 
 /** What verification needs of the composition root; the server itself exists only later. */
@@ -52,11 +51,6 @@ export interface Assured {
   readonly openLive: OpenLive;
   readonly openScratch: OpenScratch;
 }
-
-const RESERVED_NAME = 'canary';
-const RESERVED_MARK = 'canary/';
-/** A check reads the whole log of a reserved organization; one that has grown longer is given up for a new one. */
-const RESERVED_ENTRIES_MAX = 20_000;
 
 export function assuranceOf({
   open,
@@ -115,11 +109,11 @@ export interface ScratchOptions {
 export const scratchWorlds =
   (options: ScratchOptions): OpenScratch =>
   async (change) => {
-    const folder = await mkdtemp(join(tmpdir(), 'strongroom-scratch-'));
+    const folder = await makeScratchFolder(options.environment.clock.now());
     try {
       return await openScratch(folder, options, change);
     } catch (error) {
-      await removed(folder);
+      await removeScratchFolder(folder);
       throw error;
     }
   };
@@ -129,7 +123,7 @@ async function openScratch(
   { settings: own, environment: real, version }: ScratchOptions,
   change: Sabotaged,
 ): Promise<ScratchWorld> {
-  const directory = join(folder, 'data');
+  const directory = join(folder, SCRATCH_DATA);
   const settings = scratchSettings(own);
   let isLedgerBroken = false;
   const fault: FaultPoint = (name) => {
@@ -156,7 +150,11 @@ async function openScratch(
   const substitutes = substitutesIn(change);
   const opening = { directory, settings, environment, log: tap, onFatal };
   await initialise({ ...opening, environment: real });
-  const open = await openStrongroom({ ...opening, substitutes });
+  const open = await openStrongroom({
+    ...opening,
+    environment: { ...environment, clock: change.clock?.(clock) ?? clock },
+    substitutes,
+  });
   try {
     const noWorld = () =>
       Promise.reject(new StrongroomError('internal', 'a scratch instance makes no other'));
@@ -198,7 +196,7 @@ async function openScratch(
       // A sabotaged instance may not be able to close in order, and nothing of it is kept.
       await open.close().catch(() => undefined);
       logFiles?.close();
-      await removed(folder);
+      await removeScratchFolder(folder);
     };
     return { ...world, place: 'scratch', insides, close };
   } catch (error) {
@@ -244,10 +242,7 @@ export const listenerOf = (
   ca: tls?.authority ?? null,
 });
 
-const removed = (folder: string): Promise<void> =>
-  rm(folder, { recursive: true, force: true, maxRetries: 3 });
-
-/** A world over what serves, and how it ends: the reserved keys that it made are revoked. */
+/** A world over what serves, and how it ends: its canaries are taken away and its keys revoked. */
 function worldOf(served: Served, purpose: string) {
   const { open, parts, app, directory, settings, environment, tap, listener } = served;
   const heard = tap.listen();
@@ -256,15 +251,25 @@ function worldOf(served: Served, purpose: string) {
   const keystores = keystorePlaces(settings, directory).map(({ folder }) => folder);
   const folders = [directory, ...keystores.filter((folder) => !folder.startsWith(`${directory}/`))];
   const makeTenant = async (number: number): Promise<Tenant> => {
-    const { organization, keyId, apiKey } = await reserve(open, number);
+    const reserved = await reserve(open, number, purpose);
+    const { apiKey } = reserved;
     const client = new Client({ url: INJECTED_URL, apiKey, fetch, purpose, retries: 0, timeoutMs: 60_000 });
-    return { organization, keyId, apiKey, client };
+    const tenant = { ...reserved, client };
+    // What a verification left behind that was interrupted.
+    await clear(tenant);
+    return tenant;
   };
   const world: Omit<World, 'place' | 'insides'> = {
     engine: open.store.engine,
     url: INJECTED_URL,
     fetch,
     routes: routesOf(parts),
+    registered: [...app.registered].flatMap(([path, methods]) =>
+      [...methods].map((method) => `${method} ${path}`),
+    ),
+    purpose,
+    logHeads: () => logHeads(open),
+    countStrangers: () => countStrangers(open, INJECTED_ADDRESS),
     listener,
     clock: environment.clock,
     random: environment.random,
@@ -279,62 +284,11 @@ function worldOf(served: Served, purpose: string) {
   };
   const end = async (): Promise<void> => {
     heard.end();
-    for (const tenant of tenants.values()) {
-      const { client, keyId } = await tenant;
-      await client.keys.revoke(keyId);
+    for (const made of tenants.values()) {
+      const tenant = await made;
+      await clear(tenant);
+      await tenant.client.keys.revoke(tenant.keyId);
     }
   };
-  return { world, end };
-}
-
-/** A key of the reserved organization with that number, which is made and marked when it is first needed. */
-async function reserve(
-  open: Strongroom,
-  number: number,
-): Promise<Pick<Tenant, 'organization' | 'keyId' | 'apiKey'>> {
-  const { store, ledger, organizations, apiKeys } = open;
-  const id = (await reserved(open, number)) ?? (await found(open, number));
-  const organization = await organizations.get(id);
-  const key = await store.write(id, async (tx) => {
-    const key = await apiKeys.createFirst(tx, organization, 'verification');
-    const made = { principal: 'system', outcome: 'done', request: '', scope: [] } as const;
-    ledger.append(tx, { ...made, action: 'key.create', target: key.id });
-    return key;
-  });
-  return { organization: id, keyId: key.id, apiKey: key.apiKey };
-}
-
-async function reserved({ store, ledger }: Strongroom, number: number): Promise<OrganizationId | null> {
-  const row = await store.read(SYSTEM, (db) =>
-    db.selectFrom('meta').select('value').where('name', '=', `${RESERVED_MARK}${number}`).executeTakeFirst(),
-  );
-  if (row === undefined) return null;
-  const id = decodeUtf8(row.value) as OrganizationId;
-  const { size } = await ledger.head(id);
-  return size > RESERVED_ENTRIES_MAX ? null : id;
-}
-
-async function found(
-  { store, ledger, organizations, newId }: Strongroom,
-  number: number,
-): Promise<OrganizationId> {
-  const id = newId('organization');
-  await store.write(id, async (tx) => {
-    const organization = await organizations.create(tx, id, RESERVED_NAME);
-    const project = await organizations.createProject(tx, organization, RESERVED_NAME);
-    const made = { principal: 'system', outcome: 'done', request: '', scope: [] } as const;
-    ledger.append(tx, { ...made, action: 'organization.create', target: id });
-    ledger.append(tx, { ...made, action: 'project.create', target: project });
-  });
-  // A crash before this leaves an empty organization that nobody has a key to.
-  await store.write(SYSTEM, async (tx) => {
-    const value = encodeUtf8(id);
-    const { change } = tx;
-    await tx.sql
-      .insertInto('meta')
-      .values({ name: `${RESERVED_MARK}${number}`, value, change })
-      .onConflict((conflict) => conflict.column('name').doUpdateSet({ value, change }))
-      .execute();
-  });
-  return id;
+  return { world, forget: () => heard.end(), end };
 }

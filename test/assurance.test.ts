@@ -4,8 +4,14 @@ import { test, type TestContext } from 'node:test';
 import { Strongroom, type Verification } from '@strongroom/client';
 import { createNodeFetch, readCa } from '@strongroom/client/node';
 import { verifyBundle } from '../src/assurance/bundle.ts';
+import { reserve } from '../src/assurance/reserved.ts';
+import type { Settings } from '../src/config.ts';
 import { initDeployment, serve } from '../src/deployment.ts';
+import { realEnvironment } from '../src/environment.ts';
 import { silentLog } from '../src/http/request-log.ts';
+import type { OrganizationId } from '../src/ids.ts';
+import { SYSTEM } from '../src/store/store.ts';
+import { openStrongroom, type Strongroom as OpenDeployment } from '../src/strongroom.ts';
 import { settingsOf, temporaryFolder } from './deployment.ts';
 
 /** All but the flood, whose slow clients take long; the slow tests have it. */
@@ -36,7 +42,12 @@ const HALF = ['ACC-05', 'KEY-04', 'TEN-01', 'TEN-02', 'CRY-02', 'RET-07', 'RET-1
 
 interface Running {
   readonly strongroom: Strongroom;
+  readonly directory: string;
+  readonly settings: Settings;
+  readonly stop: () => Promise<void>;
   readonly restart: () => Promise<Strongroom>;
+  /** Another client of the server that runs. */
+  readonly as: (apiKey: string) => Strongroom;
 }
 
 async function running(t: TestContext): Promise<Running> {
@@ -44,6 +55,7 @@ async function running(t: TestContext): Promise<Running> {
   const directory = await temporaryFolder(t, () => close());
   const settings = settingsOf({ tls: 'on', rateLimit: 'on' });
   const { apiKey } = await initDeployment(directory, settings, { log: silentLog });
+  let as = (_: string): Strongroom => assert.fail('nothing runs');
   const start = async (): Promise<Strongroom> => {
     await close();
     const server = await serve(directory, settings, { log: silentLog });
@@ -52,15 +64,20 @@ async function running(t: TestContext): Promise<Running> {
       fetch.close();
       await server.close();
     };
-    return new Strongroom({ url: server.url, apiKey, fetch });
+    as = (key) => new Strongroom({ url: server.url, apiKey: key, fetch });
+    return as(apiKey);
   };
-  return { strongroom: await start(), restart: start };
+  const stop = async (): Promise<void> => {
+    await close();
+    close = () => Promise.resolve();
+  };
+  return { strongroom: await start(), restart: start, as: (key) => as(key), directory, settings, stop };
 }
 
 const resultOf = ({ results }: Verification, id: string) => results.find((result) => result.id === id);
 
 test('the claims hold on a running server; what is kept, shown and recorded of that stands alone', async (t) => {
-  const { strongroom, restart } = await running(t);
+  const { strongroom, restart, directory, settings, stop } = await running(t);
   const places: string[] = [];
   let verification: Verification | undefined;
   for await (const event of strongroom.verifications.stream({ claims: SWIFT })) {
@@ -142,19 +159,75 @@ test('the claims hold on a running server; what is kept, shown and recorded of t
     );
     assert.deepEqual(again.ran, []);
   });
+
+  await t.test(
+    'the reserved organizations are marked and empty, and each of their entries says why',
+    async () => {
+      await stop();
+      const open = await openStrongroom({ directory, settings, ...around });
+      try {
+        for (const number of [0, 1]) {
+          const left = await leftIn(open, number);
+          assert.deepEqual([left.vaults, left.keys], [0, 0]);
+          assert.ok(left.purposes.length > 50, `${left.purposes.length} entries`);
+          // The scan's own canaries, sealed like any other purpose, are an exception, and what a verification records is.
+          const others = left.purposes.filter((purpose) => !/^(verification ver_|cnry)/.test(purpose));
+          assert.deepEqual([...new Set(others)], ['none: verification.run done']);
+        }
+      } finally {
+        await open.close();
+      }
+    },
+  );
 });
 
-test('two verifications at once: the second is told to wait', async (t) => {
-  const { strongroom } = await running(t);
-  const first = strongroom.verifications.stream({ claims: ['FUN-01'] });
-  await first.next();
-  const second = new AbortController();
-  const refused = strongroom.verifications.run({ claims: ['KEY-03'] }, { signal: second.signal });
-  await assert.rejects(refused, { code: 'busy' });
-  await Array.fromAsync(first);
-  const { results } = await strongroom.verifications.run({ claims: ['KEY-03'] });
-  assert.equal(results.find(({ id }) => id === 'KEY-03')?.verdict, 'pass');
+test('what an interrupted verification left behind is taken away by the next', async (t) => {
+  const { directory, settings, stop, restart, as } = await running(t);
+  await stop();
+  const open = await openStrongroom({ directory, settings, ...around });
+  const { apiKey } = await reserve(open, 0, 'verification that will be killed');
+  await open.close();
+  const again = await restart();
+  const killed = as(apiKey);
+  await killed.vaults.create({ name: 'canary left over' });
+  await killed.keys.create({ name: 'canary left over', scopes: [{ actions: ['*'], vaults: ['*'] }] });
+  await again.verifications.run({ claims: ['FUN-01'] });
+  await assert.rejects(killed.vaults.list(), { code: 'auth.invalid' });
+  await stop();
+  const opened = await openStrongroom({ directory, settings, ...around });
+  try {
+    const { vaults, keys } = await leftIn(opened, 0);
+    assert.deepEqual([vaults, keys], [0, 0]);
+  } finally {
+    await opened.close();
+  }
 });
+
+const around = {
+  environment: realEnvironment,
+  log: silentLog,
+  onFatal: (error: unknown): void => assert.fail(String(error)),
+};
+
+/** What a reserved organization still has, and why its entries say that they are there. */
+async function leftIn({ store, ledger }: OpenDeployment, number: number) {
+  const mark = await store.read(SYSTEM, (db) =>
+    db.selectFrom('meta').select('value').where('name', '=', `canary/${number}`).executeTakeFirstOrThrow(),
+  );
+  const id = Buffer.from(mark.value).toString() as OrganizationId;
+  const vaults = await store.read(id, (db) =>
+    db.selectFrom('vaults').select('id').where('state', '=', 'active').execute(),
+  );
+  const keys = await store.read(id, (db) =>
+    db.selectFrom('api_keys').select('id').where('state', '=', 'active').execute(),
+  );
+  const { entries } = await ledger.entries(id, { limit: 10_000 });
+  const details = await Promise.all(entries.map((entry) => ledger.details(entry)));
+  const purposes = details.map(
+    (each, at) => each?.['purpose'] ?? `none: ${entries[at]?.action} ${entries[at]?.outcome}`,
+  );
+  return { vaults: vaults.length, keys: keys.length, purposes };
+}
 
 test('a sabotage runs on a scratch instance, turns its claim red and leaves how it stands alone', async (t) => {
   const { strongroom } = await running(t);

@@ -71,7 +71,14 @@ export const temporaryFolder = async (
 
 export const settingsOf = (settings: SettingsInput = {}): Settings =>
   parseSettings(
-    JSON.stringify({ tls: 'off', rateLimit: 'off', port: 0, logLevel: 'trace', ...settings }),
+    JSON.stringify({
+      tls: 'off',
+      rateLimit: 'off',
+      port: 0,
+      logLevel: 'trace',
+      verifyEveryHours: 'off',
+      ...settings,
+    }),
     {},
   );
 

@@ -47,6 +47,7 @@ test('of a thousand right guesses about what was erased, revoked or is a day pas
       open,
       clock: deployment.clock,
       pruneLogs: () => undefined,
+      verify: () => undefined,
       renewTls: () => Promise.resolve(),
       onError,
     });

@@ -21,7 +21,7 @@ export interface Ended {
   readonly err: string;
 }
 
-const PLAIN = { STRONGROOM_TLS: 'off', STRONGROOM_RATE_LIMIT: 'off' };
+const PLAIN = { STRONGROOM_TLS: 'off', STRONGROOM_RATE_LIMIT: 'off', STRONGROOM_VERIFY_EVERY_HOURS: 'off' };
 
 /** Nothing of the surroundings reaches the process but the path and the folder for temporary files. */
 const variablesOf = ({ variables = {} }: ProcessOptions): Record<string, string> => ({

@@ -149,7 +149,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   'a lost database': {
     cause: ({ data }) => moved(join(data, 'strongroom.db')),
     code: 1,
-    says: /data\.missing: the store has no deployment/,
+    says: /store\.unavailable: .*strongroom\.db is gone; put the database back/,
   },
 };
 
@@ -171,9 +171,9 @@ for (const [what, { cause, code, says, variables = {}, args = [] }] of Object.en
     assert.match(refused.err, /^strongroom: [^\n]+\n(  [^\n]+\n)*$/, 'one line, and advice below it');
     assert.doesNotMatch(refused.err, /\bat .*\.ts:|Error:/);
     if (what !== 'a port that is taken') assert.equal(await isOpen(port), false);
-    // Beside the lock's own file, which means nothing, and the empty store that stands for a lost one.
+    // Beside the lock's own file, which means nothing.
     const added = (await readdir(data)).filter((name) => !before.includes(name) && name !== 'lock');
-    assert.deepEqual(added, what === 'a lost database' ? ['strongroom.db'] : []);
+    assert.deepEqual(added, []);
     await undo();
     const started = await start();
     assert.equal(started.code, 0, started.err);

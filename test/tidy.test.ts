@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** Lowest first. A file imports from its own layer and from those before it. Names without a slash are files in src/. */
 const LAYERS = [
   ['client'],
-  ['bytes', 'errors.ts', 'environment.ts', 'ids.ts', 'limits.ts', 'config.ts', 'closing.ts'],
+  ['bytes', 'errors.ts', 'environment.ts', 'ids.ts', 'limits.ts', 'config.ts', 'closing.ts', 'version.ts'],
   ['crypto'],
   ['keys'],
   ['store'],
@@ -26,7 +26,15 @@ const LAYERS = [
   ['recovery'],
   ['http'],
   ['assurance'],
-  ['strongroom.ts', 'initialise.ts', 'housekeeping.ts', 'http-parts.ts', 'worlds.ts', 'deployment.ts'],
+  [
+    'strongroom.ts',
+    'initialise.ts',
+    'housekeeping.ts',
+    'http-parts.ts',
+    'worlds.ts',
+    'doctor.ts',
+    'deployment.ts',
+  ],
   ['cli'],
   ['mcp'],
 ];

@@ -10,6 +10,7 @@ export type { PageQuery, Vaults } from './vaults.ts';
 export type {
   ConversationInput,
   DeleteOptions,
+  Deletion,
   IncludeOptions,
   Memories,
   MemoryChange,

@@ -45,6 +45,9 @@ export interface DeleteOptions extends VersionedOptions {
   readonly mode?: 'trash' | 'erase' | undefined;
 }
 
+/** `accepted`: hidden at once, and erased as soon as every replica of the keystore can be reached. */
+export type Deletion = 'done' | 'accepted';
+
 /** The memories of any vault, which each call names by id or name. `strongroom.vault(name)` is the same for one. */
 export class Memories {
   readonly #transport: Transport;
@@ -133,15 +136,16 @@ export class Memories {
     return this.#transport.json({ method: 'PATCH', path: memoryOf(vault, id), body, write: true, options });
   }
 
-  delete(vault: string, id: string, options: DeleteOptions = {}): Promise<void> {
+  async delete(vault: string, id: string, options: DeleteOptions = {}): Promise<Deletion> {
     const { mode } = options;
-    return this.#transport.done({
+    const status = await this.#transport.status({
       method: 'DELETE',
       path: memoryOf(vault, id),
       query: { mode },
       write: true,
       options,
     });
+    return status === 202 ? 'accepted' : 'done';
   }
 
   /** Takes a memory out of the trash. */

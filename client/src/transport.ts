@@ -104,7 +104,15 @@ export class Transport {
 
   /** For calls whose answer has no content that matters. */
   async done(call: Call): Promise<void> {
-    await this.#attempts(call, (answer) => answer.text());
+    await this.status(call);
+  }
+
+  /** The same where there is more than one way to succeed. */
+  status(call: Call): Promise<number> {
+    return this.#attempts(call, async (answer) => {
+      await answer.text();
+      return answer.status;
+    });
   }
 
   /** The lines of a stream. Once it has begun it is not retried: whoever reads has seen its beginning. */

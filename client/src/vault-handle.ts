@@ -1,6 +1,7 @@
 import type {
   ConversationInput,
   DeleteOptions,
+  Deletion,
   IncludeOptions,
   Memories,
   MemoryChange,
@@ -74,7 +75,7 @@ export class VaultHandle {
     return this.#memories.update(this.vault, id, change, options);
   }
 
-  delete(id: string, options?: DeleteOptions): Promise<void> {
+  delete(id: string, options?: DeleteOptions): Promise<Deletion> {
     return this.#memories.delete(this.vault, id, options);
   }
 

@@ -27,6 +27,7 @@ export async function ask(
   const answer = await world.fetch(world.url + path, {
     method,
     headers: {
+      'strongroom-purpose': world.purpose,
       ...(apiKey === undefined || apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }),
       ...(text === undefined ? {} : { 'content-type': 'application/json' }),
       ...headers,

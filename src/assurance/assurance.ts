@@ -3,9 +3,17 @@
  * claim stands.
  *
  * Two entries in the asking organization's log, both `verification.run`: who asked, durable before anything is done; and
- * the system's own with the digest of the result, durable before the result is shown. One verification runs at a time.
+ * the system's own with the digest of the result, durable before the result is shown. What runs of itself has both in the
+ * deployment's log. One verification runs at a time, and each organization has a budget of them.
  */
-import type { SabotageOutcome, VerificationEvent, VerificationInput } from '@strongroom/client';
+import type {
+  ClaimResult,
+  SabotageOutcome,
+  Verification,
+  VerificationEvent,
+  VerificationEvidence,
+  VerificationInput,
+} from '@strongroom/client';
 import type { Access } from '../access/access.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Recorder } from '../access/recorder.ts';
@@ -13,16 +21,17 @@ import { encodeBase64 } from '../bytes/encoding.ts';
 import type { Clock } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import type { NewId, OrganizationId } from '../ids.ts';
-import { encodeLeaf, type Facts } from '../ledger/entry.ts';
+import { DEPLOYMENT_LOG, encodeLeaf, type Facts, type LogId } from '../ledger/entry.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import type { Store } from '../store/store.ts';
+import { Buckets, type Rate } from '../http/rate-limit.ts';
+import { SYSTEM, type Store } from '../store/store.ts';
 import { digestOf, digestsOf, type Unproven } from './bundle.ts';
 import type { Check } from './check.ts';
 import { FAMILIES, type Claim } from './claim.ts';
 import { Findings } from './findings.ts';
 import { runChecks, type Progress } from './runner.ts';
 import { runSabotages, sabotagesOf } from './sabotage.ts';
-import { standingOf, type Finding } from './standing.ts';
+import { isDue, standingOf, type Finding } from './standing.ts';
 import type { LiveWorld, OpenLive, OpenScratch, ScratchWorld } from './world.ts';
 
 export interface AssuranceParts {
@@ -41,6 +50,9 @@ export interface AssuranceParts {
   readonly build: string;
 }
 
+/** Verifications an organization may ask for: so many at once, then one every three minutes. */
+const RUNS: Rate = { burst: 12, perSecond: 20 / 3600 };
+
 /** What came of one request, before it is recorded. */
 interface Outcome {
   readonly ran: readonly Claim[];
@@ -51,36 +63,88 @@ export class Assurance {
   readonly #parts: AssuranceParts;
   readonly #claims: ReadonlyMap<string, Claim>;
   readonly #findings: Findings;
+  readonly #budget: Buckets;
+  readonly #stop = new AbortController();
   #isRunning = false;
 
   constructor(parts: AssuranceParts) {
     this.#parts = parts;
     this.#claims = new Map(parts.claims.map((claim) => [claim.id, claim]));
     this.#findings = new Findings(parts.store);
+    this.#budget = new Buckets(RUNS, () => parts.clock.now());
   }
 
   /** See `Verifications` in http/parts.ts. */
   async *verify(context: RequestContext, input: VerificationInput): AsyncGenerator<VerificationEvent> {
-    const { access, clock, newId, recorder } = this.#parts;
+    const { access, newId, recorder } = this.#parts;
     access.require(context, 'verification.run', null);
     const chosen = this.#choose(input);
     const id = newId('verification');
     const claims = chosen.map((claim) => claim.id);
-    if (claims.length > 0 && this.#isRunning)
-      throw new StrongroomError('busy', 'another verification is running');
-    // What only shows how claims stand runs nothing and waits for nobody.
-    const holds = claims.length > 0;
-    if (holds) this.#isRunning = true;
+    // What only shows how claims stand runs nothing, costs nothing and waits for nobody.
+    const release = claims.length > 0 ? this.#begin(context.organization) : null;
     try {
+      const startedMs = this.#parts.clock.now();
       await recorder.record(context, { action: 'verification.run', target: id, targets: claims });
-      const startedMs = clock.now();
       const outcome = yield* this.#run(id, input, chosen);
       const unproven = await this.#unproven({ id, startedMs }, outcome);
       const evidence = await this.#record(context.organization, unproven);
       yield { type: 'verification', verification: { ...unproven, evidence } };
     } finally {
-      if (holds) this.#isRunning = false;
+      release?.();
     }
+  }
+
+  /**
+   * Runs what is older than that, of itself, and records it in the deployment's log. Null where nothing is due, where
+   * another verification runs, or where it was stopped.
+   */
+  async verifyDue(everyMs: number): Promise<Verification | null> {
+    const { claims, clock, newId, store, ledger, build } = this.#parts;
+    const findings = await this.#findings.all();
+    const now = { nowMs: clock.now(), build };
+    const due = claims.filter((claim) => isDue(claim, findings.get(claim.id), { ...now, everyMs }));
+    if (due.length === 0 || this.#isRunning || this.#stop.signal.aborted) return null;
+    this.#isRunning = true;
+    try {
+      const id = newId('verification');
+      const targets = due.map((claim) => claim.id);
+      await store.write(SYSTEM, (tx) => {
+        ledger.append(tx, { ...entryOf(id), targets, facts: { scheduled: 1 } });
+        return Promise.resolve();
+      });
+      const outcome = await ended(this.#run(id, {}, due));
+      const unproven = await this.#unproven({ id, startedMs: now.nowMs }, outcome);
+      return { ...unproven, evidence: await this.#record(DEPLOYMENT_LOG, unproven) };
+    } catch (error) {
+      if (this.#stop.signal.aborted) return null;
+      throw error;
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  /** How every claim stands now. */
+  async standings(): Promise<readonly ClaimResult[]> {
+    const { claims, clock, build } = this.#parts;
+    const findings = await this.#findings.all();
+    const now = { nowMs: clock.now(), build };
+    return claims.map((claim) => standingOf(claim, findings.get(claim.id), now));
+  }
+
+  /** Ends what runs: it finds nothing, and its canaries are taken away. */
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  /** Takes the one turn there is; what comes back gives it up. */
+  #begin(organization: OrganizationId): () => void {
+    if (this.#isRunning) throw new StrongroomError('busy', 'another verification is running');
+    this.#budget.take(organization);
+    this.#isRunning = true;
+    return () => {
+      this.#isRunning = false;
+    };
   }
 
   #choose({ claims, families, sabotage }: VerificationInput): readonly Claim[] {
@@ -127,6 +191,7 @@ export class Assurance {
 
   async *#check(id: string, chosen: readonly Claim[]): AsyncGenerator<VerificationEvent, readonly Finding[]> {
     const { checks, clock, build, openLive, openScratch } = this.#parts;
+    const { signal } = this.#stop;
     let live: Promise<LiveWorld> | undefined;
     let scratch: Promise<ScratchWorld> | undefined;
     const worlds = {
@@ -135,7 +200,7 @@ export class Assurance {
     };
     const nowMs = (): number => clock.now();
     try {
-      return yield* relay(runChecks({ checks, claims: chosen, worlds, nowMs, build }));
+      return yield* relay(runChecks({ checks, claims: chosen, worlds, nowMs, build, signal }));
     } finally {
       for (const world of [live, scratch]) await closed(world);
     }
@@ -145,38 +210,31 @@ export class Assurance {
     { id, startedMs }: { readonly id: string; readonly startedMs: number },
     { ran, sabotages }: Outcome,
   ): Promise<Unproven> {
-    const { claims, clock, deployment, build } = this.#parts;
-    const findings = await this.#findings.all();
-    const now = { nowMs: clock.now(), build };
+    const { clock, deployment, build } = this.#parts;
     return {
       id,
       deployment,
       build,
       startedAt: new Date(startedMs).toISOString(),
-      finishedAt: new Date(now.nowMs).toISOString(),
+      finishedAt: new Date(clock.now()).toISOString(),
       ran: ran.map((claim) => claim.id),
-      results: claims.map((claim) => standingOf(claim, findings.get(claim.id), now)),
+      results: [...(await this.standings())],
       ...(sabotages === undefined ? {} : { sabotages }),
     };
   }
 
   /** Makes the entry with the result's digest durable and proves that it is in the log. */
-  async #record(log: OrganizationId, unproven: Unproven) {
+  async #record(log: LogId, unproven: Unproven): Promise<VerificationEvidence> {
     const { ledger, store } = this.#parts;
     const digests = digestsOf(unproven);
     const digest = digestOf(digests);
-    const base = {
-      principal: 'system',
-      action: 'verification.run',
-      target: unproven.id,
-      request: '',
-    } as const;
+    const draft = entryOf(unproven.id);
     const facts = { digest, ...countsOf(unproven) };
-    await store.write(log, (tx) => {
-      ledger.append(tx, { ...base, targets: unproven.ran, outcome: 'done', facts, scope: [] });
+    await store.write(log === DEPLOYMENT_LOG ? SYSTEM : log, (tx) => {
+      ledger.append(tx, { ...draft, targets: unproven.ran, facts });
       return Promise.resolve();
     });
-    const { action, principal, target } = base;
+    const { action, principal, target } = draft;
     const { entries } = await ledger.entries(log, { action, principal, target, limit: 1 });
     const [entry] = entries;
     if (entry === undefined)
@@ -184,6 +242,25 @@ export class Assurance {
     const { text } = await ledger.proof(log, entry.n);
     const leaf = encodeBase64(encodeLeaf(entry, entry.log, entry.n));
     return { digests: { ...digests }, digest, n: entry.n, leaf, proof: text, verifierKey: ledger.vkey(log) };
+  }
+}
+
+/** What the system writes down of a verification. */
+const entryOf = (target: string) =>
+  ({
+    principal: 'system',
+    action: 'verification.run',
+    target,
+    outcome: 'done',
+    request: '',
+    scope: [],
+  }) as const;
+
+/** Where nobody listens to the progress. */
+async function ended<Result>(running: AsyncGenerator<unknown, Result>): Promise<Result> {
+  for (;;) {
+    const next = await running.next();
+    if (next.done === true) return next.value;
   }
 }
 

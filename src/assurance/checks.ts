@@ -3,6 +3,7 @@ import type { Check } from './check.ts';
 import { appendOnlyCheck } from './checks/append-only.ts';
 import { archiveCheck } from './checks/archive.ts';
 import { boxesCheck } from './checks/boxes.ts';
+import { expiryCheck } from './checks/expiry.ts';
 import { failClosedCheck } from './checks/fail-closed.ts';
 import { floodCheck } from './checks/flood.ts';
 import { holdsCheck } from './checks/holds.ts';
@@ -34,6 +35,7 @@ export const CHECKS: readonly Check[] = [
   holdsCheck,
   archiveCheck,
   logsCheck,
+  expiryCheck,
   // Last, because it is the longest: slow clients have to be waited for.
   floodCheck,
 ];

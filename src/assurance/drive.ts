@@ -147,13 +147,3 @@ export async function requestFor(route: Pick<Route, 'name'>, stage: Stage): Prom
   const make = REQUESTS[route.name];
   return make === undefined ? null : make(stage);
 }
-
-/** Ends the keys and holds that a sweep made and left over. */
-export async function sweepKeys({ tenant: { client, keyId } }: Stage): Promise<void> {
-  for await (const hold of client.holds.listAll())
-    if (hold.state === 'active' && hold.name?.startsWith('canary ') === true)
-      await client.holds.release(hold.id);
-  for await (const key of client.keys.listAll())
-    if (key.id !== keyId && key.state === 'active' && key.name.startsWith('canary '))
-      await client.keys.revoke(key.id);
-}

@@ -66,23 +66,60 @@ export function secretNeedles(what: string, text: string): readonly Needle[] {
   ];
 }
 
-export const longest = (needles: readonly Needle[]): number =>
-  needles.reduce((most, { bytes }) => Math.max(most, bytes.length), 0);
+/** Many needles looked for at once: where two bytes begin none of them, nothing else is compared. */
+export class NeedleSearch {
+  readonly #needles: readonly Needle[];
+  readonly #begins = new Uint8Array(1 << 16);
+  readonly #byBeginning: ReadonlyMap<number, readonly Needle[]>;
 
-/** One hit for each needle. */
-export function hitsIn({ name, bytes }: Haystack, needles: readonly Needle[]): Hit[] {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return needles
-    .filter((needle) => buffer.includes(needle.bytes))
-    .map(({ what, encoding }) => ({ name, what, encoding }));
+  constructor(needles: readonly Needle[]) {
+    this.#needles = needles;
+    this.#byBeginning = Map.groupBy(needles, ({ bytes }) => beginningAt(bytes, 0));
+    for (const beginning of this.#byBeginning.keys()) this.#begins[beginning] = 1;
+  }
+
+  get size(): number {
+    return this.#needles.length;
+  }
+
+  get longest(): number {
+    return this.#needles.reduce((most, { bytes }) => Math.max(most, bytes.length), 0);
+  }
+
+  /** One hit for each needle. */
+  hitsIn({ name, bytes }: Haystack): Hit[] {
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const found = new Set<Needle>();
+    const begins = this.#begins;
+    const { length } = bytes;
+    let beginning = 0;
+    for (let at = 0; at < length; at++) {
+      beginning = ((beginning << 8) | bytes[at]!) & 0xffff;
+      if (begins[beginning] === 0 || at === 0) continue;
+      for (const needle of this.#byBeginning.get(beginning) ?? [])
+        if (isAt(buffer, at - 1, needle)) found.add(needle);
+    }
+    return Array.from(found, ({ what, encoding }) => ({ name, what, encoding }));
+  }
+
+  /** Whether each needle is found when it lies in the middle of other bytes: a search that finds nothing must be able to. */
+  get findsAll(): boolean {
+    return this.#needles.every((needle) => {
+      const planted = Buffer.concat([Buffer.alloc(97, 0x5a), needle.bytes, Buffer.alloc(31, 0xa5)]);
+      return this.hitsIn({ name: 'planted', bytes: planted }).some(
+        ({ what, encoding }) => what === needle.what && encoding === needle.encoding,
+      );
+    });
+  }
 }
 
-/** Whether each needle is found when it lies in the middle of other bytes: a search that finds nothing must be able to. */
-export const findsAll = (needles: readonly Needle[]): boolean =>
-  needles.every((needle) => {
-    const planted = Buffer.concat([Buffer.alloc(97, 0x5a), needle.bytes, Buffer.alloc(31, 0xa5)]);
-    return hitsIn({ name: 'planted', bytes: planted }, [needle]).length === 1;
-  });
+const beginningAt = (bytes: Uint8Array, at: number): number => ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+
+const isAt = (buffer: Buffer, at: number, { bytes }: Needle): boolean =>
+  at + bytes.length <= buffer.length &&
+  // The third byte rules out nearly all that begin alike.
+  buffer[at + 2] === bytes[2] &&
+  buffer.compare(bytes, 0, bytes.length, at, at + bytes.length) === 0;
 
 function utf16(text: string, order: 'utf16le' | 'utf16be'): Buffer {
   const little = Buffer.from(text, 'utf16le');

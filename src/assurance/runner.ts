@@ -29,7 +29,13 @@ export interface Run {
   readonly worlds: Worlds;
   readonly nowMs: () => number;
   readonly build: string;
+  /** Ends the run: what was found until then is not kept. */
+  readonly signal?: AbortSignal;
+  /** In place of how long one check may take. */
+  readonly checkMsMax?: number;
 }
+
+type Limits = Pick<Run, 'signal' | 'checkMsMax'>;
 
 /** Longer than any check takes; one that hangs must not keep the next from running for ever. */
 const CHECK_MS_MAX = 60_000;
@@ -49,7 +55,8 @@ export async function* runChecks(run: Run): AsyncGenerator<Progress, readonly Fi
       of: checks.length,
       claims,
     };
-    const judge = await observe(check, run.worlds);
+    run.signal?.throwIfAborted();
+    const judge = await observe(check, run.worlds, run);
     for (const id of claims) {
       const claim = wanted.get(id);
       if (claim === undefined) continue;
@@ -64,10 +71,17 @@ export async function* runChecks(run: Run): AsyncGenerator<Progress, readonly Fi
   });
 }
 
-/** Observes once; what comes back judges and never throws. */
-export async function observe(check: Check, worlds: Worlds): Promise<(claim: Claim) => Said> {
+/** Observes once; what comes back judges and never throws. Rejects only where the run is ended. */
+export async function observe(
+  check: Check,
+  worlds: Worlds,
+  limits: Limits = {},
+): Promise<(claim: Claim) => Said> {
   try {
-    const judge = await inTime(worlds[check.place]().then((world) => check.run(world)));
+    const judge = await inTime(
+      worlds[check.place]().then((world) => check.run(world)),
+      limits,
+    );
     return (claim) => {
       try {
         return { judgement: judge(claim.id, valuesOf(claim)) };
@@ -76,6 +90,7 @@ export async function observe(check: Check, worlds: Worlds): Promise<(claim: Cla
       }
     };
   } catch (error) {
+    limits.signal?.throwIfAborted();
     const text = `${check.name}: ${errorText(error)}`;
     return () => ({ error: text });
   }
@@ -96,14 +111,17 @@ function findingOf(claim: Claim, list: readonly { place: World['place']; said: S
   };
 }
 
-async function inTime<T>(work: Promise<T>): Promise<T> {
+async function inTime<T>(work: Promise<T>, { signal, checkMsMax = CHECK_MS_MAX }: Limits): Promise<T> {
   const late = Promise.withResolvers<never>();
+  const stop = (): void => late.reject(new RangeError('the run was ended'));
+  signal?.addEventListener('abort', stop, { once: true });
   const timer = setTimeout(() => {
-    late.reject(new RangeError(`did not end within ${CHECK_MS_MAX / 1000} s`));
-  }, CHECK_MS_MAX);
+    late.reject(new RangeError(`did not end within ${checkMsMax / 1000} s`));
+  }, checkMsMax);
   try {
     return await Promise.race([work, late.promise]);
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener('abort', stop);
   }
 }

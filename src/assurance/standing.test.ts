@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defineCheck, judged, type Judgement } from './check.ts';
 import { claimed, type Claim } from './claim.ts';
-import { runChecks, type Run } from './runner.ts';
-import { combine, standingOf, type Finding } from './standing.ts';
+import { observe, runChecks, type Run } from './runner.ts';
+import { combine, isDue, standingOf, type Finding } from './standing.ts';
 import type { World } from './world.ts';
 
 const row = {
@@ -110,4 +110,50 @@ test('a check that throws while it observes or judges is an error, and the other
   assert.equal((await found([thrower, good]))?.verdict, 'error');
   assert.equal((await found([{ ...good, place: 'scratch' }]))?.verdict, 'error');
   assert.equal((await found([good]))?.verdict, 'pass');
+});
+
+test('a check that does not end is an error once its time is over', async () => {
+  const endless = defineCheck<null>({
+    name: 'endless',
+    place: 'live',
+    observe: () => new Promise(() => undefined),
+    judges: { 'NET-99': () => judged(1, []) },
+    sabotages: [],
+  });
+  const worlds = {
+    live: () => Promise.resolve({} as World),
+    scratch: () => Promise.reject(new Error('none')),
+  };
+  const judge = await observe(endless, worlds, { checkMsMax: 1 });
+  assert.deepEqual(judge(complete), { error: 'endless: RangeError: did not end within 0.001 s' });
+  assert.equal(standingOf(complete, { ...finding, ...combine([judge(complete)]) }, now).held, false);
+});
+
+test('nothing that is kept of a check shows a claim as held but a pass: every verdict, place and emptiness', () => {
+  const verdicts = ['pass', 'fail', 'error', 'partial', 'not_claimed'] as const;
+  for (const verdict of verdicts)
+    for (const covered of [0, 1])
+      for (const faults of [[], ['broken']]) {
+        const judgement = { verdict, covered, faults, measured: {} } as Judgement;
+        const kept = combine(verdict === 'error' ? [{ error: 'thrown' }] : [{ judgement }]);
+        const { held } = standingOf(complete, { ...finding, ...kept }, now);
+        assert.equal(held, verdict === 'pass' && covered === 1 && faults.length === 0);
+      }
+});
+
+test('what is missing, stale or old is due; an error is tried again within the hour', () => {
+  const hour = 3_600_000;
+  const due = (found: Finding | undefined, claim = complete): boolean =>
+    isDue(claim, found, { ...now, everyMs: 24 * hour });
+  assert.equal(due(undefined), true);
+  assert.equal(due(finding), false);
+  assert.equal(due({ ...finding, atMs: now.nowMs - 23 * hour }), false);
+  assert.equal(due({ ...finding, atMs: now.nowMs - 24 * hour }), true);
+  assert.equal(due({ ...finding, build: 'b' }), true);
+  assert.equal(due({ ...finding, verdict: 'error' }), false);
+  assert.equal(due({ ...finding, verdict: 'error', atMs: now.nowMs - hour }), true);
+  assert.equal(
+    due(undefined, claimed({ ...row, state: { kind: 'not_claimed', reason: 'not built' } })),
+    false,
+  );
 });

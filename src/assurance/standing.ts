@@ -107,6 +107,20 @@ function stalenessOf(claim: Claim, finding: Finding, { nowMs, build }: Now): str
   return nowMs - finding.atMs > hours * HOUR_MS ? `was last checked more than ${hours} hours ago` : null;
 }
 
+const ERROR_AGAIN_MS = HOUR_MS;
+
+/** Whether a check should run again of itself: what is missing, about to be stale, or could not be finished. */
+export function isDue(
+  claim: Claim,
+  finding: Finding | undefined,
+  { everyMs, ...now }: Now & { readonly everyMs: number },
+): boolean {
+  if (claim.state.kind === 'not_claimed') return false;
+  if (finding === undefined || stalenessOf(claim, finding, now) !== null) return true;
+  const ageMs = now.nowMs - finding.atMs;
+  return ageMs >= (finding.verdict === 'error' ? Math.min(everyMs, ERROR_AGAIN_MS) : everyMs);
+}
+
 const copyOf = ({ supports }: Claim): ClaimResult['supports'] => ({
   soc2: [...supports.soc2],
   iso27001: [...supports.iso27001],

@@ -4,6 +4,7 @@
  *
  * On the running server everything a check does happens in reserved organizations, which hold nothing but canaries.
  */
+import type { LogHeads } from './log-heads.ts';
 import type { Fetch, Strongroom } from '@strongroom/client';
 import type { FastifyInstance } from 'fastify';
 import type { Clock, Random } from '../environment.ts';
@@ -31,6 +32,14 @@ export interface Tenant {
 export interface Haystack {
   readonly name: string;
   readonly bytes: Uint8Array;
+}
+
+/** Refusals of callers who did not say who they are. */
+export interface Strangers {
+  /** By method and route: `GET /v1/vaults/{vault}`. */
+  readonly counted: ReadonlyMap<string, number>;
+  /** Of more addresses than are told apart within a minute. */
+  readonly together: number;
 }
 
 export interface Listener {
@@ -61,6 +70,14 @@ export interface World {
   /** Reaches this server's routes in its own process. */
   readonly fetch: Fetch;
   readonly routes: readonly Route[];
+  /** Methods and URLs that the server answers, as they were registered: `GET /v1/vaults/:vault`. */
+  readonly registered: readonly string[];
+  /** Why its requests are made, as the ledger shows it. */
+  readonly purpose: string;
+  /** Begins to count the refusals of strangers that come from here; the answer tells how the ledger counted them since. */
+  readonly countStrangers: () => Promise<() => Promise<Strangers>>;
+  /** Every log of the deployment against what was signed of it. */
+  readonly logHeads: () => Promise<LogHeads>;
   /** Null where no socket listens. */
   readonly listener: Listener | null;
   readonly clock: Clock;
@@ -84,6 +101,8 @@ export interface Sabotaged {
   readonly guard?: (real: DeletionGuard) => DeletionGuard;
   readonly retention?: (real: RetentionRules) => RetentionRules;
   readonly scheduler?: (real: Scheduler) => Pick<Scheduler, 'run' | 'state'>;
+  /** What the server's parts take for the time; checks keep the real one. */
+  readonly clock?: (real: Clock) => Clock;
   readonly parts?: (real: HttpParts, within: Within) => HttpParts;
   readonly app?: (app: FastifyInstance) => void;
   readonly tlsMinimum?: '1.2' | '1.3';

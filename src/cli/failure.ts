@@ -1,6 +1,6 @@
 /** How a failure reads: one line with its code, what and where; the faults below it; and what to do. */
 import { StrongroomError, type ErrorCode, type Fault } from '../errors.ts';
-import { printable } from './show/text.ts';
+import { called, printable } from './show/text.ts';
 
 /** What to do, where it is the same for every occurrence. `strongroom` stands for how the command is called. */
 const ADVICE: Partial<Record<ErrorCode, string>> = {
@@ -59,7 +59,7 @@ export function failureToText(error: unknown, command: string): string {
   const lines = [`strongroom: ${label}: ${printable(message)}${where}`];
   for (const text of faults.map(faultToText)) if (!message.includes(text)) lines.push(`  ${text}`);
   const advice = ADVICE[code];
-  if (advice !== undefined) lines.push(`  ${advice.replaceAll(/\bstrongroom(?= [a-z])/g, command)}`);
+  if (advice !== undefined) lines.push(`  ${called(advice, command)}`);
   return `${lines.join('\n')}\n`;
 }
 

@@ -11,6 +11,7 @@ import { memoryCommands } from './commands/memory-commands.ts';
 import { retentionCommands } from './commands/retention-commands.ts';
 import { vaultCommands } from './commands/vault-commands.ts';
 import { verifyCommands } from './commands/verify-commands.ts';
+import { VERSION } from '../version.ts';
 import { Ended, EXIT, exitCodeOf, type ExitCode } from './exit.ts';
 import type { Io } from './io.ts';
 import { Session, type GlobalFlags } from './session.ts';
@@ -56,6 +57,7 @@ function setUp(program: Command, io: Io): void {
   const width = io.outColumns ?? 100;
   program
     .description('Memory for AI agents: sealed at rest, erasable, every action in a tamper-evident ledger.')
+    .version(VERSION, '--version', 'the version of this program')
     .option('--json', 'data as JSON')
     .option('--url <url>', 'the server (default: STRONGROOM_URL)')
     .option('--ca <file>', 'the CA to trust, in PEM (default: STRONGROOM_CA)')

@@ -35,6 +35,12 @@ declare module 'fastify' {
     /** The pattern shown in logs and counts. */
     readonly pattern?: string;
     readonly route?: Route;
+    /** Answers only that the method is not one of this URL. */
+    readonly isRefusal?: boolean;
+  }
+  interface FastifyInstance {
+    /** Everything that is answered, as it was registered: methods by URL. */
+    readonly registered: ReadonlyMap<string, ReadonlySet<string>>;
   }
 }
 
@@ -123,7 +129,11 @@ export class Exchanges {
     const { context, address } = request.exchange;
     if (context === null || route === undefined) {
       const pattern = request.routeOptions.config.pattern ?? 'unmatched';
-      this.#parts.records.countAnonymous({ address, route: pattern, code: error.code });
+      this.#parts.records.countAnonymous({
+        address,
+        route: `${request.method} ${pattern}`,
+        code: error.code,
+      });
       return error;
     }
     try {

@@ -37,7 +37,7 @@ export function addHealthRoutes(app: FastifyInstance, reads: HealthReads, metric
         },
       },
     },
-    (_, reply) => reply.type(METRICS_TYPE).send(metrics.text(reads.gauges?.() ?? [])),
+    async (_, reply) => reply.type(METRICS_TYPE).send(metrics.text((await reads.gauges?.()) ?? [])),
   );
 }
 

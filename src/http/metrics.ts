@@ -48,12 +48,15 @@ export class RequestMetrics {
       lines.push(`${name}_bucket{${labels},le="+Inf"} ${count}`);
       lines.push(`${name}_sum{${labels}} ${sumS.toFixed(3)}`, `${name}_count{${labels}} ${count}`);
     }
-    for (const gauge of gauges)
-      lines.push(
-        `# HELP ${gauge.name} ${gauge.help}`,
-        `# TYPE ${gauge.name} gauge`,
-        `${gauge.name} ${gauge.value}`,
-      );
+    for (const [name, own] of Map.groupBy(gauges, (gauge) => gauge.name)) {
+      lines.push(`# HELP ${name} ${own[0]?.help}`, `# TYPE ${name} gauge`);
+      for (const { labels = {}, value } of own) lines.push(`${name}${labelsText(labels)} ${value}`);
+    }
     return `${lines.join('\n')}\n`;
   }
+}
+
+function labelsText(labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
 }

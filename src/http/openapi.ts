@@ -10,6 +10,8 @@ import { PROBLEM_TYPE } from './problem.ts';
 import { isWrite, type Route } from './route.ts';
 import { noBody, nothing, schemaNotes } from './schema-parts.ts';
 
+const ACCEPTED = 202;
+
 /** Registered before any route, so that it sees them all. */
 export function addOpenApi(app: FastifyInstance, version: string): void {
   void app.register(swagger, {
@@ -59,6 +61,13 @@ export function declaredErrors(route: Route): readonly number[] {
   return [...statuses].sort((a, b) => a - b);
 }
 
+/** Every status that a route may answer. */
+export const declaredStatuses = (route: Route): readonly number[] => [
+  route.status,
+  ...(route.accepted ? [ACCEPTED] : []),
+  ...declaredErrors(route),
+];
+
 export function documentationOf(route: Route): FastifySchema {
   const { name, summary, action, params, query, body, answer, status, answerType } = route;
   const response: Record<number, unknown> = {
@@ -67,6 +76,10 @@ export function documentationOf(route: Route): FastifySchema {
         ? z.void().register(schemaNotes, { description: 'Done' })
         : { description: 'Done', content: { [answerType]: { schema: answer } } },
   };
+  if (route.accepted)
+    response[ACCEPTED] = z.void().register(schemaNotes, {
+      description: 'Hidden at once; done as soon as every replica of the keystore can be reached',
+    });
   for (const error of declaredErrors(route))
     response[error] = { description: titlesOf(error), content: { [PROBLEM_TYPE]: { schema: problem } } };
   return {

@@ -199,19 +199,21 @@ export interface HealthReads {
   /** Whether requests may be sent here: store, ledger, keystore. */
   ready(): Promise<readonly HealthCheck[]>;
   /** Further figures for `/metrics`, content-free. */
-  gauges?(): readonly Gauge[];
+  gauges?(): Promise<readonly Gauge[]>;
 }
 
 export interface Gauge {
   /** `strongroom_…`, with its unit last. */
   readonly name: string;
   readonly help: string;
+  /** Words and ids of ours. */
+  readonly labels?: Readonly<Record<string, string>>;
   readonly value: number;
 }
 
 export interface AnonymousRefusal {
   readonly address: string;
-  /** `GET /v1/vaults/{vault}`; `unmatched` for what is not a route. */
+  /** `GET /v1/vaults/{vault}`; `GET unmatched` for what is not a route. */
   readonly route: string;
   readonly code: ErrorCode;
 }

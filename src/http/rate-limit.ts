@@ -83,7 +83,8 @@ interface Bucket {
   atMs: number;
 }
 
-class Buckets {
+/** A budget for each name. */
+export class Buckets {
   readonly #rate: Rate;
   readonly #now: () => number;
   /** In the order of last use, so that the first is the one to drop. */

@@ -98,6 +98,8 @@ export interface Route {
   readonly body: z.ZodType;
   readonly answer: z.ZodType;
   readonly answerType: string;
+  /** Whether 202 may be answered, without a body: hidden at once, and done later. */
+  readonly accepted: boolean;
   readonly conditional: boolean;
   readonly secret: boolean;
   readonly conflicts?: boolean;
@@ -113,6 +115,7 @@ export function defineRoute<
   const { conditional = false, secret = false, status, answer, headersOf } = spec;
   return {
     ...spec,
+    accepted: spec.isAccepted !== undefined,
     conditional,
     secret,
     answerType: 'application/json',
@@ -157,6 +160,7 @@ export function defineStream<P extends z.ZodType, Q extends z.ZodType>(
     method: 'GET',
     status: 200,
     body,
+    accepted: false,
     conditional: false,
     secret: false,
     answerType: type,

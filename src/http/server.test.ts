@@ -151,7 +151,7 @@ test('without a key every route answers 401 alike, whatever is sent, and calls n
   assert.equal(bodies.size, 1);
   assert.equal(fake.calls.length + fake.deeds.length + fake.authentications, 0);
   assert.equal(fake.refusals.length, GOOD_REQUESTS.length * 3);
-  assert.ok(fake.refusals.some(({ route }) => route === '/v1/vaults/{vault}/memories/{memory}/restore'));
+  assert.ok(fake.refusals.some(({ route }) => route === 'POST /v1/vaults/{vault}/memories/{memory}/restore'));
 });
 
 test('a key that is not valid is told so and counted, and the scheme must be Bearer', async () => {

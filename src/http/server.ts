@@ -221,7 +221,9 @@ function addRoute(app: FastifyInstance, exchanges: Exchanges, route: Route): voi
 /** Answers the methods that a URL does not have: 405 with what it has; OPTIONS says the same. */
 function addOtherMethods(app: FastifyInstance): void {
   const found = new Map<string, Set<string>>();
-  app.addHook('onRoute', ({ url, method }: RouteOptions) => {
+  app.decorate('registered', found);
+  app.addHook('onRoute', ({ url, method, config }: RouteOptions) => {
+    if (config?.isRefusal === true) return;
     const methods = found.get(url) ?? new Set();
     for (const each of [method].flat()) methods.add(each);
     found.set(url, methods);
@@ -233,7 +235,8 @@ function addOtherMethods(app: FastifyInstance): void {
       const others = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE'].filter(
         (method) => !methods.has(method),
       );
-      const shared = { url, config: { pattern }, schema: { hide: true }, exposeHeadRoute: false };
+      const config = { pattern, isRefusal: true };
+      const shared = { url, config, schema: { hide: true }, exposeHeadRoute: false };
       scope.route({
         ...shared,
         method: 'OPTIONS',

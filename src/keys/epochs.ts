@@ -11,14 +11,14 @@ import { collectFiles, soundSteps, wipeOlderRoots, writeEpoch, type EpochSteps }
 import { punctureOf, punctureUnknown } from './epoch-order.ts';
 import { withIntents, withoutIntents, type IntentRecord, type Intents } from './intents.ts';
 import type { KeyJournal, LeafRow, PunctureRequest } from './key-journal.ts';
-import { allDone, type Keystore, type Reach } from './keystore.ts';
+import { allDone, isDiskError, type Keystore, type Reach } from './keystore.ts';
 import type { DeadIndexes } from './leaf.ts';
 import { planEpoch, type EpochPlan } from './plan.ts';
 import { SlotKeys } from './slot-keys.ts';
 import type { Slot } from './slot.ts';
 import { SpareLeaves } from './spare-leaves.ts';
 import type { Tree } from './tree.ts';
-import { witnessedLedger } from './witness.ts';
+import { compareLedger, witnessedLedger, type Witness } from './witness.ts';
 
 export interface PunctureOutcome {
   /** The epoch in which the slots died; null where there were too few replicas to begin one. */
@@ -367,21 +367,44 @@ export class Epochs {
     return this.orStop(() => this.keystore.writeIntents(intents, this.#sideKeys(), reach.targets));
   }
 
+  /**
+   * Whether the ledger still goes on from what the keystore has seen of it: throws `store.older` if not, and before the
+   * witness is written anew, or an older store put under a running process would become what was seen.
+   */
+  requireLedger(): Promise<void> {
+    return compareLedger(this.keystore.witness, this.journal);
+  }
+
+  /** The same between epochs: replaced by rename, so a full disk leaves the older witness whole and ends nothing. */
+  async renewWitness(reach: Reach): Promise<void> {
+    const seen = await this.#seen({});
+    try {
+      await this.keystore.writeWitness(seen, this.#sideKeys(), reach.targets);
+    } catch (error) {
+      if (isDiskError(error) && error.code === 'ENOSPC') throw error;
+      await this.orStop(() => Promise.reject(error as Error));
+    }
+  }
+
   /** What the keystore has seen of the ledger, at this moment. */
   async writeWitness(
     reach: Reach,
     known: { readonly generation?: number; readonly backup?: string } = {},
   ): Promise<void> {
+    const seen = await this.#seen(known);
+    await this.orStop(() => this.keystore.writeWitness(seen, this.#sideKeys(), reach.targets));
+  }
+
+  async #seen(known: { readonly generation?: number; readonly backup?: string }): Promise<Witness> {
     const head = await this.journal.ledgerHead();
     const { witness, intents } = this.keystore;
-    const seen = {
+    return {
       epoch: this.#current.epoch,
       intents: intents.revision,
       generation: head?.generation ?? known.generation ?? witness.generation,
       ledger: witnessedLedger(head),
       backup: known.backup ?? witness.backup,
     };
-    await this.orStop(() => this.keystore.writeWitness(seen, this.#sideKeys(), reach.targets));
   }
 
   #sideKeys(): { deployment: Keystore['deployment']; derive: SlotKeys['need'] } {

@@ -266,6 +266,39 @@ test('once a day an epoch writes every page anew under new keys', async () => {
   assert.equal((await world.disk.list('/keystore/a/pages')).length, 1);
 });
 
+test('a ledger that was set back or forked under a running process is noticed, and does not become the witness', async () => {
+  for (const harm of ['set back', 'forked'] as const) {
+    const world = await World.create();
+    const keyring = await world.open();
+    for (let n = 0; n < 4; n++) world.journal.append(`entry ${n}`);
+    await keyring.tend();
+    const { state } = world.journal;
+    const real = [...state.ledgerRoots];
+    if (harm === 'set back') state.ledgerRoots = real.slice(0, 2);
+    else state.ledgerRoots = [...real.slice(0, 3), new Uint8Array(32).fill(9), new Uint8Array(32).fill(8)];
+    for (let minute = 0; minute < 2; minute++) await assert.rejects(keyring.tend(), { code: 'store.older' });
+    // What was seen before is still what has to be there.
+    state.ledgerRoots = real;
+    await keyring.tend();
+    assert.deepEqual(world.fatal, []);
+  }
+});
+
+test('a full disk keeps the witness from being written anew, and ends nothing', async () => {
+  const world = await World.create();
+  const keyring = await world.open();
+  let isFull = true;
+  const open = world.disk.open.bind(world.disk);
+  world.disk.open = (path, access) =>
+    isFull && access === 'create' ? Promise.reject(new DiskError('ENOSPC', path)) : open(path, access);
+  world.journal.append('entry');
+  await assert.rejects(keyring.tend(), { code: 'ENOSPC' });
+  isFull = false;
+  await keyring.tend();
+  assert.deepEqual(world.fatal, []);
+  assert.equal((await keyring.puncture(request('era_1', slotOf(1, 1)))).state, 'destroyed');
+});
+
 test('the keystore’s own leaf is never handed out nor punctured', async () => {
   const world = await World.create();
   const keyring = await world.open();

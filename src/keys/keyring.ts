@@ -138,9 +138,13 @@ export class Keyring {
     return new Map(records.flatMap((record) => (record.kind === 'note' ? [[record.id, record.body]] : [])));
   }
 
-  /** Once a minute: the witness; and where a replica came back, a request waits or a day has passed, a full epoch. */
+  /**
+   * Once a minute: the ledger is compared with the witness (`store.older`), which is then written anew; where a replica
+   * came back, a request waits or a day has passed, there is a full epoch.
+   */
   async tend(): Promise<void> {
     await this.#exclusive(this.#writable(), async (epochs) => {
+      await epochs.requireLedger();
       // What was asked in a transaction and met a keystore that was away stands in the database only.
       epochs.addPending(await epochs.journal.pending());
       const reach = await epochs.reach();
@@ -149,7 +153,7 @@ export class Keyring {
       const isUndone = epochs.hasPending && reach.missing.length === 0;
       const isWanted = isDue || isBack || isUndone || epochs.undone().length > 0;
       if (isWanted && epochs.isEnough(reach)) await epochs.run({ requests: epochs.undone(), isFull: true });
-      else await epochs.writeWitness(reach);
+      else await epochs.renewWitness(reach);
     });
   }
 

@@ -87,7 +87,7 @@ export class Ledger {
 
   /** Tries, with an entry of its own, whether entries can be kept again. */
   async recover(): Promise<void> {
-    if (this.health.ok) return;
+    if (this.health.ok && this.#parts.store.health.ok) return;
     await this.#parts.store.write(SYSTEM, (tx) => {
       this.append(tx, {
         principal: 'system',

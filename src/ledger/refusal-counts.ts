@@ -12,7 +12,7 @@ import type { Ledger } from './ledger.ts';
 const MINUTE_MS = 60_000;
 const ADDRESSES_MAX = 1000;
 /** Stands for all addresses beyond the table. */
-const OTHERS = 'others';
+export const OTHERS = 'others';
 
 export interface AnonymousRefusal {
   readonly address: string;

@@ -39,9 +39,13 @@ export interface Writer {
   undo(): Awaitable<void>;
   /** Sets the scope outside a savepoint. */
   scope(scope: StoreScope): Awaitable<void>;
-  /** Moves the change head and commits durably. */
-  commit(change: number): Awaitable<void>;
+  /** Moves the change head and commits durably; answers, as `fault` does, whether an opening will find the commit. */
+  commit(change: number): Awaitable<string | null>;
   rollback(): Awaitable<void>;
+  /** What is wrong with where it writes, as far as a look of microseconds tells: content-free words; null if nothing is. */
+  fault(): string | null;
+  /** The same by a longer look. */
+  inspect(): string | null;
   /** House-keeping between two groups, after the answers of the first have left. */
   settle(): Awaitable<void>;
   /** Drops the connection as a crash would: nothing more reaches the store. */

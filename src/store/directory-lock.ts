@@ -4,10 +4,10 @@
  * It is SQLite's own exclusive lock on a small file of its own, held by an open transaction. The system drops it when
  * the process ends, so there is never a stale one to break; the file stays and means nothing.
  */
-import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { StrongroomError } from '../errors.ts';
+import { touchPrivate } from './private-file.ts';
 
 export interface DirectoryLock {
   release(): void;
@@ -21,7 +21,7 @@ const held = new Set<DatabaseSync>();
 /** Locks an existing directory; `data.in_use` if another process, or this one, has it. */
 export function lockDirectory(directory: string): DirectoryLock {
   const path = join(directory, LOCK_FILE);
-  closeSync(openSync(path, 'a', 0o600));
+  touchPrivate(path);
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
     // Without a journal file beside it: nothing is ever written here.

@@ -11,6 +11,9 @@
  * every job of the group. After a commit of which nobody knows whether it happened, nothing is written any more and the
  * process is ended through `onFatal`; so it is after a `Crash`, but silently.
  *
+ * After a commit the files are looked at: nobody is told of one that no opening will find. The process lives on then,
+ * because what it holds open may be all that is left. A change head that runs backwards ends the accepting of writes.
+ *
  * Fault points: `store.begin`, `store.job`, `store.release`, `store.flush`, `store.commit`, `store.committed`.
  */
 import type { Kysely } from 'kysely';
@@ -19,6 +22,7 @@ import { StrongroomError } from '../errors.ts';
 import { FatalStoreError, type Engine } from './connection.ts';
 import { openHandle, type Handle } from './handle.ts';
 import type { Database } from './schema.ts';
+import type { StoreHealth } from './store.ts';
 import { SYSTEM, type Deferred, type Flusher, type StoreScope, type Tx } from './transaction.ts';
 
 /** Jobs in one commit at most, so that the first of a flood does not wait for the last. */
@@ -66,18 +70,45 @@ export class CommitGroups {
   #ended: unknown = null;
   /** The writer is gone: not even what was accepted can be done. */
   #broken = false;
+  /** Why whoever watches over the store wants no more of it. */
+  #refusal: StrongroomError | null = null;
+  /** Why the last group was not committed. */
+  #lastFailure: string | null = null;
+  #lastChange = 0;
+  /** Why an opening would not find the last commit. */
+  #doubt: string | null = null;
 
   constructor(parts: GroupsParts) {
     this.#parts = parts;
   }
 
   submit<T>(scope: StoreScope, work: (tx: Tx) => Promise<T>): Promise<T> {
-    if (this.#ended !== null) return Promise.reject(unavailable(this.#ended));
+    const end = this.#ended ?? this.#refusal;
+    if (end !== null) return Promise.reject(unavailable(end));
     if (this.#waiting.length >= WAITING_JOBS_MAX) return Promise.reject(new StrongroomError('busy'));
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push({ scope, work, resolve: resolve as (value: unknown) => void, reject });
       this.#running ??= this.#drain();
     });
+  }
+
+  /** Whether writes can be kept, as far as the last one and a short look tell. */
+  get health(): StoreHealth {
+    const detail = this.#ended !== null ? 'nothing is written any more' : this.#fault();
+    return detail === null ? { ok: true } : { ok: false, detail };
+  }
+
+  /** Accepts nothing more; the process goes on, red. */
+  refuse(cause: StrongroomError): void {
+    this.#refusal ??= new StrongroomError('store.unavailable', {
+      detail: 'the database is not the one that was written to',
+      cause,
+    });
+  }
+
+  #fault(): string | null {
+    if (this.#refusal !== null) return this.#refusal.message;
+    return this.#parts.engine.writer.inspect() ?? this.#lastFailure;
   }
 
   /** Lets what was submitted come to its end; accepts nothing more. */
@@ -109,7 +140,8 @@ export class CommitGroups {
   async #commit(jobs: readonly Job[]): Promise<void> {
     const group = new Group(this.#parts);
     try {
-      await group.run(jobs);
+      this.#requireSound();
+      await group.run(jobs, this.#lastChange);
     } catch (error) {
       await this.#failed(group, jobs, error);
       return;
@@ -120,11 +152,28 @@ export class CommitGroups {
       this.#end(jobs, new FatalStoreError('a hook failed after the commit', { cause: error }));
       return;
     }
-    for (const { job, value } of group.done) job.resolve(value);
+    if (group.change !== null) {
+      this.#lastChange = group.change;
+      this.#lastFailure = null;
+    }
+    const { doubt } = group;
+    this.#doubt = doubt;
+    for (const { job, value } of group.done)
+      if (doubt === null) job.resolve(value);
+      else job.reject(new StrongroomError('store.unavailable', doubt));
+  }
+
+  /** Once a commit was in doubt, nothing more is written before whatever was wrong is right again. */
+  #requireSound(): void {
+    if (this.#refusal !== null) throw this.#refusal;
+    const doubt = this.#doubt === null ? null : this.#parts.engine.writer.fault();
+    if (doubt !== null) throw new StrongroomError('store.unavailable', doubt);
   }
 
   async #failed(group: Group, jobs: readonly Job[], error: unknown): Promise<void> {
     if (isEnd(error)) return this.#end(jobs, error);
+    if (error instanceof StrongroomError && error.code === 'store.older') this.refuse(error);
+    this.#lastFailure = 'the last commit failed';
     try {
       await this.#parts.engine.writer.rollback();
       group.failed();
@@ -132,7 +181,7 @@ export class CommitGroups {
       return this.#end(jobs, new FatalStoreError('the group could not be taken back', { cause }));
     }
     // A job that failed by itself has been told already; telling it again changes nothing.
-    for (const job of jobs) job.reject(error);
+    for (const job of jobs) job.reject(this.#refusal ?? error);
   }
 
   /** Nothing more is written: what is on disk now is for the next opening to find. */
@@ -150,16 +199,22 @@ export class CommitGroups {
 class Group {
   readonly #parts: GroupsParts;
   readonly done: Done[] = [];
+  /** The change head after the commit; null before, and where nothing was to be committed. */
+  change: number | null = null;
+  /** Why no opening will find the commit. */
+  doubt: string | null = null;
   readonly #deferrals: Deferrals = new Map();
 
   constructor(parts: GroupsParts) {
     this.#parts = parts;
   }
 
-  async run(jobs: readonly Job[]): Promise<void> {
+  async run(jobs: readonly Job[], lastChange: number): Promise<void> {
     const { engine, fault } = this.#parts;
     fault('store.begin');
     let change = await engine.writer.begin();
+    if (change < lastChange)
+      throw new StrongroomError('store.older', `the store is at change ${change}, and was at ${lastChange}`);
     for (const job of jobs) {
       if (await this.#attempt(job, change + 1)) change++;
     }
@@ -169,7 +224,8 @@ class Group {
     }
     await this.#flush(change);
     fault('store.commit');
-    await engine.writer.commit(change);
+    this.doubt = await engine.writer.commit(change);
+    this.change = change;
     fault('store.committed');
   }
 

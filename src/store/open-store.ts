@@ -51,6 +51,10 @@ function storeOn(engine: Engine, { fault }: Environment, onFatal: OnFatal): Stor
   return {
     engine: engine.name,
     write: (scope, work) => groups.submit(scope, work),
+    get health() {
+      return groups.health;
+    },
+    refuse: (reason) => groups.refuse(reason),
     read: (scope, work) =>
       engine.readers.read(scope, async (connection, head) => {
         const handle = openHandle({ engine: engine.name, connection, scope, mode: 'read' });

@@ -99,7 +99,7 @@ class PostgresWriter implements Writer {
     await this.#arrived();
   }
 
-  async commit(change: number): Promise<void> {
+  async commit(change: number): Promise<null> {
     const { connection } = this;
     let results: readonly QueryResult[];
     await this.#arrived();
@@ -112,6 +112,7 @@ class PostgresWriter implements Writer {
     }
     if (results.at(-1)?.command !== 'COMMIT')
       throw new StrongroomError('store.unavailable', 'the commit was refused');
+    return null;
   }
 
   async rollback(): Promise<void> {
@@ -122,6 +123,15 @@ class PostgresWriter implements Writer {
       // Without a connection the server has rolled back by itself; the next group connects anew.
       this.abandon();
     }
+  }
+
+  /** A connection that broke is made anew by the next group: it says nothing about the server. */
+  fault(): null {
+    return null;
+  }
+
+  inspect(): null {
+    return null;
   }
 
   settle(): void {}

@@ -5,7 +5,7 @@
  * points are made here and not by SQLite behind a commit, because SQLite swallows their errors, and a failed fsync
  * must end the process. Temporary tables and sorts stay in memory: nothing but the database and its log is written.
  */
-import { closeSync, openSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { StrongroomError } from '../errors.ts';
@@ -19,9 +19,11 @@ import {
   type SqlValue,
   type Writer,
 } from './connection.ts';
+import { DatabaseFiles, type FileFault } from './database-files.ts';
 import { quote, sqliteDdl } from './ddl.ts';
 import { openHandle } from './handle.ts';
 import type { Migrator } from './migrate.ts';
+import { touchPrivate } from './private-file.ts';
 import { SYSTEM, type Head, type StoreScope } from './transaction.ts';
 
 export const DATABASE_FILE = 'strongroom.db';
@@ -37,11 +39,18 @@ const LOG_BYTES_MAX = 16 * 1024 * 1024;
 const HEAD =
   'select (select change from store_head where id = 1), (select epoch from keyring_head where id = 1)';
 
+/** Throws where a folder that had a database has none any more: an empty one in its place would look like a new start. */
+export function requireSqliteDatabase(directory: string): void {
+  const path = join(directory, DATABASE_FILE);
+  if (!existsSync(path))
+    throw new StrongroomError('store.unavailable', `${path} is gone; put the database back where it was`);
+}
+
 /** Opens the database for its one writer, making it if there is none; migrations come after. */
 export function openSqliteDatabase(directory: string): DatabaseSync {
   const path = join(directory, DATABASE_FILE);
   // Made here and not by SQLite, so that it is never readable by others; the log takes over its mode.
-  closeSync(openSync(path, 'a', 0o600));
+  touchPrivate(path);
   const database = openDatabase(path, false);
   database.exec(`pragma page_size = ${PAGE_BYTES}`);
   requirePragma(database, 'journal_mode = wal', 'wal');
@@ -82,7 +91,7 @@ export function sqliteMigrator(database: DatabaseSync): Migrator {
 export function sqliteEngine(directory: string, database: DatabaseSync): Engine {
   return {
     name: 'sqlite',
-    writer: new SqliteWriter(database),
+    writer: new SqliteWriter(database, new DatabaseFiles(join(directory, DATABASE_FILE))),
     readers: new SqliteReaders(join(directory, DATABASE_FILE)),
   };
 }
@@ -176,10 +185,15 @@ class SqliteConnection implements Connection {
 
 class SqliteWriter implements Writer {
   readonly connection: SqliteConnection;
+  readonly #files: DatabaseFiles;
+  /** Moves when another connection commits. */
+  #foreignCommits: number;
   #epoch: number | null = null;
 
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, files: DatabaseFiles) {
     this.connection = new SqliteConnection(database);
+    this.#files = files;
+    this.#foreignCommits = this.#readForeignCommits();
   }
 
   begin(): number {
@@ -192,6 +206,14 @@ class SqliteWriter implements Writer {
   epoch(): number {
     this.#epoch ??= this.connection.head().epoch;
     return this.#epoch;
+  }
+
+  fault(): FileFault | null {
+    return this.#unlessCommitted(this.#files.fault());
+  }
+
+  inspect(): FileFault | null {
+    return this.#unlessCommitted(this.#files.thoroughFault());
   }
 
   enter(scope: StoreScope): void {
@@ -215,7 +237,7 @@ class SqliteWriter implements Writer {
 
   scope(_scope: StoreScope): void {}
 
-  commit(change: number): void {
+  commit(change: number): FileFault | null {
     try {
       this.connection.run('update store_head set change = ? where id = 1', change);
       this.connection.run('commit');
@@ -224,6 +246,7 @@ class SqliteWriter implements Writer {
       // A full disk is the one failure after which it is certain that nothing was committed.
       throw isFull(error) ? known : new FatalStoreError('the commit failed', { cause: error });
     }
+    return this.fault();
   }
 
   rollback(): void {
@@ -243,11 +266,30 @@ class SqliteWriter implements Writer {
     try {
       // `noop` only tells how long the log is: its file does not shrink when it starts over.
       const { log } = this.connection.prepare('pragma wal_checkpoint(noop)').get() ?? {};
-      if (Number(log) * PAGE_BYTES >= LOG_BYTES_MAX)
+      if (Number(log) * PAGE_BYTES >= LOG_BYTES_MAX) {
+        // What lies there must be ours before it is mixed with more of it.
+        if (this.fault() !== null) return;
         this.connection.prepare('pragma wal_checkpoint(passive)').all();
+        this.#files.note();
+      }
     } catch (error) {
       throw new FatalStoreError('the checkpoint failed', { cause: error });
     }
+  }
+
+  /** A commit by another connection, through SQLite, is seen by all and found by the next opening. */
+  #unlessCommitted(fault: FileFault | null): FileFault | null {
+    if (fault !== 'its file was changed') return fault;
+    const foreignCommits = this.#readForeignCommits();
+    if (foreignCommits === this.#foreignCommits) return fault;
+    this.#foreignCommits = foreignCommits;
+    this.#files.note();
+    return null;
+  }
+
+  #readForeignCommits(): number {
+    const [version] = Object.values(this.connection.prepare('pragma data_version').get() ?? {});
+    return Number(version);
   }
 
   #do(sql: string): void {

@@ -1,5 +1,12 @@
 /** The store as everything above sees it. `openStore` (open-store.ts) makes one. */
+import type { StrongroomError } from '../errors.ts';
 import type { Head, ReadSql, StoreScope, Tx } from './transaction.ts';
+
+export interface StoreHealth {
+  readonly ok: boolean;
+  /** Content-free: anybody may read it. */
+  readonly detail?: string;
+}
 
 export interface Store {
   readonly engine: 'sqlite' | 'postgres';
@@ -10,6 +17,10 @@ export interface Store {
    * rolled back). Inside: SQL and deferrals only; never another `write`.
    */
   write<T>(scope: StoreScope, work: (tx: Tx) => Promise<T>): Promise<T>;
+  /** Whether writes can be kept, as far as the last one and a short look tell. */
+  readonly health: StoreHealth;
+  /** From now on every write is refused, and health is red: for whoever finds that this is not the store it was. */
+  refuse(reason: StrongroomError): void;
   close(): Promise<void>;
 }
 

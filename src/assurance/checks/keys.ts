@@ -5,12 +5,16 @@
 import { ask, codeOf } from '../ask.ts';
 import { withVault } from '../canary-vault.ts';
 import { defineCheck, judged } from '../check.ts';
-import { requestFor, sweepKeys, type Stage } from '../drive.ts';
+import { requestFor, type Stage } from '../drive.ts';
+import { INJECTED_ADDRESS } from '../inject-fetch.ts';
 import { replaced } from '../replaced.ts';
+import type { KeyInput } from '@strongroom/client';
 import type { Principal } from '../../http/parts.ts';
+import type { Route } from '../../http/route.ts';
 
 /** Addresses for documentation (RFC 5737): nobody asks from there. */
 const ELSEWHERE = '203.0.113.0/24';
+const HERE = `${INJECTED_ADDRESS}/32`;
 const GIVEN_UP_MS = 1_200;
 const EVERYTHING = [{ actions: ['*'], vaults: ['*'] }];
 
@@ -47,7 +51,6 @@ export const keysCheck = defineCheck<KeysSeen>({
         const stage: Stage = { world, tenant, vault };
         const ended = [await endOf(stage, 'revoked'), await endOf(stage, 'rotated')];
         const confined = await confine(stage, other);
-        await sweepKeys(stage);
         return { ended, confined };
       }),
     );
@@ -94,6 +97,25 @@ export const keysCheck = defineCheck<KeysSeen>({
             }),
           };
         },
+      },
+    },
+    {
+      name: 'vaults-unbound',
+      breaks: 'The vaults that a key is confined to are not looked at.',
+      turns: ['KEY-04'],
+      change: {
+        parts: (real) => ({
+          ...real,
+          access: replaced(real.access, {
+            authenticate: async (apiKey, address) => {
+              const principal = await real.access.authenticate(apiKey, address);
+              return {
+                ...principal,
+                grants: principal.grants.map(({ actions }) => ({ actions, vaults: ['*'] })),
+              };
+            },
+          }),
+        }),
       },
     },
     {
@@ -151,64 +173,90 @@ async function endOf({ world, tenant, vault }: Stage, how: Ended['how']): Promis
   };
 }
 
+/** What a key is confined to, and what that leaves it. */
+interface Confinement {
+  readonly name: string;
+  readonly input: Omit<KeyInput, 'name'>;
+  readonly allows: (route: Route, vault: string) => boolean;
+  /** What must work, or a refusal would prove nothing; with another key where this one can do nothing at all. */
+  readonly control: { readonly path: string; readonly input?: Omit<KeyInput, 'name'> };
+}
+
 async function confine(stage: Stage, other: string): Promise<readonly Confined[]> {
-  const { tenant, vault } = stage;
-  const { client } = tenant;
-  const make = async (
-    input: Omit<Parameters<typeof client.keys.create>[0] & object, 'name'>,
-  ): Promise<string> => (await client.keys.create({ name: 'canary confined', ...input })).apiKey;
-  const reads = { actions: ['memory.list', 'memory.get', 'memory.search', 'vault.get'], vaults: [vault] };
+  const { world, tenant, vault } = stage;
+  return withVault(world, tenant, { environment: 'development' }, async (_, development) => {
+    const confined: Confined[] = [];
+    for (const confinement of confinementsOf(vault, development))
+      confined.push(await confinedTo(confinement, [stage, { ...stage, vault: other }]));
+    return confined;
+  });
+}
+
+function confinementsOf(vault: string, development: string): readonly Confinement[] {
+  const memories = (of: string): string => `/v1/vaults/${of}/memories`;
+  const isOfVault = ({ url }: Route): boolean => url.includes(':vault');
+  const isOwn = (route: Route, asked: string): boolean => !isOfVault(route) || asked === vault;
+  const reads = ['memory.list', 'memory.get', 'memory.search', 'vault.get'];
   return [
-    await confinedTo(
-      stage,
-      'an action',
-      await make({ scopes: [{ actions: ['memory.list'], vaults: ['*'] }] }),
-      ['memory.list'],
-      [vault, other],
-    ),
-    await confinedTo(
-      stage,
-      'a vault',
-      await make({ scopes: [{ actions: ['memory.*'], vaults: [vault] }] }),
-      ['memory.'],
-      [vault],
-    ),
-    await confinedTo(stage, 'reading a vault', await make({ scopes: [reads] }), reads.actions, [vault]),
-    await confinedTo(
-      stage,
-      'an environment',
-      await make({ environment: 'development', scopes: EVERYTHING }),
-      ['vault.list', 'key.', 'ledger.', 'vault.create', 'verification.'],
-      [],
-    ),
-    await confinedTo(stage, 'a network', await make({ networks: [ELSEWHERE], scopes: EVERYTHING }), [], []),
+    {
+      name: 'an action',
+      input: { scopes: [{ actions: ['memory.list'], vaults: ['*'] }] },
+      allows: ({ action }) => action === 'memory.list',
+      control: { path: memories(vault) },
+    },
+    {
+      name: 'a vault',
+      input: { scopes: [{ actions: ['memory.*'], vaults: [vault] }] },
+      allows: (route, asked) => route.action.startsWith('memory.') && isOwn(route, asked),
+      control: { path: memories(vault) },
+    },
+    {
+      name: 'reading a vault',
+      input: { scopes: [{ actions: reads, vaults: [vault] }] },
+      allows: (route, asked) => reads.includes(route.action) && isOwn(route, asked),
+      control: { path: memories(vault) },
+    },
+    {
+      name: 'an environment',
+      input: { environment: 'development', scopes: EVERYTHING },
+      allows: (route) => !isOfVault(route),
+      control: { path: memories(development) },
+    },
+    {
+      name: 'a network',
+      input: { networks: [ELSEWHERE], scopes: EVERYTHING },
+      allows: () => false,
+      control: { path: memories(vault), input: { networks: [HERE], scopes: EVERYTHING } },
+    },
   ];
 }
 
-/** Drives every route, in the key's vault and in another; whatever its confinement does not name must be refused. */
+/** Drives every route, in each of the vaults; whatever the confinement does not leave must be refused. */
 async function confinedTo(
-  stage: Stage,
-  confinement: string,
-  apiKey: string,
-  actions: readonly string[],
-  vaults: readonly string[],
+  { name, input, allows, control }: Confinement,
+  stages: readonly Stage[],
 ): Promise<Confined> {
-  const { world } = stage;
+  const [{ world, tenant } = none()] = stages;
+  const make = async (of: Omit<KeyInput, 'name'>): Promise<string> =>
+    (await tenant.client.keys.create({ name: `canary confined to ${name}`, ...of })).apiKey;
+  const apiKey = await make(input);
+  const controlKey = control.input === undefined ? apiKey : await make(control.input);
+  const { status } = await ask(world, { method: 'GET', path: control.path, apiKey: controlKey });
   const escaped: string[] = [];
   let asked = 0;
-  const probe = await ask(world, { method: 'GET', path: `/v1/vaults/${stage.vault}/memories`, apiKey });
-  const works = vaults.length > 0 ? probe.status === 200 : true;
-  for (const route of world.routes) {
-    const request = await requestFor(route, stage);
-    if (request === null) continue;
-    const isNamed = actions.some((action) => route.action.startsWith(action));
-    const ofVault = route.url.includes(':vault');
-    const isAllowed = isNamed && (!ofVault || vaults.includes(stage.vault));
-    if (isAllowed) continue;
-    asked++;
-    const reply = await ask(world, { ...request, apiKey });
-    if (reply.status !== 403 && reply.status !== 404)
-      escaped.push(`${route.name} answered ${reply.status} ${codeOf(reply)}`);
-  }
-  return { confinement, works, escaped, asked };
+  for (const stage of stages)
+    for (const route of world.routes) {
+      if (allows(route, stage.vault)) continue;
+      const request = await requestFor(route, stage);
+      if (request === null) continue;
+      asked++;
+      const reply = await ask(world, { ...request, apiKey });
+      if (reply.status !== 403 && reply.status !== 404)
+        escaped.push(`${route.name} answered ${reply.status} ${codeOf(reply)}`);
+    }
+  return { confinement: name, works: status === 200, escaped, asked };
+}
+
+function none(): never {
+  throw new RangeError('there is no vault to ask in');
 }

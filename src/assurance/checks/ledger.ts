@@ -3,6 +3,8 @@
  * are computed anew from the exported leaves, the export is verified as anybody could offline, and copies of it that were
  * altered in every way must each be found out.
  */
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { encodeHex, encodeUtf8 } from '../../bytes/encoding.ts';
 import { Frontier, leafHash } from '../../ledger/merkle.ts';
 import { parseVkey } from '../../ledger/note.ts';
@@ -10,6 +12,7 @@ import { verifyExport } from '../../ledger/verify-export.ts';
 import { canaryEnd, withVault } from '../canary-vault.ts';
 import { defineCheck, judged } from '../check.ts';
 import { replaced } from '../replaced.ts';
+import type { LogHeads } from '../log-heads.ts';
 import type { World } from '../world.ts';
 
 const DEEDS = 5;
@@ -39,6 +42,8 @@ interface Exported {
   readonly missingDeeds: number;
   readonly deeds: number;
   readonly exportEntries: number;
+  /** All logs of the deployment, before and after. */
+  readonly heads: LogHeads;
   readonly backwards: number;
   readonly skewMs: number;
 }
@@ -48,7 +53,7 @@ export const ledgerCheck = defineCheck<Exported>({
   place: 'live',
   observe: exportLedger,
   judges: {
-    'AUD-02': ({ checkpoints, altered, backwards, skewMs, entries }, { seconds = 0 }) => {
+    'AUD-02': ({ checkpoints, altered, heads, backwards, skewMs, entries }, { seconds = 0 }) => {
       const faults = [
         ...checkpoints
           .filter(({ claimed, computed }) => claimed !== computed)
@@ -56,13 +61,15 @@ export const ledgerCheck = defineCheck<Exported>({
         ...Object.entries(altered).flatMap(([how, isFound]) =>
           isFound ? [] : [`a copy is not found out: ${how}`],
         ),
+        ...heads.faults,
         ...(backwards > 0 ? [`time runs backwards at ${backwards} entries`] : []),
         ...(skewMs > seconds * 1000
           ? [`the clock of the ledger is off by ${Math.round(skewMs / 1000)} s`]
           : []),
       ];
-      return judged(checkpoints.length * Math.min(entries, 1), faults, {
+      return judged(Math.min(checkpoints.length, entries, heads.looked), faults, {
         entries,
+        logs: heads.looked,
         alteredCopies: Object.keys(altered).length,
         skewMs,
       });
@@ -113,6 +120,28 @@ export const ledgerCheck = defineCheck<Exported>({
       },
     },
     {
+      name: 'log-set-back',
+      breaks: "Another organization's log is cut back to its first entry, and signed again.",
+      turns: ['AUD-02'],
+      change: {
+        parts: (real, { directory }) => ({
+          ...real,
+          ledger: replaced(real.ledger, {
+            exportLedger: (context) => {
+              setBack(directory);
+              return real.ledger.exportLedger(context);
+            },
+          }),
+        }),
+      },
+    },
+    {
+      name: 'slow-clock',
+      breaks: 'Entries are dated a minute ago.',
+      turns: ['AUD-02'],
+      change: { clock: (real) => ({ now: () => real.now() - 61_000 }) },
+    },
+    {
       name: 'cut-export',
       breaks: 'The export leaves out its last entries.',
       turns: ['AUD-03'],
@@ -132,9 +161,23 @@ export const ledgerCheck = defineCheck<Exported>({
   ],
 });
 
+/** As whoever holds the database's file can, with a connection of their own. */
+function setBack(directory: string): void {
+  const database = new DatabaseSync(join(directory, 'strongroom.db'), { timeout: 5000 });
+  const { log } = database.prepare(`select min(log) as log from ledger_heads where log like 'org_%'`).get()!;
+  database
+    .prepare(
+      `update ledger_heads set size = 1, frontier =
+         (select substr(leaf, 1, 32) from ledger_entries where log = ? and n = 0) where log = ?`,
+    )
+    .run(log ?? null, log ?? null);
+  database.close();
+}
+
 async function exportLedger(world: World): Promise<Exported> {
-  const { client } = await world.tenant(0);
   const tenant = await world.tenant(0);
+  const { client } = tenant;
+  const before = await world.logHeads();
   const first = await client.ledger.checkpoint();
   const deeds = await withVault(world, tenant, {}, async (vault) => {
     const ids: string[] = [];
@@ -152,6 +195,7 @@ async function exportLedger(world: World): Promise<Exported> {
   const { faults, fileFault } = await verifyExport(lines, () => key);
   const own = new Set(leaves.flatMap(({ target, targets = [] }) => [target, ...targets]));
   const last = leaves.at(-1);
+  const after = await world.logHeads();
   return {
     checkpoints: [first, second].map(({ size, rootHash }) => ({
       size,
@@ -168,6 +212,7 @@ async function exportLedger(world: World): Promise<Exported> {
     missingDeeds: deeds.filter((id) => !own.has(id)).length,
     deeds: deeds.length,
     exportEntries: leaves.filter(({ n, action }) => n >= second.size && action === 'ledger.export').length,
+    heads: { ...after, faults: [...new Set([...before.faults, ...after.faults])] },
     backwards: leaves.filter(({ at }, index) => index > 0 && at < (leaves[index - 1]?.at ?? 0)).length,
     skewMs: last === undefined ? Number.MAX_SAFE_INTEGER : Math.abs(last.at - sinceMs),
   };

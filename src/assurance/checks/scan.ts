@@ -14,9 +14,7 @@ import { canaryEnd, canaryVector, canaryWord, withVault } from '../canary-vault.
 import { defineCheck, judged, type Judgement } from '../check.ts';
 import {
   byteNeedles,
-  findsAll,
-  hitsIn,
-  longest,
+  NeedleSearch,
   secretNeedles,
   textNeedles,
   vectorNeedles,
@@ -32,6 +30,9 @@ const DIMENSIONS = 32;
 const SECRET_CHARACTERS = 59;
 const CHECKSUM_CHARACTERS = 7;
 
+/** As much as is read within a fraction of the time that a check has. */
+const BYTES_MAX = 2 * 1024 ** 3;
+
 type Where = 'files' | 'log' | 'ledger' | 'metrics' | 'answers';
 
 interface Scanned {
@@ -43,6 +44,8 @@ interface Scanned {
   readonly pieces: Readonly<Record<Where, number>>;
   readonly files: number;
   readonly megabytes: number;
+  /** Whether more was written meanwhile than is read. */
+  readonly isCut: boolean;
   /** Whether the key worked, and whether it could be read again. */
   readonly key: { readonly works: boolean; readonly shownAgain: readonly string[] };
   readonly needles: { readonly content: number; readonly secrets: number };
@@ -63,21 +66,19 @@ export const scanCheck = defineCheck<Scanned>({
   observe: scan,
   judges: {
     'CRY-01': (scanned) => {
-      const { files, megabytes, needles, engine } = scanned;
+      const { files, megabytes, needles } = scanned;
       const faults = [...controlFaults(scanned), ...hitTexts(scanned.content, ['files'])];
-      const judgement = judged(files, faults, { files, megabytes, needles: needles.content });
-      return engine === 'sqlite' ? judgement : withoutFiles(judgement);
+      return limited(scanned, judged(files, faults, { files, megabytes, needles: needles.content }));
     },
     'KEY-01': (scanned) => {
-      const { files, needles, key, engine } = scanned;
+      const { files, needles, key } = scanned;
       const faults = [
         ...controlFaults(scanned),
         ...(key.works ? [] : ['the new key does not sign in, so nothing was looked for']),
         ...hitTexts(scanned.secrets, ['files', 'log', 'ledger', 'metrics']),
         ...key.shownAgain.map((where) => `the key is shown again by ${where}`),
       ];
-      const judgement = judged(files, faults, { files, needles: needles.secrets });
-      return engine === 'sqlite' ? judgement : withoutFiles(judgement);
+      return limited(scanned, judged(files, faults, { files, needles: needles.secrets }));
     },
     'AUD-05': (scanned) => {
       const { pieces } = scanned;
@@ -171,14 +172,20 @@ async function scan(world: World): Promise<Scanned> {
     const content: Scanned['content'][number][] = [];
     const secrets: Scanned['secrets'][number][] = [];
     const pieces = { files: 0, log: 0, ledger: 0, metrics: 0, answers: 0 };
+    const contentSearch = new NeedleSearch(sown.content);
+    const secretSearch = new NeedleSearch(sown.secrets);
     const look = (where: Where, haystack: Haystack): void => {
       pieces[where]++;
-      for (const hit of hitsIn(haystack, sown.content)) content.push({ ...hit, where });
-      for (const hit of hitsIn(haystack, sown.secrets)) secrets.push({ ...hit, where });
+      for (const hit of contentSearch.hitsIn(haystack)) content.push({ ...hit, where });
+      for (const hit of secretSearch.hitsIn(haystack)) secrets.push({ ...hit, where });
     };
     const names = new Set<string>();
     let bytes = 0;
-    for await (const piece of world.written(sinceMs, longest([...sown.content, ...sown.secrets]))) {
+    let isCut = false;
+    const overlap = Math.max(contentSearch.longest, secretSearch.longest);
+    for await (const piece of world.written(sinceMs, overlap)) {
+      isCut = bytes > BYTES_MAX;
+      if (isCut) break;
       names.add(piece.name);
       bytes += piece.bytes.length;
       look('files', piece);
@@ -188,7 +195,7 @@ async function scan(world: World): Promise<Scanned> {
     for (const answer of sown.answers) look('metrics', answer);
     return {
       engine: world.engine,
-      control: findsAll(sown.content) && findsAll(sown.secrets),
+      control: contentSearch.findsAll && secretSearch.findsAll,
       readBack: sown.readBack,
       content,
       secrets,
@@ -196,7 +203,8 @@ async function scan(world: World): Promise<Scanned> {
       files: names.size,
       megabytes: Math.round(bytes / 1e5) / 10,
       key: sown.key,
-      needles: { content: sown.content.length, secrets: sown.secrets.length },
+      isCut,
+      needles: { content: contentSearch.size, secrets: secretSearch.size },
     };
   });
 }
@@ -301,8 +309,14 @@ const hitTexts = (hits: Scanned['content'], places: readonly Where[]): string[] 
   ),
 ];
 
-const withoutFiles = (judgement: Judgement): Judgement => ({
-  ...judgement,
-  verdict: judgement.verdict === 'pass' ? 'partial' : judgement.verdict,
-  missing: 'the files of the PostgreSQL server lie where this process cannot read them',
-});
+/** What could not be read leaves a pass half. */
+function limited({ engine, isCut }: Scanned, judgement: Judgement): Judgement {
+  const missing = [
+    ...(engine === 'sqlite'
+      ? []
+      : ['the files of the PostgreSQL server, which lie where this process cannot read them']),
+    ...(isCut ? ['files beyond the first gigabytes that were written meanwhile'] : []),
+  ];
+  if (missing.length === 0 || judgement.verdict !== 'pass') return judgement;
+  return { ...judgement, verdict: 'partial', missing: missing.join('; ') };
+}

@@ -13,7 +13,7 @@ export const FUNCTION_CLAIMS: readonly Claim[] = [
       kind: 'complete',
       notProven:
         'How well real texts and questions are matched: the canaries are few and name their subject. Recall at scale is measured by the benchmarks.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'strongroom health: a vault whose index was lost is filled anew when it is next searched.',
     },
     parameters: { percent: { value: 95, floor: 90, better: 'more' } },

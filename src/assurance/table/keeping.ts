@@ -23,7 +23,7 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
       kind: 'complete',
       notProven:
         'That copies which somebody took while it was there are gone; a legal hold keeps what lies in the trash for longer, on purpose.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'strongroom retention explain VAULT MEMORY says what keeps it; a replica of the keystore that is away has to come back (strongroom doctor).',
     },
     parameters: { days: { value: 30, floor: 30, better: 'less' } },
@@ -60,7 +60,7 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
       kind: 'complete',
       notProven:
         'That a policy says what the law asks for, or that agents do not carry on what they have read.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'strongroom retention show and strongroom retention explain VAULT MEMORY say which rule decides.',
     },
   }),
@@ -74,7 +74,7 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
       kind: 'complete',
       notProven:
         'That a clock which is wrong is noticed before a week; what a hold or a statutory minimum keeps does not count, and backups have a retention of their own.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'strongroom doctor: a replica of the keystore that is away keeps keys from dying; strongroom clock trust where the clock was doubted and is right.',
     },
     parameters: { days: { value: 7, floor: 7, better: 'less' } },
@@ -90,7 +90,7 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
       kind: 'complete',
       notProven:
         'That the machine keeps no copies of log files; with logDays set, the application log ends sooner. Without logFolder it goes to the platform, and the claim is then partial.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'Set logFolder, and look at why the chores fail in the log; strongroom ledger verify names what is missing.',
     },
     parameters: {
@@ -109,7 +109,7 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
     state: {
       kind: 'complete',
       notProven: 'That whoever approves looks at the reason, or that two keys belong to two people.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'strongroom archive list shows what waits for approval; a chore that fails is in the log.',
     },
     parameters: { hours: { value: 48, floor: 48, better: 'less' } },
@@ -133,7 +133,7 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
       missing: 'the erasure of conversations, people, vaults and accounts, which this check does not ask for',
       notProven:
         'That the right things are held. A hold keeps what is there when it is placed and what is added while it stands.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'strongroom hold list shows what stands; release it where it should not: strongroom hold release ID.',
     },
   }),

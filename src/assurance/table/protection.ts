@@ -13,7 +13,7 @@ export const PROTECTION_CLAIMS: readonly Claim[] = [
       kind: 'complete',
       notProven:
         'That bytes written before this check, or by other programs, are sealed; the memory of the process and its swap are not looked at. On PostgreSQL its own files are out of reach, and the claim is then partial.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'Stop the server and keep a copy of the data directory: what was written in the clear has to be found and replaced (docs/format.md says what belongs into each file).',
     },
   }),
@@ -28,7 +28,7 @@ export const PROTECTION_CLAIMS: readonly Claim[] = [
       missing: 'backups',
       notProven:
         'That copies of archives elsewhere are whole. Exports of memories are plain for whoever asks for them, over TLS.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'Stop the server and keep the archive: one that is not sealed has to be written anew.',
     },
   }),
@@ -44,7 +44,7 @@ export const PROTECTION_CLAIMS: readonly Claim[] = [
       kind: 'complete',
       notProven:
         'That whoever ends TLS in front of this server does as well; on PostgreSQL its link is not examined, and the claim is then partial.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'Set tls to on and tlsMinimum to 1.3, and restart; strongroom doctor names a certificate that ends soon.',
     },
     parameters: {
@@ -132,7 +132,7 @@ export const PROTECTION_CLAIMS: readonly Claim[] = [
       missing:
         'people who sign in, by password or by single sign-on: there are none; keys that several people share',
       notProven: 'That whoever holds a key is who they should be.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'Stop the server: a door that opens without a key cannot be closed from outside.',
     },
   }),
@@ -171,7 +171,7 @@ export const PROTECTION_CLAIMS: readonly Claim[] = [
       kind: 'complete',
       notProven:
         'That whoever holds the keystore and the database cannot test guesses; a key has 256 random bits, so guessing is hopeless.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'strongroom key rotate ID for each key: what was found in the clear has to be taken for known.',
     },
   }),
@@ -193,7 +193,7 @@ export const PROTECTION_CLAIMS: readonly Claim[] = [
       kind: 'complete',
       notProven:
         'That a second server process would know at once: one process is asked, in which nothing remembers keys.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'Stop the server: a key that outlives its revocation stays known until it ends. Then strongroom key list shows what is revoked.',
     },
     parameters: { milliseconds: { value: 100, floor: 1000, better: 'less' } },
@@ -206,9 +206,9 @@ export const PROTECTION_CLAIMS: readonly Claim[] = [
     supports: ['CC6.3', 'A.8.3 A.8.31', '25(2)', '308(a)(4)', '100(e)'],
     state: {
       kind: 'partial',
-      missing: 'expiry, which needs the clock to be turned; a list of keys that may do everything',
+      missing: 'a list of keys that may do everything, for somebody to go through',
       notProven: 'That a confinement was chosen wisely.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'strongroom key list shows the scopes of each key; strongroom key revoke ID ends one that reaches too far.',
     },
   }),
@@ -231,7 +231,7 @@ export const PROTECTION_CLAIMS: readonly Claim[] = [
       kind: 'partial',
       missing: 'timing of answers; queues, gateway and model context, which do not exist',
       notProven: 'That tenants cannot tell each other apart by how busy the server is: they share a process.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'Stop the server: one tenant reaching another cannot be closed from outside.',
     },
   }),
@@ -246,7 +246,7 @@ export const PROTECTION_CLAIMS: readonly Claim[] = [
       kind: 'partial',
       missing: 'access lists of a vault beyond the scopes of keys; the erasure of a whole vault',
       notProven: 'That the index in memory is apart: vaults share a process.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'Stop the server: a vault that opens with the key of another is damage (strongroom doctor).',
     },
   }),

@@ -12,14 +12,15 @@ export const WATCHING_CLAIMS: readonly Claim[] = [
     state: {
       kind: 'complete',
       notProven:
-        'That refusals of strangers, which are counted by address, route and minute, are counted right; and that an entry holds what the caller kept to themselves.',
-      hoursFresh: 24,
+        'That an entry holds what the caller kept to themselves. Refusals of strangers are counted by address, route and minute, not kept one by one.',
+      hoursFresh: 26,
       mend: 'strongroom health says whether entries can be kept; strongroom ledger verify --data DIR, with the server stopped, names what is missing.',
     },
   }),
   claimed({
     id: 'AUD-02',
-    sentence: 'The log is append-only and tamper-evident, and its clock is right within {seconds} s.',
+    sentence:
+      'The log is append-only and tamper-evident, and its times are those of the clock within {seconds} s.',
     examines:
       'Consistency proof since last checkpoint; altered copy detected; app role cannot update/delete; clock skew',
     method: 'T',
@@ -27,8 +28,8 @@ export const WATCHING_CLAIMS: readonly Claim[] = [
     state: {
       kind: 'complete',
       notProven:
-        'That a log which was cut back whole, together with its checkpoints and the keystore, would be noticed without a checkpoint kept elsewhere. That tables refuse changes is tried on a scratch instance, on SQLite; on PostgreSQL the rights of its role stand for it.',
-      hoursFresh: 24,
+        'That a log which was cut back whole, together with its checkpoints and the keystore, would be noticed without a checkpoint kept elsewhere; nor that the clock of the machine is right, because no other is asked. That tables refuse changes is tried on a scratch instance, on SQLite; on PostgreSQL the rights of its role stand for it.',
+      hoursFresh: 26,
       mend: 'strongroom ledger verify --data DIR, with the server stopped, names the first entry that does not hold.',
     },
     parameters: { seconds: { value: 5, floor: 60, better: 'less' } },
@@ -44,7 +45,7 @@ export const WATCHING_CLAIMS: readonly Claim[] = [
       kind: 'complete',
       notProven:
         'That the export holds what the caller may not see. The ledger is exported as JSON Lines, and verifications as bundles; there is no other format.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'strongroom ledger export --out FILE, then strongroom ledger verify --export FILE names the line at fault.',
     },
   }),
@@ -67,7 +68,7 @@ export const WATCHING_CLAIMS: readonly Claim[] = [
       kind: 'complete',
       notProven:
         'That a log of a dependency or of the platform is free of content: the log, the ledger and the metrics of this process are looked at. There are no traces and no error sink.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'Stop shipping the log, and remove the lines that were found from where it is kept.',
     },
   }),

@@ -5,6 +5,7 @@ import { wholeNumber } from '../flags.ts';
 import type { Access, Finding, LocalCommands, RunningServer } from '../local.ts';
 import type { Session } from '../session.ts';
 import { readSettings, type SettingFlags } from '../settings.ts';
+import { called } from '../show/text.ts';
 import type { Settings } from '../../config.ts';
 
 interface DataFlags extends SettingFlags {
@@ -135,14 +136,15 @@ async function untilStopped(session: Session, server: RunningServer): Promise<vo
 }
 
 async function showFindings(session: Session, findings: readonly Finding[]): Promise<void> {
-  await session.show({ findings }, () => findings.map(findingText).join(''));
+  const { command } = session;
+  await session.show({ findings }, () => findings.map((finding) => findingText(finding, command)).join(''));
   if (findings.some((finding) => finding.status === 'failing')) throw new Ended(EXIT.claim);
 }
 
 const MARKS = { ok: 'ok      ', warning: 'warning ', failing: 'FAILING ' } as const;
 
-const findingText = ({ name, status, detail, advice }: Finding): string =>
-  `${MARKS[status]} ${name}: ${detail}\n${advice === undefined ? '' : `         ${advice}\n`}`;
+const findingText = ({ name, status, detail, advice }: Finding, command: string): string =>
+  `${MARKS[status]} ${name}: ${detail}\n${advice === undefined ? '' : `         ${called(advice, command)}\n`}`;
 
 async function openFlags(
   session: Session,

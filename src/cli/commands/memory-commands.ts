@@ -171,13 +171,22 @@ function deleteCommand(program: Command, session: Session): void {
     .addOption(vaultOption())
     .addOption(new Option('--mode <mode>', 'by default what the vault says').choices(['trash', 'erase']))
     .action(async (ids: string[], flags: VaultFlag & { mode?: 'trash' | 'erase' }) => {
+      let pending = 0;
       for (const id of ids) {
-        await session.client.memories.delete(flags.vault, id, given({ mode: flags.mode }));
-        await session.show({ id, deleted: true }, () => `${id}\n`);
+        const outcome = await session.client.memories.delete(flags.vault, id, given({ mode: flags.mode }));
+        const isPending = outcome === 'accepted';
+        if (isPending) pending++;
+        await session.show({ id, deleted: true, ...(isPending ? { pending: true } : {}) }, () => `${id}\n`);
       }
-      session.say(`Deleted ${counted(ids.length, 'memory', 'memories')}.`);
+      const done = ids.length - pending;
+      if (done > 0) session.say(`Deleted ${counted(done, 'memory', 'memories')}.`);
+      if (pending > 0) session.say(pendingText(pending));
     });
 }
+
+/** The key is not dead yet: what is only hidden must not pass for erased. */
+const pendingText = (count: number): string =>
+  `Hidden ${counted(count, 'memory', 'memories')}; not erased yet: that happens as soon as every replica of the keystore can be reached.`;
 
 function restoreCommand(program: Command, session: Session): void {
   program

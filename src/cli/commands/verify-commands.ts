@@ -1,39 +1,40 @@
 /** verify, claims: the promises of the server, checked as it runs, and as sentences. */
 import { readFile } from 'node:fs/promises';
-import type { ClaimResult, SabotageOutcome, Verification, VerificationInput } from '@strongroom/client';
+import type { ClaimResult, Verification, VerificationEvent, VerificationInput } from '@strongroom/client';
 import type { Command } from 'commander';
 import { verifyBundle, type BundleReport } from '../../assurance/bundle.ts';
-import { FAMILIES, type Family } from '../../assurance/claim.ts';
 import { StrongroomError } from '../../errors.ts';
-import { Ended, EXIT, usage, type ExitCode } from '../exit.ts';
+import { Ended, EXIT, exitCodeOf, usage, type ExitCode } from '../exit.ts';
 import { collect, given } from '../flags.ts';
 import type { Session } from '../session.ts';
+import { claimsPage, claimsTable, sabotageText, summaryText, type ClaimPlace } from '../show/claims.ts';
 import { counted } from '../show/number.ts';
-import { printable, wrap } from '../show/text.ts';
-import { showSpan } from '../show/time.ts';
+import { printable } from '../show/text.ts';
 
 interface VerifyFlags {
   readonly claim?: readonly string[];
   readonly family?: readonly string[];
+  readonly details?: boolean;
+  readonly vkey?: string;
   readonly sabotage?: string;
   readonly offline?: string;
 }
-
-const VERDICTS = ['pass', 'partial', 'stale', 'error', 'fail', 'not_claimed'] as const;
-const WIDTH = 100;
-const INDENT = '         ';
 
 export function verifyCommands(program: Command, session: Session): void {
   program
     .command('verify')
     .description('check the promises of the server on the server itself')
-    .option('--claim <id>', 'only this one: CRY-01; may be given several times', collect)
-    .option('--family <name>', 'only these: CRY, AUD …; may be given several times', collect)
+    .option('--claim <id>', 'only this one: CRY-01; may be given several times', collectUpper)
+    .option('--family <name>', 'only these: CRY, AUD …; may be given several times', collectUpper)
+    .option('--details', 'also what was looked at and measured')
     .option('--sabotage <id>', 'break a scratch instance, and see the checks of this claim turn red')
     .option('--offline <file>', 'verify the result of an earlier verify --json, without a server')
+    .option('--vkey <key>', 'with --offline: the verifier key that you know the ledger by')
+    .addHelpText('after', EXIT_CODES)
     .action(async (flags: VerifyFlags) => {
-      if (flags.offline !== undefined) await verifyOffline(session, flags.offline);
-      else if (flags.sabotage !== undefined) await showSabotage(session, flags.sabotage);
+      refuseMixed(flags);
+      if (flags.offline !== undefined) await verifyOffline(session, flags.offline, flags.vkey);
+      else if (flags.sabotage !== undefined) await showSabotage(session, flags.sabotage.toUpperCase(), flags);
       else await verify(session, flags);
     });
   program
@@ -41,32 +42,67 @@ export function verifyCommands(program: Command, session: Session): void {
     .description('every promise as a sentence, and how it stands')
     .action(async () => {
       const { results } = await session.client.verifications.run({ claims: [] });
-      await session.show({ results }, () => pageOf(results));
+      await session.show({ results }, () => claimsPage(results, placeOf(session, {})));
     });
 }
 
-async function verify(session: Session, { claim, family }: VerifyFlags): Promise<void> {
+const EXIT_CODES = `
+Exit codes: 0 nothing that was checked fails, 2 usage, 3 a claim fails, 4 not signed in, 5 a check could not finish.`;
+
+const collectUpper = (text: string, before: readonly string[] = []): readonly string[] =>
+  collect(text.toUpperCase(), before);
+
+/** What would be silently ignored is refused. */
+function refuseMixed({ claim, family, sabotage, offline, vkey }: VerifyFlags): void {
+  const ways = { '--offline': offline, '--sabotage': sabotage, '--claim or --family': claim ?? family };
+  const given = Object.entries(ways).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+  if (given.length > 1) throw usage(`${given.join(' and ')} do not go together`);
+  if (vkey !== undefined && offline === undefined) throw usage('--vkey goes with --offline');
+}
+
+const placeOf = (session: Session, { details = false }: Pick<VerifyFlags, 'details'>): ClaimPlace => ({
+  ...session.place,
+  command: session.command,
+  isDetailed: details,
+});
+
+async function verify(session: Session, flags: VerifyFlags): Promise<void> {
+  const { claim, family } = flags;
   const input = given({ claims: claim, families: family }) as VerificationInput;
   const verification = await follow(session, input);
   const shown = verification.results.filter(
     ({ id, family: own }) =>
       verification.ran.includes(id) || claim?.includes(id) === true || family?.includes(own) === true,
   );
-  await session.show(verification, () => [...shown.map(resultText), summaryOf(verification)].join(''));
+  await session.show(
+    verification,
+    () => `${claimsTable(shown, placeOf(session, flags))}\n${summaryText(verification.results)}`,
+  );
+  session.say(`Recorded in the ledger as ${verification.id}.`);
+  session.say(`Kept with --json > FILE, it verifies anywhere: ${session.command} verify --offline FILE`);
   const code = exitOf(shown, claim ?? []);
   if (code !== EXIT.good) throw new Ended(code);
 }
 
 /** The result of a verification, its progress told meanwhile. What cannot be reached or run has not been checked. */
 async function follow(session: Session, input: VerificationInput): Promise<Verification> {
-  for await (const event of session.client.verifications.stream(input)) {
-    if (event.type === 'verification') return event.verification;
-    const { number, of, check, place, claims } = event;
-    session.say(`${number}/${of} ${check} (${place}): ${claims.join(' ')}`);
+  try {
+    for await (const event of session.client.verifications.stream(input)) {
+      if (event.type === 'verification') return event.verification;
+      session.say(progressText(event));
+    }
+    throw new StrongroomError('answer.invalid', 'the verification broke off');
+  } catch (error) {
+    if (exitCodeOf(error) !== EXIT.unexpected) throw error;
+    session.fail(error);
+    throw new Ended(EXIT.unfinished);
   }
-  session.fail(new StrongroomError('answer.invalid', 'the verification broke off'));
-  throw new Ended(EXIT.unfinished);
 }
+
+type Progress = Extract<VerificationEvent, { type: 'progress' }>;
+
+const progressText = ({ number, of, check, place, claims }: Progress): string =>
+  `${String(number).padStart(String(of).length)}/${of} ${check}${place === 'scratch' ? ', on a scratch instance' : ''}: ${claims.join(' ')}`;
 
 /** A failure counts most; a claim that was asked for by name and is not claimed has not been verified. */
 function exitOf(results: readonly ClaimResult[], named: readonly string[]): ExitCode {
@@ -76,29 +112,33 @@ function exitOf(results: readonly ClaimResult[], named: readonly string[]): Exit
   return results.length === 0 || results.some(isOpen) ? EXIT.unfinished : EXIT.good;
 }
 
-async function showSabotage(session: Session, claim: string): Promise<void> {
+async function showSabotage(session: Session, claim: string, flags: VerifyFlags): Promise<void> {
   const verification = await follow(session, { sabotage: claim });
   const { sabotages = [] } = verification;
-  await session.show(verification, () => sabotages.map((outcome) => sabotageText(outcome)).join(''));
+  const place = placeOf(session, flags);
+  await session.show(verification, () => sabotages.map((outcome) => sabotageText(outcome, place)).join(''));
   if (sabotages.length === 0) throw new Ended(EXIT.unfinished);
-  if (sabotages.some(({ caught }) => !caught)) throw new Ended(EXIT.claim);
+  const unseen = sabotages.filter(({ caught }) => !caught).length;
+  if (unseen > 0) {
+    session.say(`${unseen} of ${counted(sabotages.length, 'sabotage', 'sabotages')} went unseen.`);
+    throw new Ended(EXIT.claim);
+  }
   session.say(
-    `On scratch instances: ${counted(sabotages.length, 'sabotage', 'sabotages')}, each seen by its check.`,
+    `${counted(sabotages.length, 'sabotage', 'sabotages')} on scratch instances, each seen by its check.`,
   );
 }
 
-function sabotageText({ check, name, breaks, expected, turned, caught, faults }: SabotageOutcome): string {
-  const lines = [
-    `${caught ? 'RED     ' : 'UNSEEN  '} ${check}, ${name}: ${breaks}`,
-    `${INDENT}turned red: ${turned.join(' ') || 'nothing'}${caught ? '' : `; had to: ${expected.join(' ')}`}`,
-    ...faults.slice(0, 5).flatMap((fault) => indented(fault)),
-  ];
-  return lines.map((line) => `${line}\n`).join('');
-}
-
-async function verifyOffline(session: Session, file: string): Promise<void> {
-  const report = await readBundle(session, file);
+async function verifyOffline(session: Session, file: string, vkey: string | undefined): Promise<void> {
+  const found = await readBundle(session, file);
+  const isOther = vkey !== undefined && vkey !== found.verifierKey;
+  const report = isOther
+    ? { ...found, faults: [...found.faults, 'the ledger is not the one that the key is of'] }
+    : found;
   await session.show(report, () => offlineText(report));
+  if (vkey === undefined && report.faults.length === 0)
+    session.say(
+      'That key is the own word of the file: compare it with the one you know (ledger checkpoint).',
+    );
   if (report.faults.length > 0) throw new Ended(EXIT.claim);
 }
 
@@ -120,76 +160,5 @@ async function readBundle(session: Session, file: string): Promise<BundleReport>
 
 const offlineText = ({ id, verifierKey, faults }: BundleReport): string =>
   faults.length === 0
-    ? `ok       ${id} is what the ledger recorded, under the key ${printable(verifierKey)}\n`
+    ? `ok       ${printable(id)} is what the ledger recorded, under the key\n         ${printable(verifierKey)}\n`
     : faults.map((fault) => `ALTERED  ${printable(fault)}\n`).join('');
-
-const MARKS = {
-  pass: 'pass    ',
-  partial: 'PARTIAL ',
-  stale: 'STALE   ',
-  error: 'ERROR   ',
-  fail: 'FAIL    ',
-  not_claimed: '-       ',
-} as const;
-
-function resultText(result: ClaimResult): string {
-  const { id, verdict, sentence, place, ageSeconds, faults, missing, reason, notProven, mend } = result;
-  const age = ageSeconds === undefined ? '' : `, ${ageText(ageSeconds)}`;
-  const where = place === undefined ? '' : ` (${place === 'both' ? 'live and scratch' : place}${age})`;
-  const isRed = verdict === 'fail' || verdict === 'error' || verdict === 'stale';
-  const lines = [
-    `${MARKS[verdict]} ${id} ${printable(sentence)}${where}`,
-    ...(reason === undefined ? [] : indented(reason)),
-    ...faults.flatMap((fault) => indented(fault)),
-    ...(missing === undefined ? [] : indented(`not checked: ${missing}`)),
-    ...(measuredText(result) === '' ? [] : indented(`measured: ${measuredText(result)}`)),
-    ...(isRed || notProven === undefined ? [] : indented(`does not prove: ${notProven}`)),
-    ...(isRed && mend !== undefined ? indented(`to mend it: ${mend}`) : []),
-  ];
-  return lines.map((line) => `${line}\n`).join('');
-}
-
-const measuredText = ({ measured = {} }: ClaimResult): string =>
-  Object.entries(measured)
-    .map(([name, value]) => `${name} ${value}`)
-    .join(', ');
-
-const ageText = (seconds: number): string => (seconds < 1 ? 'now' : `${showSpan(seconds)} ago`);
-
-const indented = (text: string): string[] =>
-  wrap(printable(text), WIDTH - INDENT.length).map((line) => INDENT + line);
-
-function summaryOf({ id, results }: Verification): string {
-  const counts = VERDICTS.map(
-    (verdict) => [verdict, results.filter((each) => each.verdict === verdict).length] as const,
-  );
-  const words = counts
-    .filter(([, count]) => count > 0)
-    .map(([verdict, count]) => `${count} ${verdict.replace('_', ' ')}`);
-  return `\n${id}: ${words.join(', ')} of ${results.length} claims. Only a pass is held.\n`;
-}
-
-/** The page of claims, by family. */
-function pageOf(results: readonly ClaimResult[]): string {
-  const families = Map.groupBy(results, ({ family }) => family);
-  return Array.from(
-    families,
-    ([family, own]) =>
-      `${FAMILIES[family as Family] ?? printable(family)}\n\n${own.map(sentenceText).join('')}\n`,
-  ).join('');
-}
-
-function sentenceText({ id, verdict, sentence, reason, missing, ageSeconds }: ClaimResult): string {
-  const age = ageSeconds === undefined ? '' : `, checked ${ageText(ageSeconds)}`;
-  const why = [reason, missing === undefined ? undefined : `not checked: ${missing}`].filter(
-    (each) => each !== undefined,
-  );
-  const word = verdict === 'pass' ? 'held' : verdict.replace('_', ' ');
-  return [
-    `  ${id} ${printable(sentence)}`,
-    `${INDENT}${word}${age}`,
-    ...why.flatMap((each) => indented(each)),
-  ]
-    .map((line) => `${line}\n`)
-    .join('');
-}

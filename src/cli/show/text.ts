@@ -53,6 +53,10 @@ export const padEnd = (text: string, columns: number): string =>
 export const padStart = (text: string, columns: number): string =>
   ' '.repeat(Math.max(0, columns - widthOf(text))) + text;
 
+/** With each command of ours as it is called here: `strongroom verify` may be `npm run -s strongroom -- verify`. */
+export const called = (text: string, command: string): string =>
+  text.replaceAll(/\bstrongroom(?= [a-z])/g, command);
+
 /** The text in lines of at most `columns`, broken between words where there are any. */
 export function wrap(text: string, columns: number): string[] {
   const lines: string[] = [];

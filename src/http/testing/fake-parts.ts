@@ -204,7 +204,10 @@ export function fakeParts(): Fake {
     health: {
       live: () => Promise.resolve([{ name: 'process', ok: true }]),
       ready: () => Promise.resolve([{ name: 'ledger', ok: fake.ledgerWorks, detail: 'last entry written' }]),
-      gauges: () => [{ name: 'strongroom_open_vaults', help: 'Vaults whose index is in memory.', value: 1 }],
+      gauges: () =>
+        Promise.resolve([
+          { name: 'strongroom_open_vaults', help: 'Vaults whose index is in memory.', value: 1 },
+        ]),
     },
     records: {
       record: (context, deed) => {

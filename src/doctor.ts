@@ -1,0 +1,142 @@
+/**
+ * What weakens a deployment: found by opening it, by asking the server that has it open, and by looking at where its
+ * keystore lies.
+ */
+import { stat, statfs } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { Strongroom as Client } from '@strongroom/client';
+import { createNodeFetch, readCa } from '@strongroom/client/node';
+import { isLoopback, keystorePlaces, type Settings } from './config.ts';
+import { StrongroomError } from './errors.ts';
+import type { Strongroom } from './strongroom.ts';
+
+export interface Finding {
+  readonly name: string;
+  readonly status: 'ok' | 'warning' | 'failing';
+  readonly detail: string;
+  readonly advice?: string;
+}
+
+export interface Patient {
+  readonly directory: string;
+  readonly settings: Settings;
+  /** Where a server of this directory listens, as far as its settings say. */
+  readonly reach: { readonly url: string; readonly ca: string | null };
+  readonly opened: (work: (open: Strongroom) => Promise<void>) => Promise<void>;
+}
+
+export async function examine(patient: Patient): Promise<readonly Finding[]> {
+  const { directory, settings } = patient;
+  const findings: Finding[] = [...(await openOf(patient))];
+  const replicas = keystorePlaces(settings, directory).map(({ folder }) => folder);
+  const devices = await Promise.all(
+    replicas.map((path) =>
+      stat(path).then(
+        (found) => found.dev,
+        () => null,
+      ),
+    ),
+  );
+  if (replicas.some((path) => resolve(path).startsWith(`${resolve(directory)}/`)))
+    findings.push({
+      name: 'keystore place',
+      status: 'warning',
+      detail: 'a replica lies under the data directory',
+      advice:
+        'A copy of the folder is then a copy of the keys. Set `keystores` to folders that backups leave out.',
+    });
+  if (new Set(devices).size < replicas.length)
+    findings.push({
+      name: 'keystore disks',
+      status: 'warning',
+      detail: 'replicas share a disk',
+      advice: 'One disk lost is then every key lost. Put a replica on another disk.',
+    });
+  for (const path of replicas) findings.push(await fileSystemOf(path));
+  if (!isLoopback(settings.host) && settings.tlsMinimum === '1.2')
+    findings.push({ name: 'tls', status: 'warning', detail: 'TLS 1.2 is allowed by the setting tlsMinimum' });
+  return findings;
+}
+
+async function openOf(patient: Patient): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  try {
+    await patient.opened((open) => {
+      findings.push({ name: 'opens', status: 'ok', detail: `keyring at epoch ${open.keyring.epoch}` });
+      for (const { replica, what } of open.keyring.findings)
+        findings.push({ name: 'keystore', status: 'warning', detail: `${replica}: ${what}` });
+      return Promise.resolve();
+    });
+    return findings;
+  } catch (error) {
+    if (!(error instanceof StrongroomError)) throw error;
+    if (error.code === 'data.in_use') return askServer(patient);
+    return [{ name: 'opens', status: 'failing', detail: `${error.code}: ${error.message}` }];
+  }
+}
+
+/** The directory is locked: whoever has it open tells how it is, without a key. */
+async function askServer({ reach: { url, ca } }: Patient): Promise<readonly Finding[]> {
+  const running: Finding = {
+    name: 'server',
+    status: 'ok',
+    detail: 'another process has the directory open, so it is not opened here',
+    advice: 'Stop it and run this again to look inside; strongroom verify checks the promises while it runs.',
+  };
+  const fetch = createNodeFetch({ ca: ca === null ? undefined : readCa(ca) });
+  try {
+    const { status, checks } = await new Client({ url, fetch, retries: 0, timeoutMs: 10_000 }).health();
+    const failing = checks.filter((check) => check.status !== 'ok');
+    if (status === 'ok')
+      return [running, { name: 'health', status: 'ok', detail: `${url} answers that it is well` }];
+    return [
+      running,
+      ...failing.map(({ name, detail = 'does not work' }) => ({
+        name: 'health',
+        status: 'failing' as const,
+        detail: `${name}: ${detail}`,
+        advice: 'Nothing is done while it is so. The log of the server says more.',
+      })),
+    ];
+  } catch (error) {
+    if (!(error instanceof StrongroomError)) throw error;
+    return [
+      running,
+      {
+        name: 'health',
+        status: 'warning',
+        detail: `nothing answers at ${url} (${error.code})`,
+        advice: 'If it was started with another --port or --host, set STRONGROOM_PORT and STRONGROOM_HOST.',
+      },
+    ];
+  } finally {
+    fetch.close();
+  }
+}
+
+/** Where overwriting in place may leave the old bytes behind (magic numbers of statfs(2)). */
+const COPYING_FILE_SYSTEMS: Readonly<Record<number, string>> = {
+  0x9123683e: 'btrfs',
+  0x2fc12fc1: 'zfs',
+  0x794c7630: 'overlayfs',
+  0xf2f52010: 'f2fs',
+};
+
+async function fileSystemOf(path: string): Promise<Finding> {
+  const found = await statfs(path).catch(() => null);
+  if (found === null)
+    return { name: 'keystore file system', status: 'failing', detail: `${path} is missing` };
+  const copying = COPYING_FILE_SYSTEMS[found.type];
+  if (copying === undefined)
+    return {
+      name: 'keystore file system',
+      status: 'ok',
+      detail: `${path}: not on a file system known to keep what was overwritten`,
+    };
+  return {
+    name: 'keystore file system',
+    status: 'warning',
+    detail: `${path} lies on ${copying}, which may keep overwritten blocks`,
+    advice: 'Put the keystore on a file system that overwrites in place (ext4, xfs).',
+  };
+}
