@@ -47,6 +47,10 @@ const schema = z.strictObject({
   rateLimit: toggle.default('on'),
   /** Search worker threads. */
   searchWorkers: z.coerce.number().int().min(1).max(64).default(1),
+  /** The part of the true nearest vectors that a search in a large vault finds, on the average. */
+  searchRecall: z.coerce.number().min(0.5).max(0.9999).default(0.99),
+  /** Mebibytes that open search indexes may take together, about; vaults that rested longest are closed above it. */
+  searchMemory: z.coerce.number().int().min(64).default(2048),
   /** Whether every request must carry a purpose. */
   requirePurpose: toggle.default('off'),
   /** Days beyond which no memory is kept, whatever it says of itself or a policy says; a legal hold and a statutory minimum do. */

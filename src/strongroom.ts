@@ -278,6 +278,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   await segments.clean();
   const pool: SearchPool = createSearchPool({
     workers: options.settings.searchWorkers,
+    recall: options.settings.searchRecall,
     onLost: (error) => logError(log, error, 'a search worker ended and is replaced'),
   });
   closing.add(() => pool.close());
@@ -287,6 +288,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     pool,
     segments,
     names: (vault) => rows.names(vault),
+    memoryBytesMax: options.settings.searchMemory * 1024 * 1024,
     onError: (error) => logError(log, error, 'an index is filled anew'),
   });
   const memories = new Memories({

@@ -355,7 +355,7 @@ test('when the memory for vectors is full an addition is refused whole, and room
     );
   engine.add(many(0, 200));
   const before = engine.stats();
-  assert.throws(() => engine.add(many(1000, 1000)), { code: 'search.unavailable' });
+  assert.throws(() => engine.add(many(1000, 3000)), { code: 'search.unavailable' });
   assert.deepEqual(engine.stats(), before);
   engine.remove(many(0, 200).map(({ id }) => id));
   assert.equal(engine.stats().vectorBytes, 0);

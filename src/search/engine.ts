@@ -2,7 +2,8 @@
  * The index of one vault, inside its worker: records, text and vectors under one numbering.
  *
  * Invariants: a record that was removed, replaced, has expired or does not pass the filter is never answered; a refused
- * addition changes nothing; the answer depends on the records held and the request, not on how they came.
+ * addition changes nothing; the answer depends on the records held and the request, not on how they came. One exception: among the
+ * vectors of a large vault, neighbours are found up to the recall that was set, and which of them are missed may differ.
  */
 import { StrongroomError, type Fault } from '../errors.ts';
 import { LEAF_SLOTS } from '../keys/slot.ts';
@@ -23,7 +24,8 @@ import type {
   VaultSettings,
   VaultStats,
 } from './types.ts';
-import { VectorIndex, type VectorRoom } from './vector-index.ts';
+import type { VectorRoom } from './vectors/room.ts';
+import { VectorIndex } from './vectors/vector-index.ts';
 
 /** What the vaults of a worker share. */
 export interface EngineRoom {
@@ -34,6 +36,8 @@ export interface EngineRoom {
 
 /** Reciprocal rank fusion (Cormack, Clarke and Büttcher, 2009): a list's n-th gives 1 / (60 + n). */
 const FUSION_K = 60;
+/** The part of the true neighbours that a search in a large vault finds, on the average, unless the vault says otherwise. */
+const RECALL = 0.99;
 /** How deep each list is looked at, at least. */
 const FUSION_DEPTH_MIN = 100;
 
@@ -52,6 +56,8 @@ export class Engine {
   readonly #threads: Threads;
   readonly #text: TextIndex;
   readonly #vectors: VectorIndex;
+  /** Records that will expire. */
+  #expiring = 0;
 
   constructor(settings: VaultSettings, room: EngineRoom) {
     this.#settings = settings;
@@ -91,13 +97,20 @@ export class Engine {
     const lists: (readonly Scored[])[] = [];
     if (mode !== 'vector' && query !== undefined) lists.push(this.#searchText(query, now, depth, keeps));
     if (mode !== 'text' && vector !== undefined)
-      lists.push(this.#vectors.search(vector, depth, keeps, (a, b) => this.#comesFirst(a, b)));
+      lists.push(
+        this.#searchVectors(vector, depth, filter === undefined && this.#expiring === 0 ? null : keeps),
+      );
     const [only = []] = lists;
     const best = lists.length > 1 ? this.#fuse(lists, limit) : only;
     return best.map(({ row, score }): Hit => {
       const record = this.#recordOf(row);
       return request.withRecords === true ? { id: record.id, score, record } : { id: record.id, score };
     });
+  }
+
+  /** Does a bounded part of the work that keeps searches fast; false when there is none. */
+  work(): boolean {
+    return this.#vectors.work();
   }
 
   stats(): VaultStats {
@@ -138,7 +151,9 @@ export class Engine {
     const own = this.#vectors.dimensions;
     if (metric !== this.#settings.metric || (dimensions !== null && own !== null && dimensions !== own))
       throw new StrongroomError('box.damaged', { detail: 'the segment is not one of this vault' });
-    this.#reserve(rows);
+    const vectors = rows.flatMap(({ vector }) => (vector === null ? [] : [vector]));
+    const [row] = vectors.flatMap((vector) => (vector.form === 'row' ? [vector.bytes] : []));
+    if (dimensions !== null && vectors.length > 0) this.#vectors.reserve(vectors.length, dimensions, row);
     for (const { slot, record, counts, vector } of rows) {
       const isCurrent = analyzerVersion === ANALYZER_VERSION;
       const document = this.#enter(slot, record, isCurrent ? counts : this.#text.countTerms(record.text));
@@ -163,7 +178,7 @@ export class Engine {
     if (faults.length > 0) throw new StrongroomError('request.invalid', { faults });
   }
 
-  #reserve(given: readonly { readonly vector: Float32Array | null }[]): void {
+  #reserve(given: readonly IndexedRecord[]): void {
     const vectors = given.flatMap(({ vector }) => (vector === null ? [] : [vector]));
     if (vectors[0] !== undefined) this.#vectors.reserve(vectors.length, vectors[0].length);
   }
@@ -178,6 +193,15 @@ export class Engine {
     if (vector === undefined) faults.push({ path: '/vector', message: `is needed in mode ${mode}` });
     const fault = vector === undefined ? null : this.#vectors.check(vector, '/vector');
     return fault === null ? faults : [...faults, fault];
+  }
+
+  #searchVectors(
+    vector: Float32Array,
+    limit: number,
+    keeps: ((document: number) => boolean) | null,
+  ): readonly Scored[] {
+    const { recall = RECALL } = this.#settings;
+    return this.#vectors.search(vector, { limit, recall, keeps, tieOf: (a, b) => this.#comesFirst(a, b) });
   }
 
   #searchText(
@@ -219,6 +243,7 @@ export class Engine {
     if (old !== undefined) this.#leave(old);
     const document = this.#free.pop() ?? this.#held.length;
     this.#held[document] = { slot, record };
+    if (record.expiresAt !== null) this.#expiring++;
     this.#numbers.set(record.id, document);
     const leaf = Math.floor(slot / LEAF_SLOTS);
     const documents = this.#leaves.get(leaf) ?? new Set();
@@ -238,13 +263,14 @@ export class Engine {
     documents?.delete(document);
     if (documents?.size === 0) this.#leaves.delete(leaf);
     this.#numbers.delete(record.id);
+    if (record.expiresAt !== null) this.#expiring--;
     this.#held[document] = undefined;
     this.#free.push(document);
   }
 
   #rowOf(document: number): SegmentRow {
     const { slot, record } = this.#heldAt(document);
-    return { slot, record, counts: this.#text.countsOf(document), vector: this.#vectors.vectorOf(document) };
+    return { slot, record, counts: this.#text.countsOf(document), vector: this.#vectors.stored(document) };
   }
 
   #recordOf(document: number): HeldRecord {

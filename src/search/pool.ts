@@ -26,6 +26,8 @@ const FILLS_FAILED_MAX = 3;
 
 export interface SearchPoolOptions {
   readonly workers: number;
+  /** For vaults that do not set their own. */
+  readonly recall?: number | undefined;
   /** Told when a worker ended by itself; for the log. */
   readonly onLost?: (cause: unknown) => void;
   readonly spawn?: SpawnWorker;
@@ -36,20 +38,23 @@ export const createSearchPool = (options: SearchPoolOptions): SearchPool => new 
 class Pool implements SearchPool {
   readonly #spawn: SpawnWorker;
   readonly #onLost: (cause: unknown) => void;
+  readonly #recall: number | undefined;
   /** The vaults on each worker. */
   readonly #links = new Map<WorkerLink, Set<OpenVault>>();
   readonly #vaults = new Map<string, OpenVault>();
   #isClosed = false;
 
-  constructor({ workers, onLost = () => undefined, spawn = spawnSearchWorker }: SearchPoolOptions) {
+  constructor({ workers, recall, onLost = () => undefined, spawn = spawnSearchWorker }: SearchPoolOptions) {
     if (!Number.isInteger(workers) || workers < 1)
       throw new RangeError(`not a number of workers: ${workers}`);
     this.#spawn = spawn;
     this.#onLost = onLost;
+    this.#recall = recall;
     for (let i = 0; i < workers; i++) this.#start();
   }
 
-  async open(settings: VaultSettings, fill?: Fill): Promise<VaultIndex> {
+  async open(own: VaultSettings, fill?: Fill): Promise<VaultIndex> {
+    const settings = this.#recall === undefined ? own : { recall: this.#recall, ...own };
     if (this.#isClosed) throw new StrongroomError('search.unavailable', 'search was closed');
     if (this.#vaults.has(settings.id)) throw new RangeError(`vault ${settings.id} is open already`);
     const [link, vaults] = this.#emptiest();

@@ -71,7 +71,7 @@ test('a segment with context of a neighbour, a removed record or unused room in 
   const sabotages = {
     context: { ...first, counts: new Map([...first.counts, ['bravoish', 1]]) },
     statistics: { ...first, record: { ...first.record, metadata: { before: neighbour.id } } },
-    vector: { ...first, vector: neighbour.vector },
+    vector: { ...first, vector: { form: 'numbers', numbers: neighbour.vector as Float32Array } as const },
   };
   for (const [name, row] of Object.entries(sabotages)) {
     const bytes = encodeSegment({ ...content, rows: [row, ...others] });

@@ -70,6 +70,8 @@ export interface VaultSettings {
   readonly metric: Metric;
   /** Fixed by the first vector when null. */
   readonly dimensions: number | null;
+  /** The part of the true neighbours that a search finds on the average, where not all vectors are compared. */
+  readonly recall?: number;
 }
 
 export interface VaultStats {

@@ -4,6 +4,8 @@
  * Calls are done one after the other, in the order they come. An error with a code is answered. Any other error in a
  * change may have left an index half changed: it ends the worker, and the pool fills a new one. In a mere question it
  * is answered as `internal`.
+ *
+ * Between calls the worker does what keeps searches fast, a little at a time, so that no call waits long for it.
  */
 import { parentPort, type MessagePort } from 'node:worker_threads';
 import { StrongroomError } from '../errors.ts';
@@ -23,6 +25,8 @@ const QUESTIONS: ReadonlySet<Operation> = new Set<Operation>(['search', 'stats',
 class SearchWorker {
   readonly #room: EngineRoom = openEngineRoom();
   readonly #engines = new Map<string, Engine>();
+  /** Those that may have work. */
+  readonly #changed = new Set<Engine>();
 
   answer(call: Call): Answer {
     try {
@@ -34,14 +38,35 @@ class SearchWorker {
     }
   }
 
+  /** A little of the work that waits in some vault; false when there is none. */
+  work(): boolean {
+    for (const engine of this.#changed) {
+      // To the end of the row, so that a large vault does not keep the others from their turn.
+      this.#changed.delete(engine);
+      if (!engine.work()) continue;
+      this.#changed.add(engine);
+      return true;
+    }
+    return false;
+  }
+
+  #close(vault: string): void {
+    const engine = this.#engines.get(vault);
+    if (engine === undefined) return;
+    engine.close();
+    this.#changed.delete(engine);
+    this.#engines.delete(vault);
+  }
+
   #run(call: Call): Operations[Operation]['answers'] {
     if (call.operation === 'open') {
-      this.#engines.get(call.vault)?.close();
+      this.#close(call.vault);
       this.#engines.set(call.vault, new Engine(call.argument, this.#room));
       return null;
     }
     const engine = this.#engines.get(call.vault);
     if (engine === undefined) throw new StrongroomError('search.unavailable', 'the vault is not open here');
+    if (!QUESTIONS.has(call.operation)) this.#changed.add(engine);
     switch (call.operation) {
       case 'add':
         engine.add(unpackRecords(call.argument));
@@ -60,8 +85,7 @@ class SearchWorker {
       case 'loadSegment':
         return engine.loadSegment(call.argument);
       case 'close':
-        engine.close();
-        this.#engines.delete(call.vault);
+        this.#close(call.vault);
         return null;
     }
   }
@@ -69,7 +93,17 @@ class SearchWorker {
 
 function serve(port: MessagePort): void {
   const worker = new SearchWorker();
+  let isWorking = false;
+  const work = (): void => {
+    isWorking = worker.work();
+    // Calls that came meanwhile are taken before the next turn.
+    if (isWorking) setImmediate(work);
+  };
   port.on('message', (call: Call) => {
+    if (!isWorking) {
+      isWorking = true;
+      setImmediate(work);
+    }
     const answer = worker.answer(call);
     const isSegment = call.operation === 'exportSegment' && 'value' in answer;
     const bytes = isSegment ? (answer.value as Operations['exportSegment']['answers']).bytes : null;

@@ -22,6 +22,8 @@ export interface IndexesParts {
   readonly pool: SearchPool;
   readonly segments: Segments;
   readonly names: (vault: Vault) => Promise<NameLookup>;
+  /** What open indexes may take together, about. The one in use may take more alone. */
+  readonly memoryBytesMax: number;
   /** Told of what could not be kept in step; the index is filled anew when next used. */
   readonly onError: (error: unknown) => void;
 }
@@ -46,6 +48,8 @@ interface OpenIndex {
   mark: object;
   /** Rough size of the changes that are not applied yet. */
   waitingBytes: number;
+  /** Rough size of the index; 0 while it is being filled. */
+  bytes: number;
   /** Leaf pages whose segment, if there is one, no longer says it all. */
   readonly touched: Set<number>;
 }
@@ -118,6 +122,7 @@ export class VaultIndexes {
     // Whatever was committed up to there has told its change once a later job has gone through.
     await store.write(SYSTEM, () => Promise.resolve());
     const index = await this.of(vault);
+    await this.#weigh(open);
     const touched = new Set(open.touched);
     open.touched.clear();
     for (const leaf of await index.leaves()) {
@@ -162,11 +167,37 @@ export class VaultIndexes {
       applied: ready,
       mark: {},
       waitingBytes: 0,
+      bytes: 0,
       touched: new Set(),
     };
     this.#open.set(vault.id, open);
-    ready.catch(() => this.#forget(open));
+    ready.then(
+      () => this.#weigh(open).catch(this.#parts.onError),
+      () => this.#forget(open),
+    );
     return open;
+  }
+
+  /** Asks the index how large it is, and makes room if all together are too large. */
+  async #weigh(open: OpenIndex): Promise<void> {
+    const index = await open.index;
+    const before = open.bytes;
+    const { vectorBytes, textBytes, recordBytes } = await index.stats();
+    // What was added while the question was on its way may not be in the answer.
+    open.bytes += vectorBytes + textBytes + recordBytes - before;
+    this.#keepBudget(open);
+  }
+
+  /** Closes the indexes that rested longest until all together are small enough, or only the one in use is left. */
+  #keepBudget(used: OpenIndex): void {
+    const all = Array.from(this.#open.values());
+    let bytes = all.reduce((sum, open) => sum + open.bytes, 0);
+    for (const open of all) {
+      if (bytes <= this.#parts.memoryBytesMax) return;
+      if (open === used || open.bytes === 0 || open.waitingBytes > 0) continue;
+      bytes -= open.bytes;
+      this.drop(open.vault).catch(this.#parts.onError);
+    }
   }
 
   /** By identity: the same vault may have been opened again meanwhile. */
@@ -262,6 +293,8 @@ export class VaultIndexes {
     for (const { slot } of added) open.touched.add(leafOf(slot as Slot));
     const bytes = added.reduce((sum, { text, vector }) => sum + text.length + (vector?.byteLength ?? 0), 0);
     open.waitingBytes += bytes;
+    open.bytes += bytes;
+    this.#keepBudget(open);
     if (removed.length > 0) open.mark = {};
     const applied = open.applied.then(async () => {
       const index = await open.index;

@@ -1,19 +1,104 @@
 /**
- * The WebAssembly kernel: distances of one query to many rows, over one memory.
+ * The WebAssembly kernel: what is done with every number of a vector, over one memory.
  *
  * `kernel.wasm` is made from assembly/index.ts and committed; a test builds it anew and compares. To build it:
  *
  *     npx asc --config src/search/kernel/assembly/asconfig.json
  *
- * ../testing/kernel-twin.ts is the same in TypeScript, bit for bit.
+ * assembly/layout.ts says how rows, blocks and queries lie in memory. ../testing/kernel-twin.ts is the same in TypeScript, bit for
+ * bit. Relaxed SIMD is used only where its result is the same on every machine.
  */
 import { readFileSync } from 'node:fs';
 
-/** Offsets are bytes into the memory; `lanes` is the length of a row in float32 numbers, a multiple of 4. */
+/**
+ * Offsets are bytes into the memory. `lanes` is the length of a row in float32 numbers, a multiple of 4; `padded` that
+ * of a rotated vector, a multiple of 64.
+ */
 export interface Kernel {
   dots(query: number, rows: number, count: number, lanes: number, out: number): void;
   squaredDistances(query: number, rows: number, count: number, lanes: number, out: number): void;
+
+  rotate(x: number, padded: number, signs: number): void;
+  prepareQuery(query: number, padded: number): void;
+
+  encodeRow(x: number, padded: number, lowBits: number, row: number): void;
+  decodeRow(row: number, padded: number, lowBits: number, out: number): void;
+  addRow(row: number, padded: number, lowBits: number, sums: number): void;
+  toSevenBits(row: number, padded: number, out: number): void;
+  fineScores(query: number, padded: number, lowBits: number, rows: number, count: number, out: number): void;
+
+  encodeBase(row: number, middle: number, padded: number, lowBits: number, isEuclidean: number): void;
+  encodeCode(
+    row: number,
+    centroid: number,
+    middle: number,
+    padded: number,
+    lowBits: number,
+    block: number,
+    lane: number,
+  ): number;
+  moveCode(from: number, fromLane: number, to: number, toLane: number, padded: number): void;
+  clearCode(block: number, lane: number, padded: number): void;
+
+  scanChain(
+    query: number,
+    padded: number,
+    head: number,
+    blocksMax: number,
+    own: number,
+    reach: number,
+    floor: number,
+    middle: number,
+    out: number,
+    bounds: number,
+  ): void;
+  rescore(
+    query: number,
+    padded: number,
+    lowBits: number,
+    margin: number,
+    rows: number,
+    bounds: number,
+    count: number,
+    heap: number,
+  ): number;
+
+  scoreCentroids(query: number, padded: number, centroids: number, count: number, out: number): void;
+  nearestFour(
+    rows: number,
+    scales: number,
+    padded: number,
+    centroids: number,
+    count: number,
+    number: number,
+    best: number,
+  ): void;
 }
+
+/** Offsets within what assembly/layout.ts describes. */
+export const LAYOUT = {
+  rowHead: 20,
+  rowLength: 8,
+  rowPlace: 12,
+  rowBase: 16,
+  blockCount: 4,
+  blockList: 8,
+  blockRows: 32,
+  blockA: 160,
+  blockB: 288,
+  blockE: 416,
+  blockHead: 544,
+  queryLength: 16,
+  queryNext: 32,
+  queryCandidates: 36,
+  querySquares: 40,
+  queryFourths: 44,
+  queryNumbers: 64,
+} as const;
+
+/** Codes in a block. */
+export const BLOCK_LANES = 32;
+export const ROTATION_ROUNDS = 3;
 
 export const KERNEL_FILE = new URL('./kernel.wasm', import.meta.url);
 

@@ -1,35 +1,20 @@
 /**
  * Exact nearest neighbours of one vault: every row is compared with the query by the kernel.
  *
- * Rows are dense: a removed row is overwritten by the last one, so that nothing of it stays. Under cosine, rows and
- * query are scaled to length 1 first. Scores are the cosine, the dot product, or 1 / (1 + distance) for Euclid.
+ * Rows are dense: a removed row is overwritten by the last one, so that nothing of it stays. Scores are the cosine, the dot product, or 1 / (1 + distance) for Euclid.
  * Where float32 overflows, the row is compared again in float64, so that a score is always a number.
  */
-import type { Fault } from '../errors.ts';
-import { LIMITS } from '../limits.ts';
-import { BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, type Arena } from './arena.ts';
-import type { Kernel } from './kernel/kernel.ts';
-import { Top, type Scored } from './top.ts';
-import type { Metric } from './types.ts';
+import { BLOCK_BYTES_MAX, BLOCK_BYTES_MIN } from '../arena.ts';
+import { Top, type Scored } from '../top.ts';
+import type { Metric } from '../types.ts';
+import type { Neighbours } from './neighbours.ts';
+import type { VectorRoom } from './room.ts';
 
-/** What all vaults of a worker share: its memory, and room in it for a query and for one block's results. */
-export interface VectorRoom {
-  readonly arena: Arena;
-  readonly kernel: Kernel;
-  readonly query: number;
-  readonly out: number;
-}
-
-const QUERY_BYTES = LIMITS.dimensionsMax * 4;
-// The narrowest rows, of four numbers, give the most results for a block.
-const OUT_BYTES = BLOCK_BYTES_MAX / 4;
-
-export const openRoom = (arena: Arena, kernel: Kernel): VectorRoom => ({
-  arena,
-  kernel,
-  query: arena.take(QUERY_BYTES),
-  out: arena.take(OUT_BYTES),
-});
+/** Rows that tell where a vault's vectors lie. */
+const SAMPLE = 256;
+const SAMPLE_MIN = 8;
+/** Far from the origin is where the mean of squares falls below this part when seen from the middle. */
+const FAR = 0.1;
 
 interface Block {
   readonly offset: number;
@@ -38,23 +23,19 @@ interface Block {
   readonly rows: number;
 }
 
-export class VectorIndex {
+export class ExactVectors {
   readonly #room: VectorRoom;
   readonly #metric: Metric;
-  #dimensions: number | null;
+  readonly #dimensions: number;
   readonly #blocks: Block[] = [];
   /** Document of each row. */
   readonly #documents: number[] = [];
   readonly #rows = new Map<number, number>();
 
-  constructor(room: VectorRoom, metric: Metric, dimensions: number | null) {
+  constructor(room: VectorRoom, metric: Metric, dimensions: number) {
     this.#room = room;
     this.#metric = metric;
     this.#dimensions = dimensions;
-  }
-
-  get dimensions(): number | null {
-    return this.#dimensions;
   }
 
   get size(): number {
@@ -65,44 +46,34 @@ export class VectorIndex {
     return this.#blocks.reduce((sum, block) => sum + block.bytes, 0);
   }
 
-  /** Notes what is wrong with the vector; `dimensions` are those a vector before it in the same batch has set. */
-  check(vector: Float32Array, path: string, dimensions = this.#dimensions): Fault | null {
-    const length = vector.length;
-    if (dimensions !== null && length !== dimensions)
-      return { path, message: `has ${length} numbers, the vault's vectors have ${dimensions}` };
-    if (length < LIMITS.dimensionsMin || length > LIMITS.dimensionsMax)
-      return { path, message: `must have ${LIMITS.dimensionsMin} to ${LIMITS.dimensionsMax} numbers` };
-    const bad = firstNotFinite(vector);
-    if (bad >= 0) return { path: `${path}/${bad}`, message: 'is not finite as float32' };
-    if (this.#metric === 'cosine' && vector.every((value) => value === 0))
-      return { path, message: 'is zero, which has no direction for the cosine' };
-    return null;
-  }
-
-  /**
-   * Takes the memory for so many more vectors, so that adding them cannot fail half-way.
-   * Throws `search.unavailable` if there is not enough, and then has taken none.
-   */
-  reserve(count: number, dimensions: number): void {
-    const had = this.#dimensions;
-    this.#dimensions ??= dimensions;
+  /** Takes the memory for so many more vectors, so that adding them cannot fail half-way. */
+  reserve(count: number): void {
     try {
       while (this.#capacity < this.size + count) this.#grow();
     } catch (error) {
-      this.#dimensions = had;
       this.#trim();
       throw error;
     }
   }
 
-  /** Adds a vector that `check` found nothing wrong with. */
-  add(document: number, vector: Float32Array): void {
-    this.restore(document, this.#metric === 'cosine' ? unit(vector) : vector);
+  /** Whether the vectors lie so close together, far from the origin, that coarse steps would not tell them apart. */
+  isFar(): boolean {
+    const count = Math.min(this.size, SAMPLE);
+    const sums = new Float64Array(this.#dimensions);
+    let squares = 0;
+    for (let row = 0; row < count; row++) {
+      const values = this.#view(row);
+      for (let i = 0; i < sums.length; i++) {
+        const value = values[i] as number;
+        sums[i] = (sums[i] as number) + value;
+        squares += value * value;
+      }
+    }
+    const middle = sums.reduce((total, sum) => total + (sum / count) ** 2, 0);
+    return count >= SAMPLE_MIN && squares / count - middle < FAR * (squares / count);
   }
 
-  /** Adds what `vectorOf` gave, as it is. */
-  restore(document: number, vector: Float32Array): void {
-    this.#dimensions ??= vector.length;
+  add(document: number, vector: Float32Array): void {
     const row = this.#documents.length;
     if (row === this.#capacity) this.#grow();
     this.#documents.push(document);
@@ -127,23 +98,21 @@ export class VectorIndex {
     this.#trim();
   }
 
-  /** The vector as it is compared: scaled to length 1 under cosine. */
   vectorOf(document: number): Float32Array | null {
     const row = this.#rows.get(document);
-    return row === undefined ? null : this.#view(row).slice(0, this.#dimensions ?? 0);
+    return row === undefined ? null : this.#view(row).slice(0, this.#dimensions);
   }
 
-  /**
-   * @param vector one that `check` found nothing wrong with.
-   * @param tieOf which of two documents comes first at equal scores.
-   */
-  search(
-    vector: Float32Array,
-    limit: number,
-    keeps: (document: number) => boolean,
-    tieOf: (a: number, b: number) => boolean,
-  ): readonly Scored[] {
-    const query = this.#metric === 'cosine' ? unit(vector) : vector;
+  /** Takes the last row out. */
+  pop(): { readonly document: number; readonly vector: Float32Array } | null {
+    const document = this.#documents.at(-1);
+    const vector = document === undefined ? null : this.vectorOf(document);
+    if (document === undefined || vector === null) return null;
+    this.remove(document);
+    return { document, vector };
+  }
+
+  search(query: Float32Array, { limit, keeps, tieOf }: Neighbours): readonly Scored[] {
     const top = new Top(limit, tieOf);
     this.#placeQuery(query);
     for (const block of this.#blocks) {
@@ -154,7 +123,7 @@ export class VectorIndex {
         const score = Number.isFinite(raw) ? raw : this.#wide(query, block.firstRow + i);
         if (score < top.floor) continue;
         const document = this.#documents[block.firstRow + i] as number;
-        if (keeps(document)) top.push(document, score);
+        if (keeps === null || keeps(document)) top.push(document, score);
       }
     }
     return top.list().map(({ row, score }) => ({ row, score: this.#shown(score) }));
@@ -169,7 +138,8 @@ export class VectorIndex {
 
   /** Higher is nearer: dot products, or squared distances turned negative. */
   #scan(block: Block): Float32Array {
-    const { kernel, query, out, arena } = this.#room;
+    const { kernel, scratch, arena } = this.#room;
+    const { vector: query, out } = scratch;
     const count = Math.min(block.rows, this.#documents.length - block.firstRow);
     if (this.#metric === 'euclidean') kernel.squaredDistances(query, block.offset, count, this.#lanes, out);
     else kernel.dots(query, block.offset, count, this.#lanes, out);
@@ -193,14 +163,14 @@ export class VectorIndex {
   }
 
   #placeQuery(query: Float32Array): void {
-    const room = new Float32Array(this.#room.arena.memory.buffer, this.#room.query, QUERY_BYTES / 4);
-    room.fill(0, 0, this.#lanes);
-    room.set(query);
+    const { floats, scratch } = this.#room;
+    floats.fill(0, scratch.vector / 4, scratch.vector / 4 + this.#lanes);
+    floats.set(query, scratch.vector / 4);
   }
 
   /** Length of a row in numbers: the dimensions and zeros up to a multiple of 4. */
   get #lanes(): number {
-    return Math.ceil((this.#dimensions ?? 0) / 4) * 4;
+    return Math.ceil(this.#dimensions / 4) * 4;
   }
 
   /** Blocks double, so that ten vectors take kilobytes and a hundred thousand waste at most one block. */
@@ -243,21 +213,4 @@ export class VectorIndex {
     const offset = block.offset + (row - block.firstRow) * this.#lanes * 4;
     return new Float32Array(this.#room.arena.memory.buffer, offset, this.#lanes);
   }
-}
-
-/** The vector at length 1. Summed in float64, where no float32 vector overflows or vanishes. */
-function unit(vector: Float32Array): Float32Array {
-  let sum = 0;
-  for (let i = 0; i < vector.length; i++) sum += (vector[i] as number) ** 2;
-  const length = Math.sqrt(sum);
-  const scaled = new Float32Array(vector.length);
-  for (let i = 0; i < vector.length; i++) scaled[i] = (vector[i] as number) / length;
-  return scaled;
-}
-
-/** Where the first number stands that is NaN or infinite, or -1. */
-export function firstNotFinite(vector: Float32Array): number {
-  // Loops with an index and no callback: each number of every vector that comes in goes through here.
-  for (let i = 0; i < vector.length; i++) if (!Number.isFinite(vector[i])) return i;
-  return -1;
 }

@@ -1,0 +1,49 @@
+/**
+ * Where things lie. All vectors here are rotated and padded to a multiple of 64 numbers ("padded").
+ *
+ *     row       0  scale f32: what one unit of a code is worth        codes are whole numbers of 8 + lowBits bits
+ *               4  sum i32 of the high bytes
+ *               8  length f32 of the vector
+ *              12  place u32: the block that holds its one-bit code, plus its lane
+ *              16  base f32: ⟨x, m⟩, or -|x − m|² / 2 under Euclid; m is the vault's middle
+ *              20  high bytes, i8 × padded; then low bits: two to a number (lowBits 2), a byte each (8), none (0)
+ *     centroid     a row without low bits, relative to m; at 12 stands the bias f32 taken off when the nearest is looked for
+ *     block     0  next block u32, 4 codes in it u32, 8 list u32
+ *              32  32 row addresses u32, 160 A f32, 288 B f32, 416 E f32 (codes.ts says what they are)
+ *             544  codes: 16 bytes for each four numbers; a byte has the four bits of lane i low and of lane i + 16 high
+ *     query        of q − m
+ *               0  unit f32, 4 sum f32, 8 table unit f32, 12 table base f32, 16 length f32
+ *              32  out of scanChain: next block u32, candidates u32, 40 and 44 sums f32 of squares and fourth powers
+ *              64  numbers f32 × padded, high and low seven bits u8 × padded each, table u8 × 4 padded
+ */
+export const ROW_BASE: usize = 16;
+export const ROW_HEAD: usize = 20;
+export const BLOCK_ROWS: usize = 32;
+export const BLOCK_A: usize = 160;
+export const BLOCK_B: usize = 288;
+export const BLOCK_E: usize = 416;
+export const BLOCK_CODES: usize = 544;
+export const QUERY_NUMBERS: usize = 64;
+
+export function queryHigh(query: usize, padded: u32): usize {
+  return query + QUERY_NUMBERS + ((<usize>padded) << 2);
+}
+
+export function queryTable(query: usize, padded: u32): usize {
+  return query + QUERY_NUMBERS + <usize>padded * 6;
+}
+
+/** The four sums of a vector in a fixed order. */
+export function total(v: v128): f32 {
+  return (
+    f32x4.extract_lane(v, 0) +
+    f32x4.extract_lane(v, 1) +
+    (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3))
+  );
+}
+
+export function totalInt(v: v128): i32 {
+  return (
+    i32x4.extract_lane(v, 0) + i32x4.extract_lane(v, 1) + i32x4.extract_lane(v, 2) + i32x4.extract_lane(v, 3)
+  );
+}

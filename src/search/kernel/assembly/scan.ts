@@ -1,0 +1,222 @@
+/**
+ * The scan: one-bit codes of a list against the query's table, 32 at a time, and the high bytes of what it lets through.
+ *
+ * Table look-ups go through swizzles (after André, Kermarrec and Le Scouarnec, "Cache locality is not enough", VLDB 2015). Indexes are below 16, where relaxed
+ * swizzles agree on every machine; so do relaxed dot products with a side of seven bits.
+ */
+import {
+  BLOCK_A,
+  BLOCK_B,
+  BLOCK_CODES,
+  BLOCK_E,
+  BLOCK_ROWS,
+  ROW_BASE,
+  ROW_HEAD,
+  queryHigh,
+  queryTable,
+  total,
+  totalInt,
+} from './layout';
+
+/**
+ * Scans at most `blocksMax` blocks of a chain. A code whose estimate plus `reach` times its E is at least `floor` is a
+ * candidate: its row's address goes to `out`, that bound to `bounds` (one
+ * place after the last means nothing). Writes into the query where to go on, how many candidates there are, and the
+ * sums of the squares and of the fourth powers of (estimate − `middle`).
+ */
+export function scanChain(
+  query: usize,
+  padded: u32,
+  head: usize,
+  blocksMax: u32,
+  own: f32,
+  reach: f32,
+  floor: f32,
+  middle: f32,
+  out: usize,
+  bounds: usize,
+): void {
+  const table = queryTable(query, padded);
+  const tableEnd = table + ((<usize>padded) << 2);
+  const unit = f32x4.splat(f32.load(query, 8));
+  const base = f32x4.splat(f32.load(query, 12));
+  const mask = i8x16.splat(15);
+  const owns = f32x4.splat(own);
+  const reaches = f32x4.splat(reach);
+  const floors = f32x4.splat(floor);
+  const middles = f32x4.splat(middle);
+  const first = out;
+  let squares = f32x4.splat(0);
+  let fourths = f32x4.splat(0);
+  let block = head;
+  for (let left = blocksMax; left > 0 && block !== 0; left--) {
+    let a0 = i16x8.splat(0);
+    let a1 = i16x8.splat(0);
+    let a2 = i16x8.splat(0);
+    let a3 = i16x8.splat(0);
+    let codes = block + BLOCK_CODES;
+    for (let at = table; at < tableEnd; at += 64) {
+      let c = v128.load(codes);
+      let t = v128.load(at);
+      let low = i8x16.relaxed_swizzle(t, v128.and(c, mask));
+      let high = i8x16.relaxed_swizzle(t, v128.and(i16x8.shr_u(c, 4), mask));
+      c = v128.load(codes, 16);
+      t = v128.load(at, 16);
+      low = i8x16.add(low, i8x16.relaxed_swizzle(t, v128.and(c, mask)));
+      high = i8x16.add(high, i8x16.relaxed_swizzle(t, v128.and(i16x8.shr_u(c, 4), mask)));
+      c = v128.load(codes, 32);
+      t = v128.load(at, 32);
+      low = i8x16.add(low, i8x16.relaxed_swizzle(t, v128.and(c, mask)));
+      high = i8x16.add(high, i8x16.relaxed_swizzle(t, v128.and(i16x8.shr_u(c, 4), mask)));
+      c = v128.load(codes, 48);
+      t = v128.load(at, 48);
+      low = i8x16.add(low, i8x16.relaxed_swizzle(t, v128.and(c, mask)));
+      high = i8x16.add(high, i8x16.relaxed_swizzle(t, v128.and(i16x8.shr_u(c, 4), mask)));
+      a0 = i16x8.add(a0, i16x8.extend_low_i8x16_u(low));
+      a1 = i16x8.add(a1, i16x8.extend_high_i8x16_u(low));
+      a2 = i16x8.add(a2, i16x8.extend_low_i8x16_u(high));
+      a3 = i16x8.add(a3, i16x8.extend_high_i8x16_u(high));
+      codes += 64;
+    }
+    const count = load<u32>(block, 4);
+    for (let lane: u32 = 0; lane < count; lane += 4) {
+      const part = lane < 16 ? (lane < 8 ? a0 : a1) : lane < 24 ? a2 : a3;
+      const sums = lane & 4 ? i32x4.extend_high_i16x8_u(part) : i32x4.extend_low_i16x8_u(part);
+      const at = block + ((<usize>lane) << 2);
+      const signs = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(sums), unit), base);
+      const estimate = f32x4.add(
+        f32x4.add(owns, v128.load(at, BLOCK_A)),
+        f32x4.mul(v128.load(at, BLOCK_B), signs),
+      );
+      const bound = f32x4.add(estimate, f32x4.mul(v128.load(at, BLOCK_E), reaches));
+      // The last group may be part full.
+      const isHeld = i32x4.lt_u(i32x4.add(i32x4.splat(lane), i32x4(0, 1, 2, 3)), i32x4.splat(count));
+      const away = v128.and(f32x4.sub(estimate, middles), isHeld);
+      const square = f32x4.mul(away, away);
+      squares = f32x4.add(squares, square);
+      fourths = f32x4.add(fourths, f32x4.mul(square, square));
+      const passed = i32x4.bitmask(v128.and(isHeld, f32x4.ge(bound, floors)));
+      if (passed === 0) continue;
+      // Written one over the other; only what passed moves on.
+      const rows = v128.load(at, BLOCK_ROWS);
+      v128.store32_lane(out, rows, 0);
+      v128.store32_lane(bounds, bound, 0);
+      let on: usize = (passed & 1) << 2;
+      out += on;
+      bounds += on;
+      v128.store32_lane(out, rows, 1);
+      v128.store32_lane(bounds, bound, 1);
+      on = (passed & 2) << 1;
+      out += on;
+      bounds += on;
+      v128.store32_lane(out, rows, 2);
+      v128.store32_lane(bounds, bound, 2);
+      on = passed & 4;
+      out += on;
+      bounds += on;
+      v128.store32_lane(out, rows, 3);
+      v128.store32_lane(bounds, bound, 3);
+      on = (passed & 8) >> 1;
+      out += on;
+      bounds += on;
+    }
+    block = <usize>load<u32>(block);
+  }
+  store<u32>(query, <u32>block, 32);
+  store<u32>(query, <u32>((out - first) >> 2), 36);
+  f32.store(query, total(squares), 40);
+  f32.store(query, total(fourths), 44);
+}
+
+/**
+ * Scores rows by their high bytes: `rows` holds addresses u32, `bounds` what each can reach at most. The lowest score that rounding leaves
+ * likely (`margin` standard deviations) passes through `heap`: how many are there u32, how many fit u32, then the best, the
+ * worst of them first. What cannot reach that any more is passed over. The others stay in `rows`, with the highest
+ * likely score in `bounds`; answers how many they are.
+ */
+export function rescore(
+  query: usize,
+  padded: u32,
+  lowBits: u32,
+  margin: f32,
+  rows: usize,
+  bounds: usize,
+  count: u32,
+  heap: usize,
+): u32 {
+  const unit = f32.load(query);
+  const sumOfQuery = f32.load(query, 4);
+  const length2 = f32.load(query, 16) * f32.load(query, 16);
+  const high = queryHigh(query, padded);
+  const low = high + padded;
+  const high_ = <f32>(1 << lowBits);
+  // The mean of what the low bits add to the high byte.
+  const rest: f32 = lowBits > 0 ? <f32>0.5 - <f32>0.5 / high_ : 0;
+  const size = load<u32>(heap, 4);
+  let kept: usize = 0;
+  for (let r: u32 = 0; r < count; r++) {
+    const isFull = load<u32>(heap) === size;
+    if (isFull && f32.load(bounds + ((<usize>r) << 2)) < f32.load(heap, 8)) continue;
+    const row = <usize>load<u32>(rows + ((<usize>r) << 2));
+    const bytes = row + ROW_HEAD;
+    let a = i32x4.splat(0);
+    let b = i32x4.splat(0);
+    let c = i32x4.splat(0);
+    let d = i32x4.splat(0);
+    for (let i: usize = 0; i < padded; i += 32) {
+      const x = v128.load(bytes + i);
+      const y = v128.load(bytes + i, 16);
+      a = i32x4.relaxed_dot_i8x16_i7x16_add_s(x, v128.load(high + i), a);
+      b = i32x4.relaxed_dot_i8x16_i7x16_add_s(x, v128.load(low + i), b);
+      c = i32x4.relaxed_dot_i8x16_i7x16_add_s(y, v128.load(high + i, 16), c);
+      d = i32x4.relaxed_dot_i8x16_i7x16_add_s(y, v128.load(low + i, 16), d);
+    }
+    const coarse = totalInt(i32x4.add(a, c)) - (load<i32>(row, 4) << 6);
+    const fine = totalInt(i32x4.add(b, d));
+    const scale = f32.load(row) * high_;
+    const length = f32.load(row, 8);
+    const product = scale * (unit * (<f32>coarse * 128 + <f32>fine) + rest * sumOfQuery);
+    const score = product + f32.load(row, ROW_BASE);
+    // Rounding to a step is off by the step / √12: that of the row against the query, and that of the query.
+    const error =
+      margin * sqrt<f32>((length2 * scale * scale + length * length * unit * unit) * <f32>0.0833333358168602);
+    if (isFull && score + error < f32.load(heap, 8)) continue;
+    store<u32>(rows + kept, <u32>row);
+    f32.store(bounds + kept, score + error);
+    kept += 4;
+    push(heap, score - error);
+  }
+  return <u32>(kept >> 2);
+}
+
+/** Keeps the largest of what passes through. */
+function push(heap: usize, value: f32): void {
+  const size = load<u32>(heap);
+  const values = heap + 8;
+  if (size < load<u32>(heap, 4)) {
+    let at: usize = size;
+    store<u32>(heap, size + 1);
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      const above = f32.load(values + (parent << 2));
+      if (above <= value) break;
+      f32.store(values + (at << 2), above);
+      at = parent;
+    }
+    f32.store(values + (at << 2), value);
+    return;
+  }
+  if (value <= f32.load(values)) return;
+  let at: usize = 0;
+  for (;;) {
+    let child: usize = (at << 1) + 1;
+    if (child >= <usize>size) break;
+    if (child + 1 < <usize>size && f32.load(values + ((child + 1) << 2)) < f32.load(values + (child << 2)))
+      child++;
+    const below = f32.load(values + (child << 2));
+    if (below >= value) break;
+    f32.store(values + (at << 2), below);
+    at = child;
+  }
+  f32.store(values + (at << 2), value);
+}

@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { LAYOUT, openKernel, ROTATION_ROUNDS, type Kernel } from './kernel.ts';
+import { openTwin } from '../testing/kernel-twin.ts';
+
+const PAGES = 4;
+const CASES = { numRuns: 40 };
+
+/** Offsets that do not overlap for vectors padded to 256 numbers at most. */
+const AT = {
+  query: 1024,
+  x: 8 * 1024,
+  signs: 16 * 1024,
+  sums: 32 * 1024,
+  rows: 36 * 1024,
+  centroids: 64 * 1024,
+  blocks: 128 * 1024,
+  four: 200 * 1024,
+  scales: 204 * 1024,
+  best: 205 * 1024,
+  list: 206 * 1024,
+  bounds: 208 * 1024,
+  heap: 210 * 1024,
+  out: 212 * 1024,
+  middle: 216 * 1024,
+} as const;
+
+interface Bench {
+  readonly kernel: Kernel;
+  readonly floats: Float32Array;
+  readonly words: Uint32Array;
+  readonly bytes: Uint8Array;
+}
+
+function benchOf(open: (memory: WebAssembly.Memory) => Kernel): Bench {
+  const memory = new WebAssembly.Memory({ initial: PAGES });
+  const { buffer } = memory;
+  return {
+    kernel: open(memory),
+    floats: new Float32Array(buffer),
+    words: new Uint32Array(buffer),
+    bytes: new Uint8Array(buffer),
+  };
+}
+
+/** Does the same on the kernel's memory and on its twin's, and compares every byte. */
+function assertSame(steps: (bench: Bench) => unknown): Bench {
+  const [one, other] = [benchOf(openKernel), benchOf(openTwin)];
+  assert.deepEqual(steps(one), steps(other));
+  const differs = one.bytes.findIndex((byte, i) => byte !== other.bytes[i]);
+  assert.equal(differs, -1, `memory differs at ${differs}`);
+  return one;
+}
+
+const padded = fc.constantFrom(64, 128, 192, 256);
+const lowBits = fc.constantFrom(0, 2, 8);
+const seed = fc.integer();
+
+/** Numbers of very different sizes, zeros, and many small whole ones. */
+function numbersFrom(seed: number, count: number): Float32Array {
+  let state = seed | 1;
+  const random = (): number => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+  const kind = Math.floor(random() * 4);
+  return Float32Array.from({ length: count }, () => {
+    const value = random() - 0.5;
+    if (kind === 0) return Math.round(value * 6);
+    if (kind === 1) return random() < 0.7 ? 0 : value;
+    return kind === 2 ? value * 10 ** Math.floor(random() * 9 - 4) : value;
+  });
+}
+
+const rowBytes = (padded: number, low: number): number => LAYOUT.rowHead + padded + (padded * low) / 8;
+const rowAt = (n: number, padded: number, low: number): number => AT.rows + n * rowBytes(padded, low);
+const blockBytes = (padded: number): number => LAYOUT.blockHead + 4 * padded;
+const blockAt = (n: number, padded: number): number => AT.blocks + n * blockBytes(padded);
+
+function place(bench: Bench, at: number, numbers: Float32Array): void {
+  bench.floats.set(numbers, at / 4);
+}
+
+function encode(bench: Bench, numbers: Float32Array, low: number, row: number): void {
+  place(bench, AT.x, numbers);
+  bench.kernel.encodeRow(AT.x, numbers.length, low, row);
+}
+
+/** Fills two chained blocks with codes of rows around a centroid; the second is part full. */
+function fillChain(bench: Bench, seed: number, padded: number, low: number, isEuclidean: number): number {
+  const count = 37;
+  encode(bench, numbersFrom(seed + 1, padded), 0, AT.centroids);
+  place(bench, AT.middle, numbersFrom(seed + 2, padded));
+  for (let n = 0; n < count; n++) {
+    const row = rowAt(n, padded, low);
+    encode(bench, numbersFrom(seed + 10 + n, padded), low, row);
+    const block = blockAt(n < 32 ? 0 : 1, padded);
+    bench.kernel.encodeBase(row, AT.middle, padded, low, isEuclidean);
+    bench.kernel.encodeCode(row, AT.centroids, AT.middle, padded, low, block, n % 32);
+  }
+  bench.words[blockAt(0, padded) / 4] = blockAt(1, padded);
+  bench.words[(blockAt(0, padded) + LAYOUT.blockCount) / 4] = 32;
+  bench.words[(blockAt(1, padded) + LAYOUT.blockCount) / 4] = count - 32;
+  return count;
+}
+
+function prepare(bench: Bench, seed: number, padded: number): void {
+  place(bench, AT.query + LAYOUT.queryNumbers, numbersFrom(seed, padded));
+  bench.kernel.prepareQuery(AT.query, padded);
+}
+
+test('rotating equals its twin, and keeps lengths', () => {
+  fc.assert(
+    fc.property(padded, seed, (padded, seed) => {
+      const numbers = numbersFrom(seed, padded);
+      const bench = assertSame((bench) => {
+        place(bench, AT.x, numbers);
+        for (let i = 0; i < ROTATION_ROUNDS * padded; i++)
+          bench.words[AT.signs / 4 + i] = (i * 7 + seed) % 3 === 0 ? 2 ** 31 : 0;
+        bench.kernel.rotate(AT.x, padded, AT.signs);
+      });
+      const rotated = bench.floats.subarray(AT.x / 4, AT.x / 4 + padded);
+      assert.ok(
+        Math.abs(Math.hypot(...rotated) / (Math.hypot(...numbers) || 1) - 1) < 1e-4 ||
+          numbers.every((x) => x === 0),
+      );
+    }),
+    CASES,
+  );
+});
+
+test('rows: encoding, decoding, adding up and seven bits equal their twins', () => {
+  fc.assert(
+    fc.property(padded, lowBits, seed, (padded, low, seed) => {
+      assertSame((bench) => {
+        encode(bench, numbersFrom(seed, padded), low, AT.rows);
+        bench.kernel.decodeRow(AT.rows, padded, low, AT.out);
+        bench.kernel.addRow(AT.rows, padded, low, AT.sums);
+        bench.kernel.addRow(AT.rows, padded, low, AT.sums);
+        bench.kernel.toSevenBits(AT.rows, padded, AT.four);
+      });
+    }),
+    CASES,
+  );
+});
+
+test('a query prepared and its products with centroids, one and four at a time, equal their twins', () => {
+  fc.assert(
+    fc.property(padded, seed, (padded, seed) => {
+      assertSame((bench) => {
+        prepare(bench, seed, padded);
+        const count = 9;
+        for (let n = 0; n < count; n++) {
+          const centroid = AT.centroids + n * (LAYOUT.rowHead + padded);
+          encode(bench, numbersFrom(seed + n + 1, padded), 0, centroid);
+          bench.floats[(centroid + LAYOUT.rowPlace) / 4] = n === 3 ? Number.POSITIVE_INFINITY : n / 7;
+        }
+        bench.kernel.scoreCentroids(AT.query, padded, AT.centroids, count, AT.out);
+        for (let n = 0; n < 4; n++) {
+          encode(bench, numbersFrom(seed + 20 + n, padded), 2, AT.rows);
+          bench.kernel.toSevenBits(AT.rows, padded, AT.four + n * padded);
+          bench.floats[AT.scales / 4 + n] = (bench.floats[AT.rows / 4] as number) * 8;
+          bench.floats[AT.best / 4 + 4 + n] = Number.NEGATIVE_INFINITY;
+        }
+        bench.kernel.nearestFour(AT.four, AT.scales, padded, AT.centroids, count, 5, AT.best);
+      });
+    }),
+    CASES,
+  );
+});
+
+test('codes: making, moving and clearing them equals the twin, and a cleared block is as if it had never been used', () => {
+  fc.assert(
+    fc.property(
+      padded,
+      fc.constantFrom(2, 8),
+      fc.constantFrom(0, 1),
+      seed,
+      (padded, low, isEuclidean, seed) => {
+        const bench = assertSame((bench) => {
+          const count = fillChain(bench, seed, padded, low, isEuclidean);
+          const [first, second] = [blockAt(0, padded), blockAt(1, padded)];
+          bench.kernel.moveCode(second, count - 33, first, 20, padded);
+          bench.kernel.moveCode(first, 31, first, 3, padded);
+          for (let lane = 0; lane < count - 33; lane++) bench.kernel.clearCode(second, lane, padded);
+        });
+        const second = blockAt(1, padded);
+        const rest = bench.bytes.subarray(second + LAYOUT.blockRows, second + blockBytes(padded));
+        assert.ok(rest.every((byte) => byte === 0));
+      },
+    ),
+    CASES,
+  );
+});
+
+test('scanning a chain and scoring what it lets through equal their twins', () => {
+  fc.assert(
+    fc.property(
+      padded,
+      fc.constantFrom(2, 8),
+      fc.constantFrom(0, 1),
+      seed,
+      (padded, low, isEuclidean, seed) => {
+        assertSame((bench) => {
+          const count = fillChain(bench, seed, padded, low, isEuclidean);
+          prepare(bench, seed, padded);
+          const head = blockAt(0, padded);
+          const scan = (blocks: number, floor: number): void => {
+            bench.kernel.scanChain(AT.query, padded, head, blocks, 0.3, 1.7, floor, 0.1, AT.list, AT.bounds);
+            // One place after the candidates means nothing.
+            const found = bench.words[(AT.query + LAYOUT.queryCandidates) / 4] as number;
+            bench.words[AT.list / 4 + found] = bench.words[AT.bounds / 4 + found] = 0;
+          };
+          scan(1, 0);
+          scan(9, Number.NEGATIVE_INFINITY);
+          assert.equal(bench.words[(AT.query + LAYOUT.queryCandidates) / 4], count);
+          bench.words[AT.heap / 4 + 1] = 5;
+          const kept = bench.kernel.rescore(AT.query, padded, low, 3, AT.list, AT.bounds, count, AT.heap);
+          bench.kernel.fineScores(AT.query, padded, low, AT.list, kept, AT.out);
+          return kept;
+        });
+      },
+    ),
+    CASES,
+  );
+});
+
+test('the comparison can fail: a number rounded the other way is found', () => {
+  assert.throws(() =>
+    assertSame((bench) => {
+      prepare(bench, 5, 64);
+      const isTwin = bench.kernel.prepareQuery.toString().includes('padded');
+      if (isTwin)
+        bench.floats[AT.query / 4] = Math.fround((bench.floats[AT.query / 4] as number) * 1.0000002);
+    }),
+  );
+});

@@ -1,0 +1,347 @@
+/**
+ * Nearest neighbours among many vectors: one-bit codes in lists, whole numbers of 8 bits for what they let through, and all bits
+ * for the finalists.
+ *
+ * A code lets its row through unless its estimate lies so far below the floor (the score that as many neighbours as are asked for have
+ * reached already) that the error bound makes it unlikely; lists are scanned until those left are expected to hold less than
+ * the recall target allows (probe.ts). The filter is asked before a row counts, so a narrow filter lowers the floor and widens the
+ * search by itself.
+ */
+import { BLOCK_LANES, LAYOUT } from '../kernel/kernel.ts';
+import { Top, type Scored } from '../top.ts';
+import type { Metric } from '../types.ts';
+import { ListKeeper } from './list-keeper.ts';
+import { Lists } from './lists.ts';
+import { withRoom } from './numbers.ts';
+import type { Neighbours } from './neighbours.ts';
+import { Probe, type Sight } from './probe.ts';
+import { BATCH_CODES, NEIGHBOURS_MAX, type VectorRoom } from './room.ts';
+import { Rows, rowBytesFor, type LowBits } from './rows.ts';
+
+/** Rows that may wait without a list before additions begin to place some themselves; what is loaded waits for the work in between. */
+const WAITING_MAX = 2048;
+/** How much of what may be missed is for lists not scanned. A code just below its bound is rarely a neighbour: that takes far less. */
+const PROBING_SHARE = 0.8;
+const FIRST_BATCH = 384;
+/** Rounding of a row to 8 bits is taken to be off by at most so many standard deviations. */
+const ROUNDING_DEVIATIONS = 3;
+/** Queries outside are scaled first. */
+const QUERY_LENGTH_MIN = 1e-15;
+const QUERY_LENGTH_MAX = 1e18;
+
+export class CodedVectors {
+  readonly rows: Rows;
+  readonly #room: VectorRoom;
+  readonly #metric: Metric;
+  readonly #lists: Lists;
+  readonly #keeper: ListKeeper;
+  readonly #probe: Probe;
+  /** Candidates of the search under way, with the highest score each may have. */
+  #found = new Uint32Array(1024);
+  #highs = new Float32Array(1024);
+  #foundCount = 0;
+  /** Figures of the last search, for benchmarks. */
+  readonly last = { codes: 0, rescored: 0, finalists: 0, lists: 0 };
+
+  constructor(room: VectorRoom, metric: Metric, padded: number, lowBits: LowBits) {
+    this.#room = room;
+    this.#metric = metric;
+    this.rows = new Rows(room, padded, lowBits, metric === 'euclidean');
+    this.#lists = new Lists(room, this.rows);
+    this.#keeper = new ListKeeper(room, this.rows, this.#lists);
+    this.#probe = new Probe(this.#lists, metric, this.rows.padded);
+  }
+
+  get size(): number {
+    return this.rows.count;
+  }
+
+  get bytes(): number {
+    return this.rows.bytes + this.#lists.bytes;
+  }
+
+  get listCount(): number {
+    return this.#lists.count;
+  }
+
+  /** Takes memory for so many more, so that adding them cannot fail. */
+  reserve(count: number): void {
+    this.rows.reserve(count);
+    this.#lists.reserve(count);
+  }
+
+  has(document: number): boolean {
+    return this.rows.has(document);
+  }
+
+  /** The document's row without place and base: what is its own and nobody else's. Null if it has none. */
+  rowOf(document: number): Uint8Array<ArrayBuffer> | null {
+    const row = this.rows.addressOfDocument(document);
+    if (row === null) return null;
+    const bytes = this.#room.bytes.slice(row, row + this.rows.rowBytes);
+    bytes.fill(0, LAYOUT.rowPlace, LAYOUT.rowHead);
+    return bytes;
+  }
+
+  /** Adds what `rowOf` gave, of these vectors or of others with finer or coarser steps. */
+  addRow(document: number, bytes: Uint8Array): void {
+    const { kernel, scratch } = this.#room;
+    const { padded, lowBits, rowBytes } = this.rows;
+    const row = this.rows.add(document);
+    if (bytes.length === rowBytes) this.#room.bytes.set(bytes, row);
+    else {
+      this.#room.bytes.set(bytes, scratch.row);
+      kernel.decodeRow(scratch.row, padded, lowBitsOf(bytes, padded), scratch.vector);
+      kernel.encodeRow(scratch.vector, padded, lowBits, row);
+    }
+    this.#enlist(row);
+  }
+
+  add(document: number, vector: Float32Array): void {
+    const { kernel, scratch } = this.#room;
+    const { padded, lowBits } = this.rows;
+    this.#place(vector, scratch.vector);
+    const row = this.rows.add(document);
+    kernel.encodeRow(scratch.vector, padded, lowBits, row);
+    this.#enlist(row);
+    if ((this.#lists.counts[0] as number) > Math.max(WAITING_MAX, this.size / 8)) this.#keeper.step();
+  }
+
+  remove(document: number): void {
+    const row = this.rows.addressOfDocument(document);
+    if (row === null) return;
+    this.#lists.take(row);
+    this.rows.remove(document);
+    this.#keeper.removed();
+    if (this.size === 0) this.close();
+  }
+
+  /** Does a bounded part of what keeps the lists in order; false when there is nothing to do. */
+  work(): boolean {
+    return this.#keeper.step();
+  }
+
+  search(vector: Float32Array, wanted: Neighbours): readonly Scored[] {
+    if (this.size === 0) return [];
+    const { kernel, scratch, floats } = this.#room;
+    const tame = this.#metric === 'cosine' ? { vector, length: 1, factor: 1 } : tamed(vector, this.#metric);
+    this.#place(tame.vector, scratch.query + LAYOUT.queryNumbers);
+    const sight = this.#seeFromMiddle();
+    kernel.prepareQuery(scratch.query, this.rows.padded);
+    this.#scoreCentroids();
+    const products = floats.subarray(scratch.out / 4, scratch.out / 4 + this.#lists.count);
+    this.#probe.begin(products, sight);
+    const floor = this.#scanLists(wanted);
+    this.#probe.end();
+    return this.#best(wanted, floor).map(({ row, score }) => ({
+      row,
+      score: this.#shown(score, tame, sight.length ** 2 + 2 * sight.product),
+    }));
+  }
+
+  /** Gives all memory back. */
+  close(): void {
+    this.rows.close();
+    this.#lists.close();
+    this.#keeper.reset();
+  }
+
+  #enlist(row: number): void {
+    this.rows.encodeBase(row);
+    this.#lists.put(row, 0);
+    this.#keeper.added();
+  }
+
+  /** Padded and rotated. */
+  #place(vector: Float32Array, at: number): void {
+    const { kernel, floats } = this.#room;
+    const { padded } = this.rows;
+    floats.set(vector, at / 4);
+    floats.fill(0, at / 4 + vector.length, at / 4 + padded);
+    kernel.rotate(at, padded, this.#room.signs(padded));
+  }
+
+  /** Makes the query relative to the middle. */
+  #seeFromMiddle(): Sight {
+    const { floats, scratch } = this.#room;
+    const from = (scratch.query + LAYOUT.queryNumbers) / 4;
+    const middle = this.rows.middle / 4;
+    let product = 0;
+    let square = 0;
+    let own = 0;
+    for (let i = 0; i < this.rows.padded; i++) {
+      const m = floats[middle + i] as number;
+      const value = (floats[from + i] as number) - m;
+      floats[from + i] = value;
+      product += value * m;
+      square += m * m;
+      own += value * value;
+    }
+    return { length: Math.sqrt(own), product, square };
+  }
+
+  #scoreCentroids(): void {
+    const { kernel, scratch } = this.#room;
+    const per = this.#lists.centroidsPerChunk;
+    for (let list = 0; list < this.#lists.count; list += per) {
+      const here = Math.min(per, this.#lists.count - list);
+      const address = this.#lists.centroidOf(list);
+      kernel.scoreCentroids(scratch.query, this.rows.padded, address, here, scratch.out + list * 4);
+    }
+  }
+
+  /** Fills `#found`; answers the floor: nothing below it is among the best. */
+  #scanLists(wanted: Neighbours): number {
+    const { scratch, words, floats } = this.#room;
+    const limit = Math.min(wanted.limit, NEIGHBOURS_MAX);
+    const tolerance = (1 - wanted.recall) * limit * PROBING_SHARE;
+    const deviations = deviationsFor(1 - wanted.recall);
+    words[scratch.heap / 4] = 0;
+    words[scratch.heap / 4 + 1] = limit;
+    this.#foundCount = 0;
+    let floor = Number.NEGATIVE_INFINITY;
+    let batch = FIRST_BATCH;
+    let waiting = 0;
+    let codes = 0;
+    const last = this.last;
+    last.codes = last.rescored = last.lists = 0;
+    const settle = (): void => {
+      this.#take(waiting, wanted, floor);
+      waiting = 0;
+      codes = 0;
+      if (words[scratch.heap / 4] === limit) floor = floats[scratch.heap / 4 + 2] as number;
+      batch = Math.min(batch * 2, BATCH_CODES / 2);
+    };
+    for (let list = this.#probe.next(); list >= 0; list = this.#probe.next()) {
+      const size = this.#lists.counts[list] as number;
+      const own = this.#probe.ownOf(list);
+      const middle = this.#probe.meanOf(list);
+      const reach = this.#probe.distanceOf(list) * deviations;
+      let squares = 0;
+      let fourths = 0;
+      last.lists++;
+      last.codes += size;
+      for (let head = this.#lists.heads[list] as number; head !== 0;) {
+        const room = BATCH_CODES - waiting;
+        const blocks = Math.max(1, Math.floor(Math.min(room, 4096) / BLOCK_LANES));
+        this.#room.kernel.scanChain(
+          scratch.query,
+          this.rows.padded,
+          head,
+          blocks,
+          own,
+          reach,
+          floor,
+          middle,
+          scratch.rows + waiting * 4,
+          scratch.bounds + waiting * 4,
+        );
+        head = words[(scratch.query + LAYOUT.queryNext) / 4] as number;
+        waiting += words[(scratch.query + LAYOUT.queryCandidates) / 4] as number;
+        squares += floats[(scratch.query + LAYOUT.querySquares) / 4] as number;
+        fourths += floats[(scratch.query + LAYOUT.queryFourths) / 4] as number;
+        if (waiting > BATCH_CODES / 2) settle();
+      }
+      this.#probe.measure(list, size, squares, fourths);
+      codes += size;
+      if (codes < batch) continue;
+      settle();
+      if (this.#probe.isDone(floor, tolerance)) break;
+    }
+    settle();
+    return floor;
+  }
+
+  /** Asks the filter, scores what passes by its high bytes, and keeps what may be among the best. */
+  #take(count: number, { keeps }: Neighbours, floor: number): void {
+    const { kernel, scratch, words, floats } = this.#room;
+    const { rows, bounds, query, heap } = scratch;
+    const { padded, lowBits } = this.rows;
+    let asked = count;
+    if (keeps !== null) {
+      asked = 0;
+      for (let i = 0; i < count; i++) {
+        const bound = floats[bounds / 4 + i] as number;
+        const row = words[rows / 4 + i] as number;
+        if (bound < floor || !keeps(this.rows.documentAt(row))) continue;
+        words[rows / 4 + asked] = row;
+        floats[bounds / 4 + asked++] = bound;
+      }
+    }
+    const deviations = ROUNDING_DEVIATIONS;
+    const kept = kernel.rescore(query, padded, lowBits, deviations, rows, bounds, asked, heap);
+    this.last.rescored += kept;
+    this.#found = withRoom(this.#found, this.#foundCount + kept);
+    this.#highs = withRoom(this.#highs, this.#foundCount + kept);
+    for (let i = 0; i < kept; i++) {
+      this.#found[this.#foundCount] = words[rows / 4 + i] as number;
+      this.#highs[this.#foundCount++] = floats[bounds / 4 + i] as number;
+    }
+  }
+
+  /** Scores with all bits what may be among the best. */
+  #best({ limit, tieOf }: Neighbours, floor: number): readonly Scored[] {
+    const { kernel, scratch, words, floats } = this.#room;
+    const { padded, lowBits } = this.rows;
+    const top = new Top(limit, tieOf);
+    let count = 0;
+    let finalists = 0;
+    const settle = (): void => {
+      kernel.fineScores(scratch.query, padded, lowBits, scratch.rows, count, scratch.bounds);
+      for (let i = 0; i < count; i++) {
+        const row = words[scratch.rows / 4 + i] as number;
+        const product = floats[scratch.bounds / 4 + i] as number;
+        const base = floats[(row + LAYOUT.rowBase) / 4] as number;
+        top.push(this.rows.documentAt(row), product + base);
+      }
+      count = 0;
+    };
+    for (let i = 0; i < this.#foundCount; i++) {
+      if ((this.#highs[i] as number) < floor) continue;
+      words[scratch.rows / 4 + count++] = this.#found[i] as number;
+      finalists++;
+      if (count === BATCH_CODES) settle();
+    }
+    settle();
+    this.last.finalists = finalists;
+    return top.list();
+  }
+
+  /** From scores where higher is nearer. Under Euclid they are half the negative squared distance, plus half of `square`. */
+  #shown(score: number, { length, factor }: Tame, square: number): number {
+    if (this.#metric === 'cosine') return Math.max(-1, Math.min(1, score));
+    if (this.#metric === 'dot') return score * factor;
+    // Beside a query scaled down, whatever is held is next to nothing.
+    return 1 / (1 + (factor === 1 ? Math.sqrt(Math.max(0, square - 2 * score)) : length));
+  }
+}
+
+/** Rows of the two kinds have different lengths. */
+export const lowBitsOf = (row: Uint8Array, padded: number): LowBits =>
+  row.length === rowBytesFor(padded, 2) ? 2 : 8;
+
+/** A query of a length that float32 can multiply, with what its products are to be multiplied by, and its true length. */
+interface Tame {
+  readonly vector: Float32Array;
+  readonly length: number;
+  readonly factor: number;
+}
+
+function tamed(vector: Float32Array, metric: Metric): Tame {
+  let sum = 0;
+  for (let i = 0; i < vector.length; i++) sum += (vector[i] as number) ** 2;
+  const length = Math.sqrt(sum);
+  const isTame = length === 0 || (length > QUERY_LENGTH_MIN && length < QUERY_LENGTH_MAX);
+  if (isTame) return { vector, length, factor: 1 };
+  // Rows are so much shorter than a long query, and longer than a short one, that the order stays the same.
+  const to = metric === 'dot' ? 1 : length < 1 ? 0 : QUERY_LENGTH_MAX;
+  const scaled = Float32Array.from(vector, (value) => (value / length) * to);
+  return { vector: scaled, length, factor: to === 0 ? 1 : length / to };
+}
+
+/** How many standard deviations an estimate may be off before so small a part lies beyond. */
+function deviationsFor(part: number): number {
+  // An inverse of the normal tail, good to 0.003 (Abramowitz and Stegun, 26.2.22).
+  const t = Math.sqrt(-2 * Math.log(Math.min(0.5, Math.max(1e-9, part))));
+  return t - (2.30753 + 0.27061 * t) / (1 + 0.99229 * t + 0.04481 * t * t);
+}

@@ -1,0 +1,296 @@
+/**
+ * Keeps lists of a good size around good centroids while a vault grows and shrinks, in steps of bounded work between searches.
+ *
+ * What is new waits in list 0. In the order of urgency: a list that was begun to be split is emptied into its parts;
+ * what waits finds its nearest list; a list that is too long is split (k-means among a sample of its members); one that is too short is
+ * dissolved; and when much has changed, each list in turn is centred anew and its members look for a nearer one (one
+ * step of Lloyd's algorithm). Steps and choices follow from what was added and from a fixed seed.
+ */
+import { StrongroomError } from '../../errors.ts';
+import { LAYOUT } from '../kernel/kernel.ts';
+import type { Lists } from './lists.ts';
+import type { VectorRoom } from './room.ts';
+import type { Rows } from './rows.ts';
+
+/** Distances from centroids computed in one step, about. */
+const STEP_DISTANCES = 12_000;
+const PARTS_MAX = 32;
+/** Members for each part that a split learns from. */
+const SAMPLE_PER_PART = 16;
+const SPLIT_ROUNDS = 2;
+/** A sweep begins when so large a part of the rows has come or gone since the last. */
+const SWEEP_CHANGES = 0.7;
+/** A part with so much of what was split is not split again at once. */
+const ALIKE = 0.9;
+/** A list longer than this many times the aim is split, one shorter than this part of it is dissolved. */
+const LONG = 2;
+const SHORT = 0.2;
+
+/** The origin is no good middle for what lies all on one side of it: so many rows give a better one. */
+const FIRST_MEAN = 64;
+
+/** A mean so long, squared, for the squares of the rows shows that they lie to one side. */
+const ASIDE = 0.1;
+
+/** Codes that a list should have, for so many in all. */
+const aimFor = (rows: number): number => Math.max(32, Math.round(Math.sqrt(rows) / 4));
+
+type Job =
+  | { readonly kind: 'drain'; readonly list: number; readonly first: number; readonly parts: number }
+  | { readonly kind: 'sweep'; list: number; waiting: number[] };
+
+export class ListKeeper {
+  readonly #room: VectorRoom;
+  readonly #rows: Rows;
+  readonly #lists: Lists;
+  #job: Job | null = null;
+  /** Rows added or removed since the last sweep. */
+  #changes = 0;
+  /** Where the look for lists too long or too short goes on. */
+  #looked = 0;
+  #state = 1;
+  /** The memory is full: there is no point in going on before something changes. */
+  #isStuck = false;
+
+  constructor(room: VectorRoom, rows: Rows, lists: Lists) {
+    this.#room = room;
+    this.#rows = rows;
+    this.#lists = lists;
+  }
+
+  added(): void {
+    this.#changes++;
+    this.#looked = 0;
+    this.#isStuck = false;
+    if (this.#rows.count === FIRST_MEAN && this.#lists.count === 1) this.#findMiddle();
+  }
+
+  /** Rows may have moved: what a sweep still had before it is left for the next. */
+  removed(): void {
+    this.added();
+    if (this.#job?.kind === 'sweep') this.#job.waiting = [];
+  }
+
+  /** There is nothing left to keep. */
+  reset(): void {
+    this.#job = null;
+    this.#changes = 0;
+    this.#looked = 0;
+  }
+
+  /** Does a little; false when there is nothing to do. */
+  step(): boolean {
+    if (this.#isStuck) return false;
+    try {
+      return this.#step();
+    } catch (error) {
+      if (!(error instanceof StrongroomError) || error.code !== 'search.unavailable') throw error;
+      this.#isStuck = true;
+      return false;
+    }
+  }
+
+  #step(): boolean {
+    const job = this.#job;
+    if (job?.kind === 'drain') return this.#drain(job);
+    if (this.#lists.counts[0] !== 0 && this.#lists.count > 1) return this.#place();
+    if (this.#lists.counts[0] !== 0 && this.#isLong(0)) return this.#split(0);
+    for (; this.#looked < this.#lists.count; this.#looked++) {
+      const list = this.#looked;
+      if (list === 0) continue;
+      if (this.#isLong(list)) return this.#split(list);
+      if (this.#isShort(list)) return this.#dissolve(list);
+    }
+    if (job !== null) return this.#sweep(job);
+    if (this.#lists.count < 2 || this.#changes < this.#rows.count * SWEEP_CHANGES) return false;
+    this.#changes = 0;
+    this.#job = { kind: 'sweep', list: 1, waiting: [] };
+    return true;
+  }
+
+  /** The mean of all there is becomes the middle, if they lie to one side of the origin, and list 0 lies around it. */
+  #findMiddle(): void {
+    const { floats, scratch } = this.#room;
+    const rows = this.#lists.rowsOf(0);
+    this.#sumOf(rows);
+    let mean = 0;
+    for (let i = 0; i < this.#rows.padded; i++) mean += (floats[scratch.sums / 4 + i] as number) ** 2;
+    const squares = rows.map((row) => (floats[(row + LAYOUT.rowLength) / 4] as number) ** 2);
+    if (mean < (ASIDE * squares.reduce((sum, square) => sum + square, 0)) / rows.length) return;
+    this.#rows.setMiddle(scratch.sums);
+    floats.fill(0, scratch.sums / 4, scratch.sums / 4 + this.#rows.padded);
+    this.#lists.recentre(0, scratch.sums);
+  }
+
+  #isLong(list: number): boolean {
+    const count = this.#lists.counts[list] as number;
+    return count > LONG * aimFor(this.#rows.count) && count >= (this.#lists.splitAt[list] as number);
+  }
+
+  #isShort(list: number): boolean {
+    const count = this.#lists.counts[list] as number;
+    return count === 0 || (count < SHORT * aimFor(this.#rows.count) && this.#lists.count > 4);
+  }
+
+  /** Members of a list go to the nearest of its parts. */
+  #drain({ list, first, parts }: Job & { kind: 'drain' }): boolean {
+    const rows = this.#lists.rowsOf(list, this.#stepRows(parts));
+    if (rows.length > 0) {
+      this.#move(rows, first, parts);
+      return true;
+    }
+    this.#job = null;
+    const { counts, splitAt } = this.#lists;
+    // Where all members are alike a split makes nothing shorter: that part waits until there are twice as many.
+    const count = counts.subarray(first, first + parts).reduce((sum, part) => sum + part, 0);
+    for (let part = first; part < first + parts; part++)
+      if ((counts[part] as number) > ALIKE * count) splitAt[part] = 2 * (counts[part] as number);
+    if (list !== 0) this.#lists.drop(list);
+    return true;
+  }
+
+  /** What waits in list 0 goes to the nearest of all lists. */
+  #place(): boolean {
+    this.#move(this.#lists.rowsOf(0, this.#stepRows(this.#lists.count)), 1, this.#lists.count - 1);
+    return true;
+  }
+
+  #dissolve(list: number): boolean {
+    this.#lists.shut(list);
+    for (const row of this.#lists.rowsOf(list)) this.#lists.move(row, 0);
+    this.#lists.drop(list);
+    if (this.#job?.kind === 'sweep') this.#job.waiting = [];
+    return true;
+  }
+
+  #split(list: number): boolean {
+    const { counts } = this.#lists;
+    const count = counts[list] as number;
+    const parts = Math.min(PARTS_MAX, Math.max(2, Math.ceil(count / aimFor(this.#rows.count))));
+    const sample = this.#sample(list, parts * SAMPLE_PER_PART);
+    const first = this.#lists.count;
+    for (let part = 0; part < parts; part++) {
+      this.#sumOf([sample[part * Math.floor(sample.length / parts)] as number]);
+      this.#lists.open(this.#room.scratch.sums);
+    }
+    for (let round = 0; round < SPLIT_ROUNDS; round++) this.#centre(sample, first, parts);
+    if (list !== 0) this.#lists.shut(list);
+    this.#job = { kind: 'drain', list, first, parts };
+    return true;
+  }
+
+  /** Each part's centroid becomes the mean of the sampled members that are nearest to it. */
+  #centre(sample: readonly number[], first: number, parts: number): void {
+    const members = Array.from({ length: parts }, (): number[] => []);
+    this.#nearest(sample, first, parts, (row, list) => members[list - first]?.push(row));
+    members.forEach((rows, part) => {
+      if (rows.length === 0) return;
+      this.#sumOf(rows);
+      this.#lists.recentre(first + part, this.#room.scratch.sums);
+    });
+  }
+
+  #sweep(job: Job & { kind: 'sweep' }): boolean {
+    if (job.waiting.length > 0) {
+      const rows = job.waiting.splice(0, this.#stepRows(this.#lists.count));
+      this.#move(
+        rows.filter((row) => this.#lists.listOf(row) === job.list - 1),
+        1,
+        this.#lists.count - 1,
+      );
+      return true;
+    }
+    if (job.list >= this.#lists.count) {
+      this.#job = null;
+      this.#looked = 0;
+      return true;
+    }
+    const list = job.list++;
+    job.waiting = this.#lists.rowsOf(list);
+    if (job.waiting.length === 0) return true;
+    this.#sumOf(job.waiting);
+    this.#lists.recentre(list, this.#room.scratch.sums);
+    return true;
+  }
+
+  /** Each row goes to the nearest of the lists. */
+  #move(rows: readonly number[], first: number, count: number): void {
+    this.#nearest(rows, first, count, (row, list) => {
+      if (this.#lists.listOf(row) !== list) this.#lists.move(row, list);
+    });
+  }
+
+  #nearest(
+    rows: readonly number[],
+    first: number,
+    count: number,
+    found: (row: number, list: number) => void,
+  ): void {
+    const { kernel, scratch } = this.#room;
+    const { padded, lowBits } = this.#rows;
+    for (let at = 0; at < rows.length; at += 4) {
+      const { words, floats } = this.#room;
+      for (let i = 0; i < 4; i++) {
+        const row = rows[Math.min(at + i, rows.length - 1)] as number;
+        kernel.toSevenBits(row, padded, scratch.four + i * padded);
+        floats[scratch.scales / 4 + i] = (floats[row / 4] as number) * 2 ** (lowBits + 1);
+        words[scratch.best / 4 + i] = first;
+        floats[scratch.best / 4 + 4 + i] = Number.NEGATIVE_INFINITY;
+      }
+      this.#scanCentroids(first, count);
+      // Read before anything moves, because a list that grows may grow the memory.
+      const best = Array.from(words.subarray(scratch.best / 4, scratch.best / 4 + 4));
+      for (let i = 0; i < 4 && at + i < rows.length; i++) found(rows[at + i] as number, best[i] as number);
+    }
+  }
+
+  /** Chunk by chunk, because centroids do not lie in one piece. */
+  #scanCentroids(first: number, count: number): void {
+    const { kernel, scratch } = this.#room;
+    const per = this.#lists.centroidsPerChunk;
+    for (let list = first; list < first + count;) {
+      const here = Math.min(first + count - list, per - (list % per));
+      const address = this.#lists.centroidOf(list);
+      kernel.nearestFour(scratch.four, scratch.scales, this.#rows.padded, address, here, list, scratch.best);
+      list += here;
+    }
+  }
+
+  /** Leaves the mean of the rows, relative to the middle, in `sums`. */
+  #sumOf(rows: readonly number[]): void {
+    const { kernel, scratch, floats } = this.#room;
+    const { padded, lowBits } = this.#rows;
+    const from = scratch.sums / 4;
+    floats.fill(0, from, from + padded);
+    for (const row of rows) kernel.addRow(row, padded, lowBits, scratch.sums);
+    const middle = this.#rows.middle / 4;
+    for (let i = 0; i < padded; i++)
+      floats[from + i] = (floats[from + i] as number) / rows.length - (floats[middle + i] as number);
+  }
+
+  /** Members taken at random, each at most once. */
+  #sample(list: number, limit: number): readonly number[] {
+    const rows = this.#lists.rowsOf(list);
+    const size = Math.min(limit, rows.length);
+    for (let i = 0; i < size; i++) {
+      const other = i + Math.floor(this.#random() * (rows.length - i));
+      [rows[i], rows[other]] = [rows[other] as number, rows[i] as number];
+    }
+    return rows.slice(0, size);
+  }
+
+  /** Rows that find their nearest among so many lists in one step. */
+  #stepRows(lists: number): number {
+    return Math.max(8, Math.floor(STEP_DISTANCES / lists / 4) * 4);
+  }
+
+  /** A 32-bit xorshift (Marsaglia 2003) from a fixed seed. */
+  #random(): number {
+    let state = this.#state;
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    this.#state = state;
+    return (state >>> 0) / 2 ** 32;
+  }
+}

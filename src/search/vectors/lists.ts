@@ -1,0 +1,311 @@
+/**
+ * Lists of one-bit codes: each has a centroid, and a chain of blocks of 32 codes of which only the first may be part full.
+ *
+ * List 0 takes what has no other place yet; it lies around the middle (rows.ts). A list that is closed gives its codes away and takes none.
+ * What is taken out is overwritten, in blocks and centroids alike; a centroid remembers who was once in its list until it
+ * is computed anew (memory only: nothing of this is ever written).
+ */
+import { BLOCK_BYTES_MAX } from '../arena.ts';
+import { BLOCK_LANES, LAYOUT } from '../kernel/kernel.ts';
+import { withRoom } from './numbers.ts';
+import type { VectorRoom } from './room.ts';
+import type { Rows } from './rows.ts';
+
+export class Lists {
+  readonly #room: VectorRoom;
+  readonly #rows: Rows;
+  readonly #blockBytes: number;
+  readonly #centroidBytes: number;
+  readonly centroidsPerChunk: number;
+  readonly chunks: number[] = [];
+  readonly #slabs = new Map<number, number>();
+  readonly #free: number[] = [];
+  #heads = new Uint32Array(0);
+  #counts = new Uint32Array(0);
+  /** Sum of the squared distances of a list's members from its centroid. */
+  #spreads = new Float64Array(0);
+  /** Squared lengths of the centroids. */
+  #squares = new Float64Array(0);
+  /** Their inner products with the middle. */
+  #middles = new Float64Array(0);
+  #isClosed = new Uint32Array(0);
+  /** A list is not split again before it holds so many. */
+  #splitAt = new Uint32Array(0);
+  #count = 0;
+
+  constructor(room: VectorRoom, rows: Rows) {
+    this.#room = room;
+    this.#rows = rows;
+    this.#blockBytes = LAYOUT.blockHead + 4 * rows.padded;
+    this.#centroidBytes = LAYOUT.rowHead + rows.padded;
+    this.centroidsPerChunk = Math.floor(BLOCK_BYTES_MAX / this.#centroidBytes);
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get bytes(): number {
+    return (this.#slabs.size + this.chunks.length) * BLOCK_BYTES_MAX;
+  }
+
+  get heads(): Uint32Array {
+    return this.#heads;
+  }
+
+  get counts(): Uint32Array {
+    return this.#counts;
+  }
+
+  get spreads(): Float64Array {
+    return this.#spreads;
+  }
+
+  get squares(): Float64Array {
+    return this.#squares;
+  }
+
+  get middles(): Float64Array {
+    return this.#middles;
+  }
+
+  get isClosed(): Uint32Array {
+    return this.#isClosed;
+  }
+
+  get splitAt(): Uint32Array {
+    return this.#splitAt;
+  }
+
+  centroidOf(list: number): number {
+    const chunk = this.chunks[Math.floor(list / this.centroidsPerChunk)] as number;
+    return chunk + (list % this.centroidsPerChunk) * this.#centroidBytes;
+  }
+
+  /** A new list around a vector, which is relative to the middle as all centroids are. */
+  open(vector: number): number {
+    const list = this.#count;
+    if (list === this.chunks.length * this.centroidsPerChunk)
+      this.chunks.push(this.#room.arena.take(BLOCK_BYTES_MAX));
+    this.#count++;
+    this.#heads = withRoom(this.#heads, this.#count);
+    this.#counts = withRoom(this.#counts, this.#count);
+    this.#spreads = withRoom(this.#spreads, this.#count);
+    this.#squares = withRoom(this.#squares, this.#count);
+    this.#middles = withRoom(this.#middles, this.#count);
+    this.#isClosed = withRoom(this.#isClosed, this.#count);
+    this.#splitAt = withRoom(this.#splitAt, this.#count);
+    this.#heads[list] = 0;
+    this.#counts[list] = 0;
+    this.#spreads[list] = 0;
+    this.#isClosed[list] = 0;
+    this.#splitAt[list] = 0;
+    this.#setCentroid(list, vector);
+    return list;
+  }
+
+  /** No row finds its nearest here any more. */
+  shut(list: number): void {
+    this.#isClosed[list] = 1;
+    this.#room.floats[(this.centroidOf(list) + LAYOUT.rowPlace) / 4] = Number.POSITIVE_INFINITY;
+  }
+
+  /** Takes an empty list away; the last one takes its number. */
+  drop(list: number): void {
+    const last = this.#count - 1;
+    const [address, lastAddress] = [this.centroidOf(list), this.centroidOf(last)];
+    const { bytes, words } = this.#room;
+    if (list !== last) {
+      bytes.copyWithin(address, lastAddress, lastAddress + this.#centroidBytes);
+      for (const array of this.#arrays()) array[list] = array[last] as number;
+      for (let block = this.#heads[list] as number; block !== 0; block = words[block / 4] as number)
+        words[(block + LAYOUT.blockList) / 4] = list;
+    }
+    bytes.fill(0, lastAddress, lastAddress + this.#centroidBytes);
+    this.#count--;
+    if ((this.chunks.length - 1) * this.centroidsPerChunk >= this.#count)
+      this.#room.arena.give(this.chunks.pop() as number, BLOCK_BYTES_MAX);
+  }
+
+  /** Takes memory for so many more codes, wherever they go; gives it back if there is not enough. */
+  reserve(count: number): void {
+    try {
+      if (this.#count === 0) this.#openFirst();
+      // One more block than would be full, for a list whose first block is.
+      while (this.#free.length * BLOCK_LANES < count + BLOCK_LANES) this.#takeSlab();
+    } catch (error) {
+      for (const [slab, used] of this.#slabs) if (used === 0) this.#giveSlab(slab);
+      throw error;
+    }
+  }
+
+  /** Adds a row's code. */
+  put(row: number, list: number): void {
+    if (this.#count === 0) this.#openFirst();
+    const { words, kernel } = this.#room;
+    let block = this.#heads[list] as number;
+    if (block === 0 || words[(block + LAYOUT.blockCount) / 4] === BLOCK_LANES)
+      block = this.#chain(list, block);
+    const at = (block + LAYOUT.blockCount) / 4;
+    const lane = this.#room.words[at] as number;
+    const { padded, lowBits } = this.#rows;
+    const centroid = this.centroidOf(list);
+    const square = kernel.encodeCode(row, centroid, this.#rows.middle, padded, lowBits, block, lane);
+    this.#room.words[at] = lane + 1;
+    this.#counts[list] = (this.#counts[list] as number) + 1;
+    this.#spreads[list] = (this.#spreads[list] as number) + square;
+  }
+
+  /** Puts a row's code into another list. Refused, and nothing done, when there is no memory for it. */
+  move(row: number, list: number): void {
+    this.reserve(1);
+    this.take(row);
+    this.put(row, list);
+  }
+
+  /** Takes a row's code out; the first block's last code fills the gap. Answers the list. */
+  take(row: number): number {
+    const { words, kernel } = this.#room;
+    const { padded } = this.#rows;
+    const place = words[(row + LAYOUT.rowPlace) / 4] as number;
+    const lane = place % BLOCK_LANES;
+    const block = place - lane;
+    const list = words[(block + LAYOUT.blockList) / 4] as number;
+    this.#spreads[list] = (this.#spreads[list] as number) - this.#squareAt(block, lane);
+    const head = this.#heads[list] as number;
+    const lastLane = (words[(head + LAYOUT.blockCount) / 4] as number) - 1;
+    if (head === block && lane === lastLane) kernel.clearCode(block, lane, padded);
+    else kernel.moveCode(head, lastLane, block, lane, padded);
+    words[(row + LAYOUT.rowPlace) / 4] = 0;
+    words[(head + LAYOUT.blockCount) / 4] = lastLane;
+    this.#counts[list] = (this.#counts[list] as number) - 1;
+    if (lastLane === 0) {
+      this.#heads[list] = words[head / 4] as number;
+      this.#release(head);
+    }
+    return list;
+  }
+
+  listOf(row: number): number {
+    const { words } = this.#room;
+    const place = words[(row + LAYOUT.rowPlace) / 4] as number;
+    return words[(place - (place % BLOCK_LANES) + LAYOUT.blockList) / 4] as number;
+  }
+
+  /** Addresses of at most so many of the list's rows, the latest first. */
+  rowsOf(list: number, limit = Number.POSITIVE_INFINITY): number[] {
+    const { words } = this.#room;
+    const rows: number[] = [];
+    for (let block = this.#heads[list] as number; block !== 0; block = words[block / 4] as number)
+      for (let lane = (words[(block + LAYOUT.blockCount) / 4] as number) - 1; lane >= 0; lane--) {
+        if (rows.length >= limit) return rows;
+        rows.push(words[(block + LAYOUT.blockRows) / 4 + lane] as number);
+      }
+    return rows;
+  }
+
+  /** Gives the list another centroid and its members new codes. */
+  recentre(list: number, vector: number): void {
+    this.#setCentroid(list, vector);
+    const { words, kernel } = this.#room;
+    const { padded, lowBits } = this.#rows;
+    const centroid = this.centroidOf(list);
+    let spread = 0;
+    for (let block = this.#heads[list] as number; block !== 0; block = words[block / 4] as number) {
+      const count = words[(block + LAYOUT.blockCount) / 4] as number;
+      for (let lane = 0; lane < count; lane++) {
+        const row = words[(block + LAYOUT.blockRows) / 4 + lane] as number;
+        spread += kernel.encodeCode(row, centroid, this.#rows.middle, padded, lowBits, block, lane);
+      }
+    }
+    this.#spreads[list] = spread;
+  }
+
+  close(): void {
+    for (const slab of this.#slabs.keys()) this.#room.arena.give(slab, BLOCK_BYTES_MAX);
+    for (const chunk of this.chunks) this.#room.arena.give(chunk, BLOCK_BYTES_MAX);
+    this.#slabs.clear();
+    this.chunks.length = 0;
+    this.#free.length = 0;
+    this.#count = 0;
+  }
+
+  /** List 0 is around the middle. */
+  #openFirst(): void {
+    const { floats, scratch } = this.#room;
+    floats.fill(0, scratch.sums / 4, scratch.sums / 4 + this.#rows.padded);
+    this.open(scratch.sums);
+  }
+
+  #setCentroid(list: number, vector: number): void {
+    const { kernel, floats } = this.#room;
+    const address = this.centroidOf(list);
+    kernel.encodeRow(vector, this.#rows.padded, 0, address);
+    const length = floats[(address + LAYOUT.rowLength) / 4] as number;
+    this.#squares[list] = length * length;
+    kernel.encodeBase(address, this.#rows.middle, this.#rows.padded, 0, 0);
+    const own = floats[(address + LAYOUT.rowBase) / 4] as number;
+    this.#middles[list] = own;
+    floats[(address + LAYOUT.rowPlace) / 4] =
+      this.#isClosed[list] === 1 ? Number.POSITIVE_INFINITY : (length * length) / 2 + own;
+  }
+
+  /** |x − c|² of a code, from its factors B and E (kernel/assembly/codes.ts). */
+  #squareAt(block: number, lane: number): number {
+    const { floats } = this.#room;
+    const b = floats[(block + LAYOUT.blockB) / 4 + lane] as number;
+    const e = floats[(block + LAYOUT.blockE) / 4 + lane] as number;
+    return b * b * this.#rows.padded - e * e * (this.#rows.padded - 1);
+  }
+
+  #chain(list: number, next: number): number {
+    if (this.#free.length === 0) this.#takeSlab();
+    const block = this.#free.pop() as number;
+    const { words } = this.#room;
+    const slab = block - (block % BLOCK_BYTES_MAX);
+    this.#slabs.set(slab, (this.#slabs.get(slab) ?? 0) + 1);
+    words[block / 4] = next;
+    words[(block + LAYOUT.blockCount) / 4] = 0;
+    words[(block + LAYOUT.blockList) / 4] = list;
+    this.#heads[list] = block;
+    return block;
+  }
+
+  #takeSlab(): void {
+    const slab = this.#room.arena.take(BLOCK_BYTES_MAX);
+    this.#slabs.set(slab, 0);
+    const blocks = Math.floor(BLOCK_BYTES_MAX / this.#blockBytes);
+    for (let i = blocks - 1; i >= 0; i--) this.#free.push(slab + i * this.#blockBytes);
+  }
+
+  /** The block's codes have been cleared one by one; a slab without blocks goes back to the arena. */
+  #release(block: number): void {
+    this.#room.words[block / 4] = 0;
+    const slab = block - (block % BLOCK_BYTES_MAX);
+    const used = (this.#slabs.get(slab) ?? 0) - 1;
+    this.#slabs.set(slab, used);
+    this.#free.push(block);
+    if (used > 0 || this.#free.length < 2 * Math.floor(BLOCK_BYTES_MAX / this.#blockBytes)) return;
+    this.#giveSlab(slab);
+  }
+
+  #giveSlab(slab: number): void {
+    const others = this.#free.filter((other) => other - (other % BLOCK_BYTES_MAX) !== slab);
+    this.#free.length = 0;
+    this.#free.push(...others);
+    this.#slabs.delete(slab);
+    this.#room.arena.give(slab, BLOCK_BYTES_MAX);
+  }
+
+  #arrays(): readonly (Uint32Array | Float64Array)[] {
+    return [
+      this.#heads,
+      this.#counts,
+      this.#spreads,
+      this.#squares,
+      this.#middles,
+      this.#isClosed,
+      this.#splitAt,
+    ];
+  }
+}

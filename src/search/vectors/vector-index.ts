@@ -1,0 +1,222 @@
+/**
+ * The vectors of one vault.
+ *
+ * A small vault keeps float32 rows and compares them all; a large one codes its vectors (coded-vectors.ts). Beyond the
+ * border rows move over a few at a time, and a search asks both. Vectors whose lengths would overflow float32 when multiplied
+ * (or vanish) stay exact for good. A vault that has been large stays coded: what codes left out does not come back.
+ */
+import type { Fault } from '../../errors.ts';
+import { LIMITS } from '../../limits.ts';
+import { Top, type Scored } from '../top.ts';
+import type { Metric } from '../types.ts';
+import { CodedVectors, lowBitsOf } from './coded-vectors.ts';
+import { ExactVectors } from './exact-vectors.ts';
+import type { Neighbours } from './neighbours.ts';
+import { unit } from './numbers.ts';
+import type { VectorRoom } from './room.ts';
+import { lowBitsFor, paddedLength, type LowBits } from './rows.ts';
+
+/** A vector as an index gives it away and takes it back: float32 numbers, or a coded row (docs/format.md). */
+export type StoredVector =
+  | { readonly form: 'numbers'; readonly numbers: Float32Array }
+  | { readonly form: 'row'; readonly bytes: Uint8Array };
+
+/** Rows that move over to the codes in one step, and with each addition. */
+const STEP_ROWS = 32;
+const ADDITION_ROWS = 4;
+/** Lengths that codes are for. Zero is one as well. */
+const LENGTH_MIN = 1e-12;
+const LENGTH_MAX = 1e12;
+
+export class VectorIndex {
+  readonly #room: VectorRoom;
+  readonly #metric: Metric;
+  #dimensions: number | null;
+  #exact: ExactVectors | null = null;
+  #coded: CodedVectors | null = null;
+  /** Too long or too short for codes. */
+  #wild: ExactVectors | null = null;
+
+  constructor(room: VectorRoom, metric: Metric, dimensions: number | null) {
+    this.#room = room;
+    this.#metric = metric;
+    this.#dimensions = dimensions;
+  }
+
+  get dimensions(): number | null {
+    return this.#dimensions;
+  }
+
+  get size(): number {
+    return this.#parts().reduce((sum, part) => sum + part.size, 0);
+  }
+
+  get bytes(): number {
+    return this.#parts().reduce((sum, part) => sum + part.bytes, 0);
+  }
+
+  /** Notes what is wrong with the vector; `dimensions` are those a vector before it in the same batch has set. */
+  check(vector: Float32Array, path: string, dimensions = this.#dimensions): Fault | null {
+    const length = vector.length;
+    if (dimensions !== null && length !== dimensions)
+      return { path, message: `has ${length} numbers, the vault's vectors have ${dimensions}` };
+    if (length < LIMITS.dimensionsMin || length > LIMITS.dimensionsMax)
+      return { path, message: `must have ${LIMITS.dimensionsMin} to ${LIMITS.dimensionsMax} numbers` };
+    const bad = firstNotFinite(vector);
+    if (bad >= 0) return { path: `${path}/${bad}`, message: 'is not finite as float32' };
+    if (this.#metric === 'cosine' && vector.every((value) => value === 0))
+      return { path, message: 'is zero, which has no direction for the cosine' };
+    return null;
+  }
+
+  /**
+   * Takes the memory for so many more vectors (as rows like this one, if they come so), so that adding them cannot fail half-way.
+   * Throws `search.unavailable` if there is not enough, and then nothing has been added.
+   */
+  reserve(count: number, dimensions: number, row?: Uint8Array): void {
+    const had = this.#dimensions;
+    this.#dimensions ??= dimensions;
+    try {
+      if (row === undefined && this.#staysSmall(count)) this.#exactPart().reserve(count);
+      else this.#codedPart(row).reserve(count + (this.#exact?.size ?? 0));
+    } catch (error) {
+      this.#dimensions = had;
+      this.#forgetEmpty();
+      throw error;
+    }
+  }
+
+  /** Adds a vector that `check` found nothing wrong with. */
+  add(document: number, vector: Float32Array): void {
+    this.#dimensions ??= vector.length;
+    this.#addCompared(document, this.#compared(vector));
+  }
+
+  /** Adds what `stored` gave, as it is. */
+  restore(document: number, stored: StoredVector): void {
+    if (stored.form === 'row') {
+      this.#codedPart(stored.bytes).addRow(document, stored.bytes);
+      return;
+    }
+    const { numbers } = stored;
+    this.#dimensions ??= numbers.length;
+    this.#addCompared(document, numbers);
+  }
+
+  remove(document: number): void {
+    for (const part of this.#parts()) part.remove(document);
+    this.#forgetEmpty();
+  }
+
+  /** The vector as it is compared. Null for a document without one. */
+  stored(document: number): StoredVector | null {
+    const bytes = this.#coded?.rowOf(document) ?? null;
+    if (bytes !== null) return { form: 'row', bytes };
+    const numbers = this.#exact?.vectorOf(document) ?? this.#wild?.vectorOf(document) ?? null;
+    return numbers === null ? null : { form: 'numbers', numbers };
+  }
+
+  /** @param vector one that `check` found nothing wrong with. */
+  search(vector: Float32Array, wanted: Neighbours): readonly Scored[] {
+    const query = this.#compared(vector);
+    const lists = this.#parts()
+      .filter(({ size }) => size > 0)
+      .map((part) => part.search(query, wanted));
+    const [only = []] = lists;
+    if (lists.length < 2) return only;
+    const top = new Top(wanted.limit, wanted.tieOf);
+    for (const list of lists) for (const { row, score } of list) top.push(row, score);
+    return top.list();
+  }
+
+  /** Does a bounded part of the work that keeps searches fast; false when there is none. */
+  work(): boolean {
+    if (this.#coded === null) return false;
+    return this.#moveOver(STEP_ROWS) || this.#coded.work();
+  }
+
+  close(): void {
+    for (const part of this.#parts()) part.close();
+    this.#exact = this.#coded = this.#wild = null;
+  }
+
+  /** As it is compared: at length 1 under cosine. */
+  #compared(vector: Float32Array): Float32Array {
+    return this.#metric === 'cosine' ? unit(vector) : vector;
+  }
+
+  #addCompared(document: number, vector: Float32Array): void {
+    if (this.#isWild(vector)) this.#wildPart().add(document, vector);
+    else if (this.#staysSmall(1)) this.#exactPart().add(document, vector);
+    else {
+      this.#codedPart().add(document, vector);
+      this.#moveOver(ADDITION_ROWS);
+    }
+  }
+
+  #parts(): readonly (ExactVectors | CodedVectors)[] {
+    return [this.#exact, this.#coded, this.#wild].filter((part) => part !== null);
+  }
+
+  /** A vault that lost its last vector begins anew, and small. */
+  #forgetEmpty(): void {
+    if (this.#coded?.size !== 0) return;
+    this.#coded.close();
+    this.#coded = null;
+  }
+
+  /** Whether so many more leave the vault small. */
+  #staysSmall(count: number): boolean {
+    if (this.#coded !== null) return false;
+    const bytes = ((this.#exact?.size ?? 0) + count) * (this.#dimensions ?? 0) * 4;
+    return bytes <= this.#room.exactBytesMax;
+  }
+
+  #isWild(vector: Float32Array): boolean {
+    if (this.#metric === 'cosine') return false;
+    let sum = 0;
+    for (let i = 0; i < vector.length; i++) sum += (vector[i] as number) ** 2;
+    return sum !== 0 && !(sum >= LENGTH_MIN ** 2 && sum <= LENGTH_MAX ** 2);
+  }
+
+  /** Codes some of the rows that are still exact; false when none was left. */
+  #moveOver(count: number): boolean {
+    if (this.#exact === null || this.#exact.size === 0) return false;
+    for (let left = count; left > 0; left--) {
+      const popped = this.#exact.pop();
+      if (popped !== null) this.#codedPart().add(popped.document, popped.vector);
+    }
+    return true;
+  }
+
+  #exactPart(): ExactVectors {
+    this.#exact ??= new ExactVectors(this.#room, this.#metric, this.#known());
+    return this.#exact;
+  }
+
+  /** Its steps are those of the first row it is given, or such as the vectors held so far need. */
+  #codedPart(row?: Uint8Array): CodedVectors {
+    const padded = paddedLength(this.#known());
+    const bits = (): LowBits =>
+      row === undefined ? lowBitsFor(padded, this.#exact?.isFar() ?? false) : lowBitsOf(row, padded);
+    this.#coded ??= new CodedVectors(this.#room, this.#metric, padded, bits());
+    return this.#coded;
+  }
+
+  #wildPart(): ExactVectors {
+    this.#wild ??= new ExactVectors(this.#room, this.#metric, this.#known());
+    return this.#wild;
+  }
+
+  #known(): number {
+    if (this.#dimensions === null) throw new RangeError('the dimensions are not known yet');
+    return this.#dimensions;
+  }
+}
+
+/** Where the first number stands that is NaN or infinite, or -1. */
+export function firstNotFinite(vector: Float32Array): number {
+  // Loops with an index and no callback: each number of every vector that comes in goes through here.
+  for (let i = 0; i < vector.length; i++) if (!Number.isFinite(vector[i])) return i;
+  return -1;
+}

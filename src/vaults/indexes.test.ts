@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { createSearchPool } from '../search/pool.ts';
+import { NOW, recordOf } from '../search/testing/records.ts';
+import type { VaultIndex } from '../search/types.ts';
+import type { Store, Tx } from '../store/store.ts';
+import { VaultIndexes } from './indexes.ts';
+import type { Segments } from './segments.ts';
+import type { Vault } from './vault.ts';
+
+const vaultOf = (id: string): Vault =>
+  ({ id, metric: 'cosine', dimensions: null, organization: { id: 'org' } }) as unknown as Vault;
+
+/** Indexes of vaults of which nothing is stored yet. */
+function openIndexes(t: TestContext, memoryBytesMax: number): VaultIndexes {
+  const pool = createSearchPool({ workers: 1 });
+  t.after(() => pool.close());
+  return new VaultIndexes({
+    store: { read: () => Promise.resolve([]) } as unknown as Store,
+    sealer: {} as never,
+    pool,
+    segments: {
+      load: () => Promise.resolve({ leaves: new Set(), throughChange: null }),
+    } as unknown as Segments,
+    names: () => Promise.resolve({} as never),
+    memoryBytesMax,
+    onError: (error) => assert.fail(String(error)),
+  });
+}
+
+/** A transaction that is committed as soon as it says anything. */
+const committing = {
+  defer: (flusher: { committed(items: readonly { item: unknown }[]): void }, item: unknown) =>
+    flusher.committed([{ item }]),
+} as unknown as Tx;
+
+const isOpen = (index: VaultIndex): Promise<boolean> =>
+  index.search({ mode: 'text', query: 'x', limit: 1, now: NOW }).then(
+    () => true,
+    () => false,
+  );
+
+test('above the memory budget the vaults that rested longest are closed, never the one in use', async (t) => {
+  const kilobytes = 700;
+  const indexes = openIndexes(t, 2.5 * kilobytes * 1024);
+  const opened: VaultIndex[] = [];
+  const fill = async (id: string): Promise<VaultIndex> => {
+    await indexes.of(vaultOf(id));
+    const added = Array.from({ length: kilobytes / 4 }, (_, n) =>
+      recordOf(n, { vector: new Float32Array(1024).fill(n + 1) }),
+    );
+    indexes.change(committing, vaultOf(id), { added });
+    return indexes.of(vaultOf(id));
+  };
+  for (const id of ['a', 'b', 'c']) opened.push(await fill(id));
+  assert.deepEqual(await Promise.all(opened.map(isOpen)), [false, true, true]);
+  // What was closed opens when it is used again, and then another one has rested longest.
+  const again = await fill('a');
+  assert.deepEqual(await Promise.all([...opened.slice(1), again].map(isOpen)), [false, true, true]);
+});
+
+test('a vault larger than the whole budget is served all the same', async (t) => {
+  const indexes = openIndexes(t, 1024);
+  const index = await indexes.of(vaultOf('a'));
+  indexes.change(committing, vaultOf('a'), {
+    added: [recordOf(1, { vector: new Float32Array(4096).fill(1) })],
+  });
+  assert.equal(await indexes.of(vaultOf('a')), index);
+  assert.equal(await isOpen(index), true);
+});
