@@ -14,6 +14,7 @@ import { Child } from './child.ts';
 import type { Cold, ColdQuestions, Sealing } from './cold-process.ts';
 import { DIMENSIONS } from './corpus.ts';
 import type { LoadQuestions, Measured, SearchMode } from './load-process.ts';
+import { recoveryFigures, recoveryText } from './recovery.ts';
 import { report, type ColdFigures, type Kind, type Round, type Rounds } from './report.ts';
 import type { Reach, ServerQuestions } from './server-process.ts';
 
@@ -26,6 +27,8 @@ const LIMIT = 10;
 const WARM_UP_BATCHES = 10;
 const WARM_UP_SECONDS = 1;
 const COLD_OPENINGS = 3;
+const RECOVERED_MEMORIES = 100_000;
+const RECOVERY_ROUNDS = 3;
 const SEALING_SECONDS = 1;
 const MODES: readonly SearchMode[] = ['text', 'vector', 'hybrid'];
 const KINDS: readonly Kind[] = ['protected', 'open', 'bare'];
@@ -81,6 +84,7 @@ async function run(): Promise<void> {
     `${ADDS_IN_FLIGHT} in flight; searches for ${LIMIT}, ${SEARCHES_IN_FLIGHT} in flight; ${rounds} rounds, medians; ` +
     `server, search worker and load generator share the cores`;
   await report({ conditions, batchSize: BATCH_SIZE, adds, searches, cold, peakMb }, flags.json);
+  console.log(recoveryText(await recoveryFigures(RECOVERED_MEMORIES, RECOVERY_ROUNDS)));
 }
 
 async function startSide(kind: Kind): Promise<Side> {

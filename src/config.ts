@@ -43,6 +43,15 @@ const schema = z.strictObject({
     .optional(),
   /** Folders of the keystore's replicas; by default two under the data directory. */
   keystores: list.default([]),
+  /**
+   * Folders that backups go to, the second as a copy in another place; `LOCATION=FOLDER` says where it is. By default one
+   * under the data directory; `off` makes none.
+   */
+  backups: list.default([]),
+  /** Locations that backups may lie in; none given: any. */
+  backupLocations: list.default([]),
+  /** Minutes after which what changed is carried off. */
+  backupMinutes: z.coerce.number().int().min(1).max(60).default(5),
   /** `off` on a loopback address only, for benchmarks. */
   rateLimit: toggle.default('on'),
   /** Search worker threads. */
@@ -107,6 +116,22 @@ export const keystorePlaces = (
     folder: resolve(dataDirectory, name),
   }));
 
+const DEFAULT_BACKUPS = ['backups'];
+const BACKUPS_OFF = 'off';
+
+/** Where backups lie for a data directory: the first is written, the second is its copy. */
+export const backupFolders = (
+  settings: Pick<Settings, 'backups'>,
+  dataDirectory: string,
+): readonly { readonly name: string; readonly location: string | null; readonly folder: string }[] => {
+  const { backups } = settings;
+  if (backups.length === 1 && backups[0] === BACKUPS_OFF) return [];
+  return (backups.length > 0 ? backups : DEFAULT_BACKUPS).map((name) => {
+    const [, location = null, path = name] = /^([a-z0-9-]+)=(.+)$/.exec(name) ?? [];
+    return { name, location, folder: resolve(dataDirectory, path) };
+  });
+};
+
 export function isLoopback(host: string): boolean {
   if (host === 'localhost' || host === '::1') return true;
   return isIP(host) === 4 && host.startsWith('127.');
@@ -151,6 +176,22 @@ function contradictions(settings: Settings): Fault[] {
     faults.push({ path: 'keystores', message: 'at least two replicas, or none for the default' });
   if (new Set(settings.keystores).size !== settings.keystores.length)
     faults.push({ path: 'keystores', message: 'two replicas in one folder are one replica' });
+  faults.push(...backupFaults(settings));
+  return faults;
+}
+
+function backupFaults(settings: Settings): Fault[] {
+  const places = backupFolders(settings, '/');
+  const faults: Fault[] = [];
+  const say = (message: string): void => void faults.push({ path: 'backups', message });
+  if (places.length > 2) say('one place, or two');
+  if (places.length === 2 && places[0]?.folder === places[1]?.folder)
+    say('two copies in one place are one copy');
+  const outside = places.filter(
+    ({ location }) =>
+      settings.backupLocations.length > 0 && !settings.backupLocations.includes(location ?? ''),
+  );
+  for (const { name } of outside) say(`${name} is in none of the locations in backupLocations`);
   return faults;
 }
 

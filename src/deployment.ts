@@ -53,6 +53,7 @@ export interface ServeOptions {
 const HOUR_MS = 3_600_000;
 
 export { isInitialised } from './initialise.ts';
+export { backUp, commit, drill, keystore, restore } from './recover.ts';
 
 export async function initDeployment(
   directory: string,
@@ -116,18 +117,21 @@ export async function serve(
     await recordSystem(open, 'server.start');
     const onError = (error: unknown): void =>
       log.error(errorFields(new StrongroomError('internal', { cause: error })), 'housekeeping failed');
-    const schedule = scheduleOf(settings, { open, assurance, log, onError });
-    const housekeeping = new Housekeeping({
-      open,
-      clock: environment.clock,
-      pruneLogs: () => files?.prune(),
-      verify: () => schedule?.tick(),
-      renewTls: async () => {
-        if (tls !== null)
-          renewSecureContext(app, await tlsOf(directory, settings, options), settings.tlsMinimum);
-      },
-      onError,
-    });
+    const schedule = open.restoring === null ? scheduleOf(settings, { open, assurance, log, onError }) : null;
+    const housekeeping =
+      open.restoring === null
+        ? new Housekeeping({
+            open,
+            clock: environment.clock,
+            pruneLogs: () => files?.prune(),
+            verify: () => schedule?.tick(),
+            renewTls: async () => {
+              if (tls !== null)
+                renewSecureContext(app, await tlsOf(directory, settings, options), settings.tlsMinimum);
+            },
+            onError,
+          })
+        : null;
     return {
       ...reachOf(directory, settings, port),
       close: () => {
@@ -135,7 +139,7 @@ export async function serve(
         closing.add(() => Promise.resolve(files?.close()));
         closing.add(() => open.close());
         closing.add(() => recordSystem(open, 'server.stop'));
-        closing.add(() => housekeeping.close());
+        if (housekeeping !== null) closing.add(() => housekeeping.close());
         closing.add(() => app.close());
         closing.add(() => schedule?.close() ?? Promise.resolve(assurance.stop()));
         return closing.run();

@@ -6,7 +6,7 @@ import { stat, statfs } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Strongroom as Client } from '@strongroom/client';
 import { createNodeFetch, readCa } from '@strongroom/client/node';
-import { isLoopback, keystorePlaces, type Settings } from './config.ts';
+import { backupFolders, isLoopback, keystorePlaces, type Settings } from './config.ts';
 import { StrongroomError } from './errors.ts';
 import type { Strongroom } from './strongroom.ts';
 
@@ -53,6 +53,7 @@ export async function examine(patient: Patient): Promise<readonly Finding[]> {
       advice: 'One disk lost is then every key lost. Put a replica on another disk.',
     });
   for (const path of replicas) findings.push(await fileSystemOf(path));
+  findings.push(...backupFindings(directory, settings));
   if (!isLoopback(settings.host) && settings.tlsMinimum === '1.2')
     findings.push({ name: 'tls', status: 'warning', detail: 'TLS 1.2 is allowed by the setting tlsMinimum' });
   return findings;
@@ -112,6 +113,26 @@ async function askServer({ reach: { url, ca } }: Patient): Promise<readonly Find
   } finally {
     fetch.close();
   }
+}
+
+function backupFindings(directory: string, settings: Settings): readonly Finding[] {
+  const places = backupFolders(settings, directory);
+  const finding = (detail: string, advice: string): Finding => ({
+    name: 'backups',
+    status: 'warning',
+    detail,
+    advice,
+  });
+  if (places.length === 0) return [finding('none are made', 'Set `backups` to a folder elsewhere.')];
+  const inside = places.filter(({ folder }) => folder.startsWith(`${resolve(directory)}/`));
+  if (inside.length === places.length)
+    return [
+      finding(
+        'they lie under the data directory',
+        'What destroys it destroys them too. Set `backups` to a folder elsewhere.',
+      ),
+    ];
+  return [{ name: 'backups', status: 'ok', detail: places.map(({ name }) => name).join(', ') }];
 }
 
 /** Where overwriting in place may leave the old bytes behind (magic numbers of statfs(2)). */

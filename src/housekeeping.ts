@@ -12,6 +12,7 @@ import type { Strongroom } from './strongroom.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
+const WEEK_MS = 7 * 24 * HOUR_MS;
 
 export interface HousekeepingParts {
   readonly open: Strongroom;
@@ -29,6 +30,7 @@ export class Housekeeping {
   readonly #parts: HousekeepingParts;
   readonly #timers: NodeJS.Timeout[];
   #running: Promise<void> = Promise.resolve();
+  #slow: Promise<void> = Promise.resolve();
 
   constructor(parts: HousekeepingParts) {
     this.#parts = parts;
@@ -46,6 +48,7 @@ export class Housekeeping {
       () => open.checkpoints.tick(),
       () => this.#tend(),
       () => Promise.resolve(this.#parts.verify()),
+      () => this.#aside(() => open.backups.tick()),
     ]);
   }
 
@@ -58,6 +61,11 @@ export class Housekeeping {
       () => this.#endPeriods(),
       () => open.scheduler.run(),
       () => open.indexes.saveAll(),
+      () =>
+        this.#aside(async () => {
+          await open.backups.expire();
+          await this.#drill();
+        }),
     ]);
   }
 
@@ -81,6 +89,7 @@ export class Housekeeping {
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await this.#running;
+    await this.#slow;
   }
 
   /** The digests by which idempotency keys of a past day are looked up die with the day's slot. */
@@ -98,6 +107,23 @@ export class Housekeeping {
       services.forget(name);
       await destruction.carryOut(order);
     }
+  }
+
+  /** Once a week it is tried whether the backups restore. */
+  async #drill(): Promise<void> {
+    const { drills, backups } = this.#parts.open;
+    const [last] = await drills.list(1);
+    const isDue = last === undefined || this.#parts.clock.now() - last.started_at >= WEEK_MS;
+    if (!isDue || (await backups.page({ limit: 1, before: null })).length === 0) return;
+    const { row, faults } = await drills.run();
+    if (row.state === 'failed')
+      throw new StrongroomError('box.damaged', `a drill failed: ${faults.slice(0, 3).join('; ')}`);
+  }
+
+  /** What may take long goes on beside the other chores: the witness and checkpoints do not wait for a backup. */
+  #aside(work: () => Promise<void>): Promise<void> {
+    this.#slow = this.#slow.then(work).catch(this.#parts.onError);
+    return Promise.resolve();
   }
 
   #run(work: () => Promise<void>): void {

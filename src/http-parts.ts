@@ -4,6 +4,7 @@ import type { Assurance } from './assurance/assurance.ts';
 import { claimGauges } from './assurance/gauges.ts';
 import type { HealthCheck, HttpParts } from './http/parts.ts';
 import { StrongroomError } from './errors.ts';
+import { isReadAction } from './ledger/actions.ts';
 import { SYSTEM } from './store/store.ts';
 import type { Strongroom } from './strongroom.ts';
 
@@ -19,6 +20,7 @@ export function httpParts(
       authenticate: (apiKey, address) => access.authenticate(apiKey, address),
       authorize: async (context, action, vault) => {
         access.authorize(context, action);
+        if (open.restoring !== null && !isReadAction(action)) throw new StrongroomError('store.restoring');
         if (vault !== null) await vaults.reach(context, action, vault);
       },
       createKey: (context, input) => apiKeys.create(context, input),
@@ -50,6 +52,7 @@ export function httpParts(
     archive: archiveRequests,
     ledger: ledgerReads,
     verifications: assurance,
+    backups: open.backupDesk,
     idempotency,
     records: {
       record: (context, deed) => recorder.record(context, deed),

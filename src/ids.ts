@@ -22,6 +22,8 @@ export const ID_PREFIXES = {
   hold: 'hld',
   archive: 'arc',
   archiveRequest: 'arq',
+  backup: 'bkp',
+  drill: 'drl',
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;
@@ -34,6 +36,8 @@ export type SubjectId = Id<'subject'>;
 export type ConversationId = Id<'conversation'>;
 export type KeyId = Id<'key'>;
 export type HoldId = Id<'hold'>;
+export type BackupId = Id<'backup'>;
+export type DrillId = Id<'drill'>;
 
 export type NewId = <K extends IdKind>(kind: K) => Id<K>;
 
@@ -47,6 +51,13 @@ export const isId = <K extends IdKind>(kind: K, text: string): text is Id<K> =>
 /** What ids made before that moment come before, in the order of text. */
 export const idBefore = <K extends IdKind>(kind: K, ms: number): Id<K> =>
   `${ID_PREFIXES[kind]}_${encodeCrockford128(BigInt(Math.max(0, Math.floor(ms))) << 80n)}` as Id<K>;
+/** When an id was made, in milliseconds. */
+export function idTime(id: Id): number {
+  const text = id.slice(id.indexOf('_') + 1);
+  let bits = 0n;
+  for (const character of text) bits = (bits << 5n) | BigInt(ALPHABET.indexOf(character));
+  return Number(bits >> 80n);
+}
 
 export function createIdSource(clock: Clock, random: Random): NewId {
   let lastMs = -1;

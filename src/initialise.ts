@@ -7,8 +7,10 @@
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeHex } from './bytes/encoding.ts';
+import { Closing } from './closing.ts';
 import type { OrganizationId } from './ids.ts';
 import { StrongroomError } from './errors.ts';
+import { lockDatabase } from './store/database-lock.ts';
 import { lockDirectory } from './store/directory-lock.ts';
 import { openStore } from './store/open-store.ts';
 import { SYSTEM, type Store, type Tx } from './store/store.ts';
@@ -49,25 +51,27 @@ export async function isInitialised(directory: string): Promise<boolean> {
 
 async function makeKeys(options: OpenStrongroom): Promise<void> {
   const { directory, environment, onFatal } = options;
-  const lock = lockDirectory(directory);
+  const closing = new Closing();
   try {
-    const store = await openStore(storeTarget(options), environment, onFatal);
-    try {
-      const deployment = environment.random(DEPLOYMENT_BYTES);
-      await refuseExisting(store, directory);
-      if (await isInitialised(directory))
-        throw new StrongroomError(
-          'data.exists',
-          `${directory} holds a deployment whose database is elsewhere: set \`database\` to where it is`,
-        );
-      await writeFile(join(directory, MARK_FILE), `${encodeHex(deployment)}\n`, { mode: 0o600 });
-      await store.write(SYSTEM, (tx) => mark(tx, 'deployment', deployment));
-      await createKeys(options, store, deployment);
-    } finally {
-      await store.close();
-    }
+    const lock = lockDirectory(directory);
+    closing.add(() => Promise.resolve(lock.release()));
+    const target = storeTarget(options);
+    const database = await lockDatabase(target, onFatal);
+    closing.add(() => database.release());
+    const store = await openStore(target, environment, onFatal);
+    closing.add(() => store.close());
+    const deployment = environment.random(DEPLOYMENT_BYTES);
+    await refuseExisting(store, directory);
+    if (await isInitialised(directory))
+      throw new StrongroomError(
+        'data.exists',
+        `${directory} holds a deployment whose database is elsewhere: set \`database\` to where it is`,
+      );
+    await writeFile(join(directory, MARK_FILE), `${encodeHex(deployment)}\n`, { mode: 0o600 });
+    await store.write(SYSTEM, (tx) => mark(tx, 'deployment', deployment));
+    await createKeys(options, store, deployment);
   } finally {
-    lock.release();
+    await closing.run();
   }
 }
 

@@ -5,6 +5,7 @@
  * which root is the true one; what holds derived state is known before the first epoch; the ledger comes before whoever
  * acts. What fails on the way closes what was open.
  */
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Access } from './access/access.ts';
 import { ApiKeys } from './access/api-keys.ts';
@@ -16,7 +17,7 @@ import { Organizations } from './access/organizations.ts';
 import { Recorder } from './access/recorder.ts';
 import { encodeHex, type Bytes } from './bytes/encoding.ts';
 import { Closing } from './closing.ts';
-import { keystorePlaces, type Settings } from './config.ts';
+import { backupFolders, keystorePlaces, type Settings } from './config.ts';
 import { cobblestoneCipher, type FileCipher } from './crypto/file-cipher.ts';
 import { SigningKey } from './crypto/signature.ts';
 import type { Environment } from './environment.ts';
@@ -24,7 +25,7 @@ import { StrongroomError } from './errors.ts';
 import { createIdSource, isId, type NewId } from './ids.ts';
 import { realDisk } from './keys/disk.ts';
 import type { Keyring } from './keys/keyring.ts';
-import { createKeystore, openKeyring, type KeystoreOptions } from './keys/open.ts';
+import { createKeystore, openForRestore, openKeyring, type KeystoreOptions } from './keys/open.ts';
 import { RecordKeys } from './keys/record-key.ts';
 import { KeyedSealer, type RecordSealer } from './keys/record-sealer.ts';
 import { serviceKey } from './keys/service-key.ts';
@@ -45,10 +46,17 @@ import { LedgerPeriods } from './ledger/periods.ts';
 import { LedgerPruning } from './ledger/pruning.ts';
 import { RefusalCounts } from './ledger/refusal-counts.ts';
 import { DeploymentWitness } from './ledger/witness.ts';
+import { BackupDesk } from './recovery/backup-desk.ts';
+import { Backups } from './recovery/backups.ts';
+import { dropDeadRows } from './recovery/dead-rows.ts';
+import { Drills } from './recovery/drills.ts';
+import type { BackupPlace } from './recovery/place.ts';
+import { readRestoreMark, type RestoreMark } from './recovery/restore-mark.ts';
 import { createSearchPool } from './search/pool.ts';
 import type { SearchPool } from './search/types.ts';
 import { FileBlobs } from './store/blobs.ts';
 import { Destruction } from './store/destruction.ts';
+import { lockDatabase } from './store/database-lock.ts';
 import { lockDirectory } from './store/directory-lock.ts';
 import { SqlKeyJournal } from './store/key-journal.ts';
 import { openStore, type StoreTarget } from './store/open-store.ts';
@@ -79,6 +87,7 @@ export interface Substitutes {
   readonly guard?: (real: DeletionGuard) => DeletionGuard;
   readonly retention?: (real: RetentionRules) => RetentionRules;
   readonly scheduler?: (real: Scheduler) => Pick<Scheduler, 'run' | 'state'>;
+  readonly backups?: (real: Backups) => Backups;
 }
 
 export interface OpenStrongroom {
@@ -89,6 +98,8 @@ export interface OpenStrongroom {
   /** Must end the process: nobody knows any more what is on disk. */
   readonly onFatal: (error: unknown) => void;
   readonly substitutes?: Substitutes;
+  /** For the commit of a restore itself, which nothing else may overtake. */
+  readonly isCommitting?: true;
 }
 
 /** What is open, by name. */
@@ -124,6 +135,11 @@ export interface Strongroom {
   readonly time: PlausibleTime;
   readonly scheduler: Pick<Scheduler, 'run' | 'state'>;
   readonly newId: NewId;
+  readonly backups: Backups;
+  readonly drills: Drills;
+  readonly backupDesk: BackupDesk;
+  /** What was restored and is not committed yet: it can be looked at and not changed. Null in a deployment that lives. */
+  readonly restoring: RestoreMark | null;
   close(): Promise<void>;
 }
 
@@ -146,6 +162,7 @@ interface Base {
   readonly journal: SqlKeyJournal;
   readonly slots: SlotAllocator;
   readonly registry: SegmentRegistry;
+  readonly restoring: RestoreMark | null;
 }
 
 /** Makes the keystore of a new deployment in an open, empty store. */
@@ -175,12 +192,22 @@ async function openBase(options: OpenStrongroom, closing: Closing): Promise<Base
   const lock = lockDirectory(directory);
   closing.add(() => Promise.resolve(lock.release()));
   if (options.settings.database === 'sqlite') requireSqliteDatabase(directory);
+  const database = await lockDatabase(storeTarget(options), onFatal);
+  closing.add(() => database.release());
   const store = await openStore(storeTarget(options), environment, onFatal);
   closing.add(() => store.close());
   const deployment = await readDeployment(store);
   const registry = await SegmentRegistry.load(store);
   const journal = journalOf(store, environment);
-  const keyring = await openKeyring({
+  // The first epoch is recorded after the keystore is made: a crash in between leaves nothing of anybody.
+  if ((await journal.epochs()).length === 0)
+    throw new StrongroomError(
+      'data.missing',
+      'init was interrupted: remove the data directory and run it again',
+    );
+  const restoring = options.isCommitting === true ? null : await restoreIn(directory);
+  const open = restoring === null ? openKeyring : openForRestore;
+  const keyring = await open({
     ...keystoreOf(options, deployment),
     journal,
     derived: [(dead) => registry.dyingWith(dead)],
@@ -188,7 +215,17 @@ async function openBase(options: OpenStrongroom, closing: Closing): Promise<Base
     onFatal,
   });
   closing.add(() => keyring.close());
-  return { store, keyring, journal, slots: new SlotAllocator(keyring, environment.clock), registry };
+  // What has died since the backup is not even looked at.
+  if (restoring !== null) await dropDeadRows({ store, keyring, now: environment.clock.now() });
+  const slots = new SlotAllocator(restoring === null ? keyring : null, environment.clock);
+  return { store, keyring, journal, slots, registry, restoring };
+}
+
+async function restoreIn(directory: string): Promise<RestoreMark | null> {
+  const mark = await readRestoreMark(directory);
+  if (mark !== null && mark.state !== 'ready')
+    throw new StrongroomError('store.restoring', 'a restore was interrupted: run it again');
+  return mark;
 }
 
 async function openParts(options: OpenStrongroom, base: Base, closing: Closing): Promise<Strongroom> {
@@ -228,6 +265,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     if (isId('hold', id)) return holds.current(context, id);
     if (isId('archiveRequest', id)) return archiveRequests.current(context, id);
     if (isId('policy', id)) return retention.current(context, id);
+    if (isId('backup', id) || isId('drill', id)) return backupDesk.current(id);
     return memories.current(context, id);
   };
   const recorder = new Recorder(store, ledger, idempotency);
@@ -275,7 +313,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     },
     base.registry,
   );
-  await segments.clean();
+  if (base.restoring === null) await segments.clean();
   const pool: SearchPool = createSearchPool({
     workers: options.settings.searchWorkers,
     recall: options.settings.searchRecall,
@@ -328,8 +366,37 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   });
   const refusals = new RefusalCounts(ledger, store, environment.clock);
   const checkpoints = new CheckpointClock(ledger);
+  const signerSlot = await services.get('backup signing');
+  const realBackups = new Backups({
+    store,
+    target: storeTarget(options),
+    keyring,
+    slots,
+    destruction,
+    ledger,
+    signer: new SigningKey(serviceKey(keyring, signerSlot, 'backup signing')),
+    blobs,
+    places: base.restoring === null ? await backupPlaces(options) : [],
+    locations: options.settings.backupLocations,
+    everyMs: options.settings.backupMinutes * 60_000,
+    newId,
+    environment,
+    onError: (error, what) => logError(log, error, `${what}: not written, tried again later`),
+  });
+  const backups = substitutes.backups?.(realBackups) ?? realBackups;
+  const drills = new Drills({
+    store,
+    keyring,
+    sealer,
+    ledger,
+    backups,
+    scratch: (work) => withScratch(join(options.directory, 'drill'), work),
+    newId,
+    environment,
+  });
+  const backupDesk = new BackupDesk({ access, recorder, cursors, backups, drills, newId });
   closing.add(() => checkpoints.tick());
-  closing.add(() => indexes.saveAll());
+  if (base.restoring === null) closing.add(() => indexes.saveAll());
   closing.add(() => refusals.flush());
   const due = { store, sealer, organizations };
   const retention = new Retention({
@@ -410,7 +477,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   });
   const pruning = new LedgerPruning({ store, ledger, destruction });
   // During a restore nothing is written yet: it is done again when that is committed.
-  if (!keyring.isRestoring) await holdNotes.reapply(environment.clock.now());
+  if (base.restoring === null) await holdNotes.reapply(environment.clock.now());
   const realScheduler = new Scheduler(
     {
       ...due,
@@ -430,9 +497,13 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     [(now) => archives.tend(now), (now) => archiveRequests.tend(now), (now) => pruning.run(now)],
   );
   const scheduler = substitutes.scheduler?.(realScheduler) ?? realScheduler;
-  await scheduler
-    .run()
-    .catch((error: unknown) => logError(log, error, 'not everything that is over was ended'));
+  closing.add(() => backups.close());
+  if (base.restoring === null) {
+    await backups.clean();
+    await scheduler
+      .run()
+      .catch((error: unknown) => logError(log, error, 'not everything that is over was ended'));
+  }
   return {
     store,
     keyring,
@@ -465,11 +536,42 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     time,
     scheduler,
     newId,
+    backups,
+    drills,
+    backupDesk,
+    restoring: base.restoring,
     close: () => closing.run(),
   };
 }
 
-const keystoreOf = (
+/** A folder that is empty before and gone afterwards. */
+async function withScratch<T>(folder: string, work: (folder: string) => Promise<T>): Promise<T> {
+  const clear = (): Promise<void> => rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  await clear();
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  try {
+    return await work(folder);
+  } finally {
+    await clear();
+  }
+}
+
+/** A place that cannot be reached now is told when it is written. */
+const backupPlaces = async (options: OpenStrongroom): Promise<readonly BackupPlace[]> =>
+  Promise.all(
+    backupFolders(options.settings, options.directory).map(async ({ name, location, folder }) => ({
+      name,
+      location,
+      blobs: await openPlace(folder, options),
+    })),
+  );
+
+export const openPlace = (
+  folder: string,
+  { environment, onFatal }: Pick<OpenStrongroom, 'environment' | 'onFatal'>,
+): Promise<FileBlobs> => FileBlobs.open(folder, { environment, onFatal });
+
+export const keystoreOf = (
   { directory, settings, environment }: OpenStrongroom,
   deployment: Bytes,
 ): Omit<KeystoreOptions, 'journal'> => ({
@@ -480,10 +582,10 @@ const keystoreOf = (
 });
 
 /** The journal reads the ledger's head from its rows: the ledger itself opens later, with keys. */
-const journalOf = (store: Store, environment: Environment): SqlKeyJournal =>
+export const journalOf = (store: Store, environment: Environment): SqlKeyJournal =>
   new SqlKeyJournal(store, environment.clock, new DeploymentWitness(store));
 
-async function readDeployment(store: Store): Promise<Bytes> {
+export async function readDeployment(store: Store): Promise<Bytes> {
   const row = await store.read(SYSTEM, (db) =>
     db.selectFrom('meta').select('value').where('name', '=', 'deployment').executeTakeFirst(),
   );

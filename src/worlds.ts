@@ -5,6 +5,7 @@
  * A scratch instance differs where it must: it listens on a loopback port that the system chooses, its store is SQLite
  * and its keystore lies in its own folder, so that no check ever touches what belongs to somebody.
  */
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Strongroom as Client } from '@strongroom/client';
 import type { FastifyInstance } from 'fastify';
@@ -23,6 +24,7 @@ import type {
   LiveWorld,
   OpenLive,
   OpenScratch,
+  Recovery,
   Sabotaged,
   ScratchWorld,
   Tenant,
@@ -40,6 +42,10 @@ import { buildServer, routesOf } from './http/server.ts';
 import { ensureLocalTls, type LocalTls } from './http/tls.ts';
 import { httpParts } from './http-parts.ts';
 import { initialise } from './initialise.ts';
+import { dropDeadRows } from './recovery/dead-rows.ts';
+import { layOut } from './recovery/lay-out.ts';
+import { openStore } from './store/open-store.ts';
+import type { Store } from './store/store.ts';
 import { deploymentName, openStrongroom, type Strongroom, type Substitutes } from './strongroom.ts';
 
 /** What verification needs of the composition root; the server itself exists only later. */
@@ -189,7 +195,8 @@ async function openScratch(
     const listener = listenerOf(settings.host, await listen(app, settings.host, 0), tls);
     const served = { open, parts, app, directory, settings, environment, tap, listener };
     const { world, end } = worldOf(served, 'verification on a scratch instance');
-    const insides = { store, keyring, breakLedger, turnClock, sweep };
+    const recovery = recoveryOf(open, join(folder, 'restored'), environment);
+    const insides = { store, keyring, breakLedger, turnClock, recovery, sweep };
     const close = async (): Promise<void> => {
       await end().catch(() => undefined);
       await app.close();
@@ -205,15 +212,72 @@ async function openScratch(
   }
 }
 
-function substitutesIn({ sealer, ledger, cipher, guard, retention, scheduler }: Sabotaged): Substitutes {
+function substitutesIn({
+  sealer,
+  ledger,
+  backups,
+  cipher,
+  guard,
+  retention,
+  scheduler,
+}: Sabotaged): Substitutes {
   return {
     ...(sealer === undefined ? {} : { sealer }),
     ...(ledger === undefined ? {} : { ledger }),
+    ...(backups === undefined ? {} : { backups }),
     ...(cipher === undefined ? {} : { cipher }),
     ...(guard === undefined ? {} : { guard }),
     ...(retention === undefined ? {} : { retention }),
     ...(scheduler === undefined ? {} : { scheduler }),
   };
+}
+
+const recoveryOf = (open: Strongroom, folder: string, environment: Environment): Recovery => ({
+  backups: open.backups,
+  drills: open.drills,
+  tend: async () => {
+    await open.backups.tick();
+    await open.backups.expire();
+  },
+  restored: async (work) => {
+    await mkdir(folder, { recursive: true });
+    try {
+      return await restoredIn(open, folder, environment, work);
+    } finally {
+      await removeScratchFolder(folder);
+    }
+  },
+});
+
+async function restoredIn<T>(
+  { backups, keyring }: Strongroom,
+  directory: string,
+  environment: Environment,
+  work: (store: Store) => Promise<T>,
+): Promise<T> {
+  const [place] = backups.places;
+  if (place === undefined) throw new StrongroomError('not_found', 'there is no place for backups');
+  const target = { engine: 'sqlite', directory } as const;
+  const { fault, clock } = environment;
+  await layOut({
+    place: place.blobs,
+    keys: keyring,
+    target,
+    replaces: null,
+    blobs: null,
+    witnessed: keyring.witnessedBackup,
+    at: null,
+    skipDamaged: false,
+    fault,
+    onProgress: () => undefined,
+  });
+  const store = await openStore(target, environment, () => undefined);
+  try {
+    await dropDeadRows({ store, keyring, now: clock.now() });
+    return await work(store);
+  } finally {
+    await store.close();
+  }
 }
 
 /** What must be its own is; the rest is as it is configured. */
@@ -228,6 +292,8 @@ const scratchSettings = ({
   port: 0,
   database: 'sqlite',
   keystores: [],
+  backups: ['first=backups', 'second=backups-copy'],
+  backupLocations: ['first', 'second'],
   searchWorkers: 1,
 });
 

@@ -345,6 +345,12 @@ async function sowLedger(sower: Sower, canaries: Canaries, why: Why): Promise<vo
   await sower.send('proveLedgerEntry', { path: { n: canaries.word('entry number') } });
   await sower.must('exportLedger', { headers: why('exportLedger') });
   await sower.must('runVerification', { body: { claims: [] }, headers: why('runVerification') });
+  for (const name of ['createBackup', 'listBackups', 'backupStatus', 'runDrill', 'listDrills'])
+    await sower.must(name, { headers: why(name) });
+  await sower.send('createBackup', { body: { kind: canaries.word('kind of a backup') } });
+  for (const field of ['cursor', 'limit'])
+    await sower.send('listBackups', { query: { [field]: canaries.word(`${field} of backups`) } });
+  await sower.send('listDrills', { query: { limit: canaries.word('limit of drills') } });
 }
 
 /** What is asked for in vain, in places that exist and in places that do not. */

@@ -60,7 +60,12 @@ export class Walk {
     for (let round = 0; round < 2; round++) {
       await deployment.serve();
       const { url, apiKey } = deployment;
-      await Promise.all([...walk.clients.map((client) => client.steps(url, apiKey, steps)), walk.#useKeys()]);
+      await Promise.all([
+        ...walk.clients.map((client) => client.steps(url, apiKey, steps)),
+        walk.#useKeys(),
+        deployment.must('POST', '/v1/backups', { body: { kind: round === 0 ? 'full' : 'incremental' } }),
+      ]);
+      await deployment.must('POST', '/v1/drills');
       // What the first round left in a segment is erased in the second, so that the segment dies and is written anew.
       await deployment.must('POST', '/v1/vaults/default/search', { body: { query: 'memory' } });
       if (round === 0)

@@ -155,6 +155,11 @@ const GRANTED: Readonly<Record<string, Maker>> = {
   proveLedgerEntry: () => get('/v1/ledger/entries/0/proof'),
   exportLedger: () => get('/v1/ledger/export'),
   runVerification: () => ({ method: 'POST', path: '/v1/verifications', body: { claims: [] } }),
+  createBackup: () => ({ method: 'POST', path: '/v1/backups', body: { kind: 'log' } }),
+  listBackups: () => get('/v1/backups'),
+  backupStatus: () => get('/v1/backups/status'),
+  runDrill: () => ({ method: 'POST', path: '/v1/drills' }),
+  listDrills: () => get('/v1/drills'),
 };
 
 /** A request that would be granted; throws for an operation that has none here. */

@@ -185,6 +185,8 @@ function slotsInUse(rows: Rows): UsedSlot[] {
   for (const { memory, version, slot, vault } of rows.superseded_slots)
     use(slot, `${memory} version ${version}`, vault, states.get(memory) === 'erased' ? 'dead' : 'either');
   for (const { id, slot, vault } of rows.segments) use(slot, id, vault, 'living');
+  for (const { id, slot, state } of rows.backups)
+    use(slot, id, 'deployment', state === 'complete' ? 'living' : 'either');
   return used;
 }
 

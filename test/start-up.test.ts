@@ -95,7 +95,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
       return Promise.resolve(() => Promise.resolve(set(MIGRATIONS.length)));
     },
     code: 1,
-    says: /schema\.newer: the schema is 9; this version knows \d/,
+    says: /schema\.newer: the schema is 9; this version knows \d+/,
   },
   'a port that is taken': {
     cause: async ({ port }) => {

@@ -33,6 +33,8 @@ const LAYERS = [
     'http-parts.ts',
     'worlds.ts',
     'doctor.ts',
+    'restoring.ts',
+    'recover.ts',
     'deployment.ts',
   ],
   ['cli'],

@@ -49,6 +49,7 @@ export const ERRORS = {
   'ledger.unavailable': kind(503, true, 'The action could not be recorded and did not happen'),
   'search.unavailable': kind(503, true, 'The search index is not available; try again'),
   'store.unavailable': kind(503, true, 'The store is not available'),
+  'store.restoring': kind(409, false, 'A restored copy can only be read until the restore is committed'),
   'box.damaged': kind(503, false, 'A stored record is damaged'),
   'ledger.damaged': kind(503, false, 'The ledger does not verify'),
   'keyring.damaged': kind(503, false, 'The keyring is damaged'),

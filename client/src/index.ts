@@ -20,4 +20,5 @@ export type {
 } from './memories.ts';
 export type { Keys } from './keys.ts';
 export type { Ledger } from './ledger.ts';
+export type { Backups } from './backups.ts';
 export type { Verifications } from './verifications.ts';

@@ -9,6 +9,7 @@
  * Every failure is a `StrongroomError`; switch on its `code`.
  */
 import { Archive } from './archive.ts';
+import { Backups } from './backups.ts';
 import { platformEnvironment, type ClientEnvironment } from './environment.ts';
 import { Holds } from './holds.ts';
 import { Keys } from './keys.ts';
@@ -30,6 +31,7 @@ export class Strongroom {
   readonly archive: Archive;
   readonly ledger: Ledger;
   readonly verifications: Verifications;
+  readonly backups: Backups;
   readonly #transport: Transport;
 
   constructor(options: StrongroomOptions, environment: ClientEnvironment = platformEnvironment) {
@@ -42,6 +44,7 @@ export class Strongroom {
     this.archive = new Archive(this.#transport);
     this.ledger = new Ledger(this.#transport);
     this.verifications = new Verifications(this.#transport);
+    this.backups = new Backups(this.#transport);
   }
 
   /** A vault by its id or name; it need not exist yet. */

@@ -359,6 +359,74 @@ export type VerificationEvent =
     }
   | { type: 'verification'; verification: Verification };
 
+export type BackupKind = 'full' | 'incremental' | 'log';
+
+export interface BackupInput {
+  /** Default: incremental. `log`: what changed since the last one of any kind. */
+  kind?: BackupKind | undefined;
+}
+
+export interface Backup {
+  id: string;
+  kind: BackupKind;
+  /** The moment it shows. */
+  takenAt: string;
+  finishedAt: string;
+  sizeBytes: number;
+  rows: number;
+  /** How many places hold it whole. */
+  copies: number;
+  /** SHA-256 of its manifest, hex. */
+  manifest: string;
+}
+
+export interface BackupPage {
+  backups: Backup[];
+  next: string | null;
+}
+
+export interface BackupStatus {
+  backups: number;
+  oldestAt: string | null;
+  /** When the newest full one was taken, and the newest of any but the continuous kind. */
+  fullAt: string | null;
+  incrementalAt: string | null;
+  /** The newest moment that could be restored; `lossSeconds` ago, or now where nothing has changed since. */
+  recoverableAt: string | null;
+  lossSeconds: number | null;
+  places: {
+    location: string | null;
+    /** Whether the location is one of those that are set, where any are. */
+    allowed: boolean;
+    reachable: boolean;
+    newestAt: string | null;
+    /** Backups that it lacks. */
+    missing: number;
+  }[];
+  drill: Drill | null;
+}
+
+/** A restore into a place of its own, compared with what was written down. */
+export interface Drill {
+  id: string;
+  backup: string;
+  state: 'passed' | 'failed';
+  startedAt: string;
+  /** How long it took, and how much would have been lost. */
+  recoverySeconds: number;
+  lossSeconds: number;
+  rows: number;
+  /** Records of the sample that opened. */
+  opened: number;
+  faultCount: number;
+  /** The first of them, where the drill has just run. */
+  faults: string[];
+}
+
+export interface DrillPage {
+  drills: Drill[];
+}
+
 /** Where `path` points into, when it is not the body. */
 export type FaultPlace = 'path' | 'query' | 'header';
 

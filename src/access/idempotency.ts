@@ -228,6 +228,8 @@ const STATUS: Partial<Record<Action, number>> = {
   'hold.place': 201,
   'archive.request': 201,
   'key.rotate': 201,
+  'backup.create': 201,
+  'backup.drill': 201,
   'memory.delete': 204,
   'vault.delete': 204,
   'key.revoke': 204,

@@ -2,6 +2,8 @@
 import type { Check } from './check.ts';
 import { appendOnlyCheck } from './checks/append-only.ts';
 import { archiveCheck } from './checks/archive.ts';
+import { backupCopiesCheck } from './checks/backup-copies.ts';
+import { backupsCheck } from './checks/backups.ts';
 import { boxesCheck } from './checks/boxes.ts';
 import { expiryCheck } from './checks/expiry.ts';
 import { failClosedCheck } from './checks/fail-closed.ts';
@@ -36,6 +38,8 @@ export const CHECKS: readonly Check[] = [
   archiveCheck,
   logsCheck,
   expiryCheck,
+  backupCopiesCheck,
+  backupsCheck,
   // Last, because it is the longest: slow clients have to be waited for.
   floodCheck,
 ];

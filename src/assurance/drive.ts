@@ -140,6 +140,11 @@ const REQUESTS: Readonly<Record<string, (stage: Stage) => Promise<Request> | Req
   exportLedger: () => get('/v1/ledger/export'),
   // Runs nothing: it shows how the claims stand.
   runVerification: () => ({ method: 'POST', path: '/v1/verifications', body: { claims: [] } }),
+  createBackup: () => ({ method: 'POST', path: '/v1/backups', body: { kind: 'log' } }),
+  listBackups: () => get('/v1/backups?limit=5'),
+  backupStatus: () => get('/v1/backups/status'),
+  runDrill: () => ({ method: 'POST', path: '/v1/drills' }),
+  listDrills: () => get('/v1/drills?limit=5'),
 };
 
 /** A request for the route that its owner would be granted; null for a route that nobody thought of here. */

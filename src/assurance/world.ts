@@ -18,6 +18,8 @@ import type { Ledger } from '../ledger/ledger.ts';
 import type { Scheduler } from '../lifecycle/scheduler.ts';
 import type { DeletionGuard } from '../vaults/deletion-guard.ts';
 import type { RetentionRules } from '../vaults/retention.ts';
+import type { Backups } from '../recovery/backups.ts';
+import type { Drills } from '../recovery/drills.ts';
 import type { Store } from '../store/store.ts';
 
 /** A reserved organization with a key that may do everything in it. */
@@ -50,6 +52,16 @@ export interface Listener {
   readonly ca: string | null;
 }
 
+/** Backups of a scratch instance, and what comes of them. */
+export interface Recovery {
+  readonly backups: Backups;
+  readonly drills: Drills;
+  /** Does now what is done for backups once a minute and once an hour. */
+  readonly tend: () => Promise<void>;
+  /** Lays the newest moment out in a place of its own, as a restore would serve it, for as long as `work` lasts. */
+  readonly restored: <T>(work: (store: Store) => Promise<T>) => Promise<T>;
+}
+
 /** What no route shows; on a scratch instance only. */
 export interface Insides {
   readonly store: Store;
@@ -58,6 +70,7 @@ export interface Insides {
   readonly breakLedger: (isBroken: boolean) => void;
   /** Moves the instance's clock forward. */
   readonly turnClock: (ms: number) => void;
+  readonly recovery: Recovery;
   /** Does now what is done once an hour. */
   readonly sweep: () => Promise<void>;
 }
@@ -103,6 +116,7 @@ export interface Sabotaged {
   readonly scheduler?: (real: Scheduler) => Pick<Scheduler, 'run' | 'state'>;
   /** What the server's parts take for the time; checks keep the real one. */
   readonly clock?: (real: Clock) => Clock;
+  readonly backups?: (real: Backups) => Backups;
   readonly parts?: (real: HttpParts, within: Within) => HttpParts;
   readonly app?: (app: FastifyInstance) => void;
   readonly tlsMinimum?: '1.2' | '1.3';
@@ -110,7 +124,7 @@ export interface Sabotaged {
 }
 
 /** What a sabotage can reach inside the scratch instance that it breaks. */
-export interface Within extends Omit<Insides, 'breakLedger' | 'turnClock' | 'sweep'> {
+export interface Within extends Omit<Insides, 'breakLedger' | 'turnClock' | 'sweep' | 'recovery'> {
   readonly directory: string;
   readonly log: (text: string) => void;
 }

@@ -25,6 +25,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   'data.in_use': 'Stop the other process first, or give another --data DIR.',
   'data.exists': 'Serve it with strongroom serve --data DIR.',
   'port.taken': 'Give another with --port N, or stop what listens there.',
+  'store.restoring': 'Make it the deployment with strongroom backup restore --commit --data DIR.',
   'keystore.exposed': 'Take the rights of others away: chmod -R go= DIR/keystore.',
   internal: 'The log of the server says more under the id of the request.',
 };

@@ -46,6 +46,64 @@ export interface VerifiedLog {
   } | null;
 }
 
+export interface LocalBackup {
+  readonly id: string;
+  readonly kind: 'full' | 'incremental' | 'log';
+  readonly takenAt: string;
+  readonly sizeBytes: number;
+  readonly rows: number;
+  readonly copies: number;
+}
+
+/** What a drill found, made here or by a server. */
+export interface DrillReport {
+  readonly id: string;
+  readonly backup: string;
+  readonly state: 'passed' | 'failed';
+  readonly recoverySeconds: number;
+  readonly lossSeconds: number;
+  readonly rows: number;
+  readonly opened: number;
+  readonly faults: readonly string[];
+}
+
+/** A backup that was laid into a data directory, and what was wrong on the way. */
+export interface RestoredCopy {
+  readonly backup: string;
+  readonly takenAt: string;
+  readonly rows: number;
+  readonly damage: readonly string[];
+  readonly skipped: readonly string[];
+  readonly differences: readonly string[];
+}
+
+export interface CommittedRestore {
+  readonly takenAt: string;
+  readonly epoch: number;
+  readonly dropped: Readonly<Record<string, number>>;
+  readonly missing: readonly string[];
+}
+
+export interface RestoreOrder {
+  readonly from: string;
+  readonly at?: number;
+  readonly skipDamaged: boolean;
+}
+
+export type KeystoreChange =
+  | { readonly add: string }
+  | { readonly drop: string }
+  | { readonly lost: string; readonly reason: string };
+
+export interface KeystoreState {
+  readonly epoch: number;
+  readonly members: readonly string[];
+  readonly dropped: readonly { readonly name: string; readonly how: string; readonly reason: string }[];
+  readonly findings: readonly string[];
+}
+
+type OnPieces = (done: number, total: number) => void;
+
 export interface LocalCommands {
   /** Makes keystore, CA, organization, project and vault `default`. Throws `data.exists` where there is a deployment. */
   initDeployment(dataDirectory: string, settings: Settings): Promise<Access>;
@@ -57,4 +115,19 @@ export interface LocalCommands {
   trustClock(dataDirectory: string, settings: Settings): Promise<{ readonly now: string }>;
   doctor(dataDirectory: string, settings: Settings): Promise<readonly Finding[]>;
   verifyLedger(source: LedgerSource): Promise<readonly VerifiedLog[]>;
+  backUp(
+    dataDirectory: string,
+    settings: Settings,
+    order: { readonly kind: LocalBackup['kind']; readonly onRows: (rows: number) => void },
+  ): Promise<LocalBackup>;
+  drill(dataDirectory: string, settings: Settings, onPieces: OnPieces): Promise<DrillReport>;
+  /** Into a directory without a deployment. It can be looked at until `commit` makes it the deployment. */
+  restore(
+    dataDirectory: string,
+    settings: Settings,
+    order: RestoreOrder,
+    onPieces: OnPieces,
+  ): Promise<RestoredCopy>;
+  commit(dataDirectory: string, settings: Settings): Promise<CommittedRestore>;
+  keystore(dataDirectory: string, settings: Settings, change: KeystoreChange | null): Promise<KeystoreState>;
 }

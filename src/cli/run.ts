@@ -9,6 +9,7 @@ import { keyCommands } from './commands/key-commands.ts';
 import { ledgerCommands } from './commands/ledger-commands.ts';
 import { memoryCommands } from './commands/memory-commands.ts';
 import { retentionCommands } from './commands/retention-commands.ts';
+import { recoveryCommands } from './commands/recovery-commands.ts';
 import { vaultCommands } from './commands/vault-commands.ts';
 import { verifyCommands } from './commands/verify-commands.ts';
 import { VERSION } from '../version.ts';
@@ -17,7 +18,8 @@ import type { Io } from './io.ts';
 import { Session, type GlobalFlags } from './session.ts';
 
 const EXAMPLES = `
-Local commands (start, init, serve, doctor, clock trust, key create --data, ledger verify) open a data directory.
+Local commands (start, init, serve, doctor, clock trust, backup restore, keystore, ledger verify; key create, backup and drill
+with --data) open a data directory.
 All others speak to the server that these name:
   STRONGROOM_URL, STRONGROOM_API_KEY, STRONGROOM_CA
 
@@ -41,6 +43,7 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   keyCommands(program, session);
   ledgerCommands(program, session);
   verifyCommands(program, session);
+  recoveryCommands(program, session);
   deploymentCommands(program, session);
   // What a subcommand is given is what its parent was given: commander copies settings when a command is made.
   try {

@@ -20,7 +20,7 @@ import { hkdfExpandSha512 } from './hkdf.ts';
 export const CHUNK_BYTES = 16 * 1024;
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
-const SALT_BYTES = 24;
+export const SALT_BYTES = 24;
 const COMMITMENT_BYTES = 32;
 const TAG_BYTES = 16;
 const HEAD_BYTES = SALT_BYTES + COMMITMENT_BYTES;
@@ -59,6 +59,41 @@ export async function* encryptStream(
     while (buffer.length >= CHUNK_BYTES) yield sealChunk(keys, number++, buffer.take(CHUNK_BYTES));
   }
   yield sealChunk(keys, number, buffer.take(buffer.length));
+}
+
+/** The same for plaintext that is in memory as a whole: one allocation and no stream. */
+export function encryptWhole(to: CobblestoneKey, plaintext: Uint8Array, random: Random): Bytes {
+  const salt = random(SALT_BYTES);
+  if (salt.length !== SALT_BYTES) throw new RangeError('the random source gave another length');
+  const keys = deriveKeys(to, salt);
+  const chunks = Math.floor(plaintext.length / CHUNK_BYTES) + 1;
+  const out = new Uint8Array(HEAD_BYTES + plaintext.length + chunks * TAG_BYTES);
+  out.set(salt);
+  out.set(keys.commitment, SALT_BYTES);
+  for (let number = 0, at = HEAD_BYTES; number < chunks; number++) {
+    const chunk = plaintext.subarray(number * CHUNK_BYTES, (number + 1) * CHUNK_BYTES);
+    const cipher = cipherOf(keys, number);
+    out.set(cipher.update(chunk), at);
+    cipher.final();
+    out.set(cipher.getAuthTag(), at + chunk.length);
+    at += chunk.length + TAG_BYTES;
+  }
+  return out;
+}
+
+/** The plaintext of a whole file; throws `box.damaged` before any of it leaves. */
+export function decryptWhole(from: CobblestoneKey, file: Uint8Array): Bytes {
+  if (file.length < HEAD_BYTES + TAG_BYTES) throw damaged('the file has been cut');
+  const keys = openHead(from, file.subarray(0, HEAD_BYTES));
+  const chunks = Math.floor((file.length - HEAD_BYTES) / BOXED_BYTES) + 1;
+  const length = file.length - HEAD_BYTES - chunks * TAG_BYTES;
+  if (length < 0) throw damaged('the file has been cut');
+  const out = new Uint8Array(length);
+  for (let number = 0; number < chunks; number++) {
+    const at = HEAD_BYTES + number * BOXED_BYTES;
+    out.set(openChunk(keys, number, file.subarray(at, at + BOXED_BYTES)), number * CHUNK_BYTES);
+  }
+  return out;
 }
 
 /**
@@ -176,13 +211,14 @@ function openHead(from: CobblestoneKey, head: Uint8Array): ChunkKeys {
 }
 
 function sealChunk(keys: ChunkKeys, number: number, plaintext: Uint8Array): Bytes {
-  const cipher = createCipheriv('aes-256-gcm', keys.key, chunkNonce(keys.baseNonce, number), {
-    authTagLength: TAG_BYTES,
-  });
+  const cipher = cipherOf(keys, number);
   const ciphertext = cipher.update(plaintext);
   cipher.final();
   return concat(ciphertext, cipher.getAuthTag());
 }
+
+const cipherOf = ({ key, baseNonce }: ChunkKeys, number: number) =>
+  createCipheriv('aes-256-gcm', key, chunkNonce(baseNonce, number), { authTagLength: TAG_BYTES });
 
 /** Opens one chunk; a full one may only be followed by others, so whoever calls with the rest of a file gets a short one. */
 function openChunk(keys: ChunkKeys, number: number, boxed: Uint8Array): Bytes {

@@ -13,6 +13,12 @@ import type {
   Hold,
   HoldInput,
   HoldPage,
+  Backup,
+  BackupInput,
+  BackupPage,
+  BackupStatus,
+  Drill,
+  DrillPage,
   Key,
   KeyInput,
   KeyPage,
@@ -258,6 +264,15 @@ export interface Idempotency {
   ): Promise<IdempotencyAnswer>;
 }
 
+/** Of the whole deployment. */
+export interface Backups {
+  createBackup(context: RequestContext, input: BackupInput): Promise<Backup>;
+  listBackups(context: RequestContext, page: PageRequest): Promise<BackupPage>;
+  backupStatus(context: RequestContext): Promise<BackupStatus>;
+  runDrill(context: RequestContext): Promise<Drill>;
+  listDrills(context: RequestContext, page: { readonly limit: number }): Promise<DrillPage>;
+}
+
 export interface HttpParts {
   readonly access: Access;
   readonly vaults: Vaults;
@@ -267,6 +282,7 @@ export interface HttpParts {
   readonly archive: Archive;
   readonly ledger: LedgerReads;
   readonly verifications: Verifications;
+  readonly backups: Backups;
   readonly health: HealthReads;
   readonly records: Records;
   readonly idempotency: Idempotency;

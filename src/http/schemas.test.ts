@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
 import * as holds from './hold-schemas.ts';
 import * as archive from './archive-schemas.ts';
+import * as backups from './backup-schemas.ts';
 import * as health from './health-schemas.ts';
 import * as keys from './key-schemas.ts';
 import * as ledger from './ledger-schemas.ts';
@@ -71,6 +72,12 @@ const equal: readonly true[] = [
   true satisfies Equal<typeof verifications.verificationInput, client.VerificationInput>,
   true satisfies Equal<typeof verifications.claimResult, client.ClaimResult>,
   true satisfies Equal<typeof verifications.verification, client.Verification>,
+  true satisfies Equal<typeof backups.backupInput, client.BackupInput>,
+  true satisfies Equal<typeof backups.backup, client.Backup>,
+  true satisfies Equal<typeof backups.backupPage, client.BackupPage>,
+  true satisfies Equal<typeof backups.backupStatus, client.BackupStatus>,
+  true satisfies Equal<typeof backups.drill, client.Drill>,
+  true satisfies Equal<typeof backups.drillPage, client.DrillPage>,
   true satisfies Equal<typeof health.health, client.Health>,
   true satisfies Equal<typeof health.problem, client.Problem>,
 ];

@@ -112,6 +112,11 @@ const GOOD_REQUESTS: readonly (InjectOptions & { calls: string; status: number }
   { method: 'GET', url: '/v1/ledger/entries/0/proof?size=1', calls: 'proof', status: 200 },
   { method: 'GET', url: '/v1/ledger/export', calls: 'exportLedger', status: 200 },
   { method: 'POST', url: '/v1/verifications', payload: { claims: ['CRY-01'] }, calls: 'verify', status: 200 },
+  { method: 'POST', url: '/v1/backups', payload: { kind: 'full' }, calls: 'createBackup', status: 201 },
+  { method: 'GET', url: '/v1/backups', calls: 'listBackups', status: 200 },
+  { method: 'GET', url: '/v1/backups/status', calls: 'backupStatus', status: 200 },
+  { method: 'POST', url: '/v1/drills', calls: 'runDrill', status: 201 },
+  { method: 'GET', url: '/v1/drills?limit=1', calls: 'listDrills', status: 200 },
 ];
 
 test('every route has an action of the catalogue, and a good request of each calls one function', async () => {
@@ -453,6 +458,7 @@ test('the fakes cover every function of the parts', () => {
   assert.deepEqual(Object.keys(parts).sort(), [
     'access',
     'archive',
+    'backups',
     'health',
     'holds',
     'idempotency',

@@ -20,6 +20,7 @@ import { LIMITS } from '../limits.ts';
 import { plainAddress } from './address.ts';
 import { archiveRoutes } from './archive.ts';
 import { Exchanges } from './exchange.ts';
+import { backupRoutes } from './backups.ts';
 import { SECURITY_HEADERS, TRANSPORT_SECURITY } from './headers.ts';
 import { addHealthRoutes } from './health.ts';
 import { parseJson } from './json-body.ts';
@@ -81,6 +82,7 @@ export const routesOf = (parts: HttpParts): readonly Route[] => [
   ...keyRoutes(parts.access),
   ...ledgerRoutes(parts.ledger),
   ...verificationRoutes(parts.verifications),
+  ...backupRoutes(parts.backups),
 ];
 
 export function buildServer(parts: HttpParts, options: HttpOptions): FastifyInstance {

@@ -112,6 +112,8 @@ export class Epochs {
     this.#current = { epoch: parts.epoch, fileName: parts.fileName };
     this.#seenEpoch = parts.seenEpoch;
     this.#isRestoring = parts.isRestoring;
+    if (parts.isRestoring)
+      for (const { slots } of parts.pending) for (const slot of slots) this.dying.add(slot);
     this.#abandoned = parts.abandoned;
     this.#fullAtMs = parts.options.environment.clock.now();
   }

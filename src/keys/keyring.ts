@@ -12,6 +12,7 @@ import { StrongroomError } from '../errors.ts';
 import { Epochs, type DerivedHolder, type KeyringParts, type PunctureOutcome } from './epochs.ts';
 import {
   droppedOf,
+  membersOf,
   puncturesOf,
   restoresOf,
   withIntents,
@@ -63,6 +64,11 @@ export class Keyring {
   /** What was found wrong with replicas and did not stop the keyring. */
   get findings(): readonly Finding[] {
     return this.#epochs.keystore.findings;
+  }
+
+  /** Replicas that an erasure waits for. */
+  get members(): readonly string[] {
+    return [...membersOf(this.#epochs.keystore.intents)];
   }
 
   /** Replicas that were wiped or declared lost: certificates say so. */
@@ -155,6 +161,11 @@ export class Keyring {
       if (isWanted && epochs.isEnough(reach)) await epochs.run({ requests: epochs.undone(), isFull: true });
       else await epochs.renewWitness(reach);
     });
+  }
+
+  /** What `witnessBackup` was told last. */
+  get witnessedBackup(): string | null {
+    return this.#epochs.keystore.witness.backup;
   }
 
   /** The newest backup's manifest, for the witness. */

@@ -184,6 +184,8 @@ export async function openForRestore(options: OpenOptions): Promise<Keyring> {
     keystore.adopt(sides.intents, sides.witness);
     const seenEpoch = highestSeen(survey, rows, sides);
     const { fileName, tree } = truth;
+    // What was accepted and could not be done yet is refused already, as it was before.
+    const pending = unionOf(await journal.pending(), puncturesOf(sides.intents));
     const parts = {
       keystore,
       tree,
@@ -191,7 +193,7 @@ export async function openForRestore(options: OpenOptions): Promise<Keyring> {
       fileName,
       seenEpoch,
       leaves: [],
-      pending: [],
+      pending,
       options,
     };
     for (const { root } of survey) forget(root);

@@ -66,6 +66,8 @@ export const ACTIONS = {
   'archive.approve': change,
   'archive.refuse': change,
   'archive.read': read,
+  'backup.list': read,
+  'backup.drill': change,
   // Of the system itself
   'server.start': event,
   'server.stop': event,
@@ -81,6 +83,7 @@ export const ACTIONS = {
   'hold.restore': event,
   'ledger.prune': event,
   'refusals.counted': event,
+  'backup.expire': event,
 } as const satisfies Record<string, ActionKind>;
 
 export type Action = keyof typeof ACTIONS;

@@ -225,8 +225,8 @@ test('the catalogue is pinned: names are added, never changed or removed', () =>
       'organization.create project.create erasure.request erasure.get erasure.certificate backup.create backup.restore ' +
       'retention.get retention.update retention.simulate retention.explain hold.place hold.list hold.get hold.read ' +
       'hold.release archive.request archive.list archive.get archive.approve archive.refuse archive.read ' +
-      'server.start server.stop epoch.complete erasure.complete log.checkpoint ledger.recover memory.expire ' +
-      'memory.purge memory.archive archive.copy archive.expire hold.restore ledger.prune refusals.counted',
+      'backup.list backup.drill server.start server.stop epoch.complete erasure.complete log.checkpoint ledger.recover memory.expire ' +
+      'memory.purge memory.archive archive.copy archive.expire hold.restore ledger.prune refusals.counted backup.expire',
   );
   for (const action of Object.keys(ACTIONS) as Action[]) {
     assert.match(action, /^[a-z]+\.[a-z]+$/);

@@ -34,7 +34,8 @@ export class LedgerPeriods {
     for (const [name, slot] of await store.read(SYSTEM, serviceSlots)) {
       if (name.startsWith(PREFIX)) periods.#periods.set(name, slot);
     }
-    await periods.ensure(nowMs);
+    // A restored copy that can only be read goes on with the newest it has.
+    if (!slots.isReadOnly) await periods.ensure(nowMs);
     return periods;
   }
 

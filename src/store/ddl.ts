@@ -11,6 +11,7 @@ import {
   TENANT_COLUMN,
   type Column,
   type ColumnType,
+  type Index,
   type Migration,
   type Table,
 } from './table.ts';
@@ -34,32 +35,53 @@ export const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 /** The statements of a migration on SQLite. */
 export const sqliteDdl = (migration: Migration): string[] => [
-  ...Object.entries(migration.creates).flatMap(([name, table]) => {
+  ...sqliteTables(migration),
+  ...sqliteIndexes(migration),
+];
+
+/** The tables alone, for rows that are loaded in bulk: what `sqliteIndexes` adds comes after them. */
+export const sqliteTables = (migration: Migration): string[] =>
+  Object.entries(migration.creates).map(([name, table]) => {
     const options = table.clustered ? 'STRICT, WITHOUT ROWID' : 'STRICT';
-    return [
-      `create table ${quote(name)} (${columnsDdl(table, SQLITE_TYPES)}) ${options}`,
-      ...indexesDdl(name, table),
-      ...(table.appendOnly ? ['update', 'delete'].map((verb) => refusal(name, verb)) : []),
-    ];
-  }),
+    return `create table ${quote(name)} (${columnsDdl(table, SQLITE_TYPES)}) ${options}`;
+  });
+
+export const sqliteIndexes = (migration: Migration): string[] => [
+  ...Object.entries(migration.creates).flatMap(([name, table]) => [
+    ...indexesDdl(name, table.indexes),
+    ...(table.appendOnly ? ['update', 'delete'].map((verb) => refusal(name, verb)) : []),
+  ]),
+  ...furtherIndexes(migration),
   ...(migration.statements?.sqlite ?? []),
 ];
 
 /** The statements of a migration on PostgreSQL; `role` is the application's. */
 export const postgresDdl = (migration: Migration, role: string): string[] => [
-  ...Object.entries(migration.creates).flatMap(([name, table]) => {
+  ...postgresTables(migration, role),
+  ...postgresIndexes(migration, role),
+];
+
+/** The tables with their policies and rights, but without their indexes. */
+export const postgresTables = (migration: Migration, role: string): string[] =>
+  Object.entries(migration.creates).flatMap(([name, table]) => {
     const rights = table.appendOnly ? 'select, insert' : 'select, insert, update, delete';
     // The default collation depends on the host; ids and names are compared byte by byte, as on SQLite.
     const types = { ...POSTGRES_TYPES, text: 'text collate "C"' };
     return [
       `create table ${quote(name)} (${columnsDdl(table, types)})`,
-      ...indexesDdl(name, table),
       ...(isTenantTable(table) ? rowSecurity(name) : []),
       `grant ${rights} on ${quote(name)} to ${quote(role)}`,
     ];
-  }),
+  });
+
+export const postgresIndexes = (migration: Migration, role: string): string[] => [
+  ...Object.entries(migration.creates).flatMap(([name, table]) => indexesDdl(name, table.indexes)),
+  ...furtherIndexes(migration),
   ...(migration.statements?.postgres(quote(role)) ?? []),
 ];
+
+const furtherIndexes = (migration: Migration): string[] =>
+  Object.entries(migration.indexes ?? {}).flatMap(([name, indexes]) => indexesDdl(name, indexes));
 
 function columnsDdl(table: Table, types: Readonly<Record<ColumnType, string>>): string {
   const columns = Object.entries(table.columns).map(([name, column]) => columnDdl(name, column, types));
@@ -69,8 +91,8 @@ function columnsDdl(table: Table, types: Readonly<Record<ColumnType, string>>): 
 const columnDdl = (name: string, column: Column, types: Readonly<Record<ColumnType, string>>): string =>
   `${quote(name)} ${types[column.type]}${column.nullable ? '' : ' not null'}`;
 
-const indexesDdl = (name: string, table: Table): string[] =>
-  (table.indexes ?? []).map(({ columns, unique }) => {
+const indexesDdl = (name: string, indexes: readonly Index[] = []): string[] =>
+  indexes.map(({ columns, unique }) => {
     const index = quote([name, ...columns].join('_'));
     return `create ${unique ? 'unique ' : ''}index ${index} on ${quote(name)} (${columns.map(quote).join(', ')})`;
   });

@@ -6,12 +6,18 @@
  * job can only fail, as a transaction of PostgreSQL would.
  */
 import {
+  ColumnNode,
   DefaultQueryExecutor,
+  DeleteQueryNode,
   Kysely,
   PostgresAdapter,
   PostgresQueryCompiler,
+  ReferenceNode,
+  ReturningNode,
+  SelectionNode,
   SqliteAdapter,
   SqliteQueryCompiler,
+  TableNode,
   type CompiledQuery,
   type DatabaseConnection,
   type Dialect,
@@ -22,7 +28,7 @@ import {
   type RootOperationNode,
 } from 'kysely';
 import { StrongroomError } from '../errors.ts';
-import type { Connection, Engine, SqlValue } from './connection.ts';
+import type { Connection, Engine, Row, SqlValue } from './connection.ts';
 import { rowMatrix } from './insert-rows.ts';
 import { tableOf } from './migrations.ts';
 import type { Database, TableName } from './schema.ts';
@@ -110,8 +116,9 @@ class HandleConnection implements DatabaseConnection, KyselyPlugin {
     if (!PERMITTED.has(node.kind)) throw misuse(`${node.kind} through a handle of the store`);
     if (typeof mode === 'object') requireChange(node, mode.change);
     const confined = scope === SYSTEM ? { ...node } : confine(node, scope);
-    this.#seen.add(confined);
-    return confined;
+    const kept = DeleteQueryNode.is(confined) ? returningKeys(confined) : confined;
+    this.#seen.add(kept);
+    return kept;
   }
 
   transformResult({ result }: { readonly result: QueryResult<Record<string, unknown>> }) {
@@ -120,6 +127,14 @@ class HandleConnection implements DatabaseConnection, KyselyPlugin {
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     if (!this.#seen.has(query.query)) throw misuse('a statement that was not compiled by this handle');
+    const removal = removalIn(query.query);
+    if (removal !== null) {
+      const { rows } = await this.#attempt((connection) =>
+        connection.execute(query.sql, query.parameters as readonly SqlValue[]),
+      );
+      await this.#keepRemoved(removal, rows);
+      return { rows: [], numAffectedRows: BigInt(rows.length) };
+    }
     const { rows, affected } = await this.#attempt((connection) =>
       connection.execute(query.sql, query.parameters as readonly SqlValue[]),
     );
@@ -152,6 +167,22 @@ class HandleConnection implements DatabaseConnection, KyselyPlugin {
     this.#open = false;
   }
 
+  /** In the same transaction, so that no backup of changes can miss that they are gone. */
+  async #keepRemoved(relation: string, rows: readonly Row[]): Promise<void> {
+    const { mode } = this.#options;
+    if (rows.length === 0) return;
+    if (typeof mode !== 'object') throw misuse(`a removal from ${relation} outside of a job`);
+    const { key } = tableOf(relation as TableName);
+    const removed = rows.map((row) => [
+      mode.change,
+      relation,
+      JSON.stringify(key.map((column) => row[column])),
+    ]);
+    await this.#attempt((connection) =>
+      connection.insert('removed_rows', ['change', 'relation', 'row_key'], removed),
+    );
+  }
+
   async #attempt<T>(work: (connection: Connection) => T | Promise<T>): Promise<T> {
     if (!this.#open) throw misuse('a statement after the end of its job');
     if (this.failure !== undefined) {
@@ -171,6 +202,31 @@ class HandleConnection implements DatabaseConnection, KyselyPlugin {
       throw error;
     }
   }
+}
+
+/** The table that a statement removes rows from, if a backup carries it. */
+function removalIn(node: RootOperationNode): string | null {
+  if (!DeleteQueryNode.is(node) || node.returning === undefined) return null;
+  return removedFrom(node);
+}
+
+/** Makes a removal answer the keys of what it removes, where a backup carries the table. */
+function returningKeys(node: DeleteQueryNode): DeleteQueryNode {
+  const relation = removedFrom(node);
+  if (relation === null) return node;
+  if (node.returning !== undefined) throw misuse('a removal that answers rows');
+  const columns = tableOf(relation as TableName).key.map((column) =>
+    SelectionNode.create(ReferenceNode.create(ColumnNode.create(column))),
+  );
+  return { ...node, returning: ReturningNode.create(columns) };
+}
+
+function removedFrom({ from, using }: DeleteQueryNode): string | null {
+  const [table, ...more] = from.froms;
+  if (table === undefined || !TableNode.is(table) || more.length > 0 || using !== undefined)
+    throw misuse('a removal from anything but one table');
+  const name = table.table.identifier.name;
+  return tableOf(name as TableName).unbacked === undefined ? name : null;
 }
 
 const PERMITTED: ReadonlySet<string> = new Set([

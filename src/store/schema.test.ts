@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { foundation } from './migrations/0001-foundation.ts';
 import { retention } from './migrations/0003-retention.ts';
+import type { backups } from './migrations/0004-backups.ts';
 import { TABLES, TENANT_TABLES } from './migrations.ts';
 import type { Database, TableName } from './schema.ts';
 import { annotationFaults, type Column, type Table, type Tables } from './table.ts';
@@ -20,7 +21,7 @@ interface Values {
 type ValueOf<C> = C extends Column<infer T, infer N> ? Values[T] | (N extends true ? null : never) : never;
 type RowOf<T extends Table> = { -readonly [K in keyof T['columns']]: ValueOf<T['columns'][K]> };
 
-type Created = typeof foundation.creates & typeof retention.creates;
+type Created = typeof foundation.creates & typeof retention.creates & typeof backups.creates;
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 
 test('the row types are those of the tables, column by column', () => {
@@ -53,11 +54,14 @@ test('every table carries change numbers, and what belongs to a tenant says so',
     assert.equal(columns['change']?.type, 'integer', name);
   const shared = Object.keys(TABLES).filter((name) => !TENANT_TABLES.has(name));
   assert.deepEqual(shared.sort(), [
+    'backups',
+    'drills',
     'epochs',
     'key_requests',
     'keyring_head',
     'leaves',
     'meta',
+    'removed_rows',
     'service_slots',
     'store_head',
   ]);

@@ -35,6 +35,9 @@ export interface Database extends RetentionDatabase {
   ledger_targets: LedgerTargetRow;
   ledger_tiles: LedgerTileRow;
   ledger_checkpoints: LedgerCheckpointRow;
+  backups: BackupRow;
+  drills: DrillRow;
+  removed_rows: RemovedRowRow;
 }
 
 export type TableName = keyof Database;
@@ -269,4 +272,46 @@ export interface LedgerCheckpointRow extends Logged {
   size: number;
   note: string;
   at: number;
+}
+
+export interface BackupRow extends Changed {
+  id: string;
+  kind: 'full' | 'incremental' | 'log';
+  state: 'writing' | 'complete';
+  slot: number;
+  /** What it adds lies between these two change numbers; a full one begins at 0. */
+  from_change: number;
+  to_change: number;
+  /** Of the ledger: a restore begins a new one, and with it a new chain of backups. */
+  generation: number;
+  started_at: number;
+  /** The moment it shows. */
+  taken_at: number;
+  finished_at: number | null;
+  size: number;
+  row_count: number;
+  /** SHA-256 of the manifest, hex. */
+  manifest: string | null;
+  /** Names of the places that hold it whole, as JSON. */
+  places: string;
+}
+
+export interface DrillRow extends Changed {
+  id: string;
+  backup: string;
+  state: 'passed' | 'failed';
+  started_at: number;
+  duration_ms: number;
+  /** How old the newest recoverable moment was. */
+  lost_ms: number;
+  row_count: number;
+  opened: number;
+  faults: number;
+}
+
+/** Rows that are gone, so that a backup of changes can say so. */
+export interface RemovedRowRow extends Changed {
+  relation: string;
+  /** The key's values, as JSON. */
+  row_key: string;
 }

@@ -28,7 +28,7 @@ interface Taken extends Cursor {
 }
 
 export class SlotAllocator {
-  readonly #keyring: Pick<Keyring, 'takeLeaf'>;
+  readonly #keyring: Pick<Keyring, 'takeLeaf'> | null;
   readonly #clock: Clock;
   readonly #node: string;
   readonly #cursors = new Map<string, Cursor>();
@@ -49,19 +49,26 @@ export class SlotAllocator {
   /** How many of the burnt slots the commit under way asks for. */
   #asked = 0;
 
-  constructor(keyring: Pick<Keyring, 'takeLeaf'>, clock: Clock, node = 'node-1') {
+  /** Without a keyring none is handed out: nothing new is sealed in a store that can only be read. */
+  constructor(keyring: Pick<Keyring, 'takeLeaf'> | null, clock: Clock, node = 'node-1') {
     this.#keyring = keyring;
     this.#clock = clock;
     this.#node = node;
   }
 
+  get isReadOnly(): boolean {
+    return this.#keyring === null;
+  }
+
   /** `count` fresh slots for a vault, an organization or the deployment, in ascending order within a leaf. */
   async take(tx: Tx, owner: string, count: number): Promise<readonly Slot[]> {
     if (!Number.isInteger(count) || count < 0) throw new RangeError(`not a number of slots: ${count}`);
+    const keyring = this.#keyring;
+    if (keyring === null) throw new StrongroomError('store.restoring');
     const taken: Slot[] = [];
     let cursor = this.#cursors.get(owner) ?? (await this.#resume(tx, owner));
     while (taken.length < count) {
-      if (cursor === null || cursor.next >= LEAF_SLOTS) cursor = { leaf: this.#keyring.takeLeaf(), next: 0 };
+      if (cursor === null || cursor.next >= LEAF_SLOTS) cursor = { leaf: keyring.takeLeaf(), next: 0 };
       const until = Math.min(LEAF_SLOTS, cursor.next + count - taken.length);
       const from = cursor.next;
       for (let index = from; index < until; index++) taken.push(slotOf(cursor.leaf, index));

@@ -7,7 +7,8 @@
  */
 
 /** Text, integer (milliseconds, counts, slots) or bytes: the same three on both engines. */
-export type ColumnType = 'text' | 'integer' | 'bytes';
+export const COLUMN_TYPES = ['text', 'integer', 'bytes'] as const;
+export type ColumnType = (typeof COLUMN_TYPES)[number];
 
 export const CATEGORIES = [
   /** An id of ours, or a name of ours: never what a customer typed. */
@@ -99,7 +100,17 @@ export interface Table {
   readonly appendOnly?: true;
   /** Small rows that are read by key or in key order: kept in the key's own tree where the engine can. */
   readonly clustered?: true;
+  /** Why no backup carries the table; every other table is in each of them. */
+  readonly unbacked?: Unbacked;
 }
+
+export type Unbacked =
+  /** Made again from other rows. */
+  | 'derived'
+  /** Over before it could be missed. */
+  | 'short-lived'
+  /** Says where this store stands, which a restored one says anew. */
+  | 'own';
 
 export type Tables = Readonly<Record<string, Table>>;
 
@@ -130,6 +141,8 @@ function columnFaults(name: string, column: Column): string[] {
 export interface Migration {
   readonly name: string;
   readonly creates: Tables;
+  /** Further indexes of tables that earlier steps made. */
+  readonly indexes?: Readonly<Record<string, readonly Index[]>>;
   /** What no table says: rules in the engine itself, in its own words. */
   readonly statements?: Statements;
 }

@@ -147,36 +147,65 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
   }),
   claimed({
     id: 'BCK-01',
-    sentence: 'Backups run nightly, full weekly.',
+    sentence: 'Backups run nightly (none older than {hours} h), full weekly (none older than {days} d).',
     examines: 'Last success ≤26 h, last full ≤8 d, size within band, all stores covered',
     method: 'E',
     supports: ['A1.2', 'A.8.13', '32(1)(b)', '308(a)(7)(ii)(A)', '100(e)'],
-    state: { kind: 'not_claimed', reason: 'There are no backups.' },
+    state: {
+      kind: 'complete',
+      notProven:
+        'That the place with the backups outlives the server: the default lies under the data directory.',
+      hoursFresh: 26,
+      mend: 'strongroom backup; the log says why none was made.',
+    },
+    parameters: {
+      hours: { value: 26, floor: 26, better: 'less' },
+      days: { value: 8, floor: 8, better: 'less' },
+    },
   }),
   claimed({
     id: 'BCK-02',
-    sentence: 'Backups really restore, within 4 h.',
+    sentence: 'Backups really restore, within {hours} h.',
     examines:
       'Scratch restore weekly; counts and Merkle root equal; duration scaled to live size ≤4 h; drill ≤92 d',
     method: 'T',
     supports: ['A1.3 CC7.5', 'A.8.13 A.5.30', '32(1)(c)', '308(a)(7)(ii)(B)', '100(e)'],
-    state: { kind: 'not_claimed', reason: 'There are no backups.' },
+    state: {
+      kind: 'complete',
+      notProven:
+        'That the machine of an emergency is as fast as this one, or that a replica of the keystore is at hand there.',
+      hoursFresh: 26,
+      mend: 'strongroom drill names what does not restore; strongroom backup --kind full begins anew.',
+    },
+    parameters: { hours: { value: 4, floor: 4, better: 'less' } },
   }),
   claimed({
     id: 'BCK-03',
-    sentence: 'At most 1 h of data can be lost.',
+    sentence: 'At most {minutes} min of data can be lost.',
     examines: 'Age of newest recoverable point ≤60 min, proven by restoring to it',
     method: 'T',
     supports: ['A1.2', 'A.8.13', '32(1)(c)', '308(a)(7)(ii)(A)', '100(e)'],
-    state: { kind: 'not_claimed', reason: 'There are no backups.' },
+    state: {
+      kind: 'complete',
+      notProven: 'That the newest backup survives what ends the server: only a place elsewhere does.',
+      hoursFresh: 26,
+      mend: 'strongroom backup --kind log; the log says why none was made.',
+    },
+    parameters: { minutes: { value: 60, floor: 60, better: 'less' } },
   }),
   claimed({
     id: 'BCK-04',
-    sentence: 'Backups roll off after 30 d; deleted data never comes back.',
+    sentence: 'Backups roll off after {days} d; deleted data never comes back.',
     examines: 'Oldest backup ≤30 d; restored copy applies tombstones before serving',
     method: 'T',
     supports: ['C1.2 A1.2', 'A.8.10 A.8.13', '17 5(1)(e)', '310(d)', '105'],
-    state: { kind: 'not_claimed', reason: 'There are no backups.' },
+    state: {
+      kind: 'complete',
+      notProven: 'That copies somebody made of files are gone: their keys are, and only the keyring decides.',
+      hoursFresh: 26,
+      mend: 'Restart the server: what has ended is removed once an hour.',
+    },
+    parameters: { days: { value: 30, floor: 30, better: 'less' } },
   }),
   claimed({
     id: 'BCK-05',
@@ -184,7 +213,12 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
     examines: 'Replica lag; location label in allowed set; readable on its own',
     method: 'E*',
     supports: ['A1.2', 'A.8.14', '32(1)(b) 44', '308(a)(7)(ii)(B)', '100(e)'],
-    state: { kind: 'not_claimed', reason: 'There are no backups.' },
+    state: {
+      kind: 'complete',
+      notProven: 'Where a folder really is: the locations are those that were set.',
+      hoursFresh: 26,
+      mend: 'Set `backups` to two places with their locations, and `backupLocations` to those that are allowed.',
+    },
   }),
   claimed({
     id: 'BCK-06',

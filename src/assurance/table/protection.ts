@@ -25,11 +25,12 @@ export const PROTECTION_CLAIMS: readonly Claim[] = [
     supports: ['CC6.1 CC6.7', 'A.8.13 A.8.24', '32(1)(a)', '312(a)(2)(iv)', '100(e)'],
     state: {
       kind: 'partial',
-      missing: 'backups',
+      missing:
+        'exports of memories: they are the answer to whoever asks for them, in plain, and the server keeps none',
       notProven:
-        'That copies of archives elsewhere are whole. Exports of memories are plain for whoever asks for them, over TLS.',
+        'That copies of backups and archives elsewhere are whole and kept safe: whoever has the keystore too opens them.',
       hoursFresh: 26,
-      mend: 'Stop the server and keep the archive: one that is not sealed has to be written anew.',
+      mend: 'Stop the server and keep the file: what is not sealed has to be written anew; strongroom backup --kind full makes a new backup.',
     },
   }),
   claimed({

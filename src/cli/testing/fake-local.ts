@@ -1,6 +1,14 @@
 /** For tests: the half that opens data directories, without any. */
 import { StrongroomError } from '../../errors.ts';
-import type { Access, Finding, LocalCommands, RunningServer, VerifiedLog } from '../local.ts';
+import type {
+  Access,
+  DrillReport,
+  Finding,
+  KeystoreState,
+  LocalCommands,
+  RunningServer,
+  VerifiedLog,
+} from '../local.ts';
 import { NOW } from './fake-server.ts';
 
 export class FakeLocal implements LocalCommands {
@@ -71,5 +79,42 @@ export class FakeLocal implements LocalCommands {
 
   verifyLedger(): Promise<readonly VerifiedLog[]> {
     return this.failure === null ? Promise.resolve(this.logs) : Promise.reject(this.failure);
+  }
+
+  backUp(directory: string, _settings: object, { kind }: { kind: 'full' | 'incremental' | 'log' }) {
+    this.calls.push(`backUp ${directory}`);
+    const id = 'bkp_00000000000000000000000001';
+    return Promise.resolve({ id, kind, takenAt: NOW, sizeBytes: 12345, rows: 67, copies: 2 });
+  }
+
+  drill(): Promise<DrillReport> {
+    return Promise.resolve(this.drillReport);
+  }
+
+  drillReport: DrillReport = {
+    id: 'drl_00000000000000000000000001',
+    backup: 'bkp_00000000000000000000000001',
+    state: 'passed',
+    recoverySeconds: 1.26,
+    lossSeconds: 240,
+    rows: 67,
+    opened: 5,
+    faults: [],
+  };
+
+  restore(_directory: string, _settings: object, { skipDamaged }: { skipDamaged: boolean }) {
+    if (this.failure !== null) return Promise.reject(this.failure);
+    const skipped = skipDamaged ? ['bkp_1/000001: it is missing'] : [];
+    const found = { backup: 'bkp_00000000000000000000000001', takenAt: NOW, rows: 67, damage: [] };
+    return Promise.resolve({ ...found, skipped, differences: [] });
+  }
+
+  commit() {
+    return Promise.resolve({ takenAt: NOW, epoch: 9, dropped: { memories: 2 }, missing: ['keystore/b'] });
+  }
+
+  keystore(): Promise<KeystoreState> {
+    const dropped = [{ name: 'keystore/b', how: 'lost', reason: 'the disk broke' }];
+    return Promise.resolve({ epoch: 9, members: ['keystore/a'], dropped, findings: [] });
   }
 }

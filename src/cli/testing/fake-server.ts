@@ -112,6 +112,7 @@ export class FakeServer {
     if (resource === 'retention') return retention(request, rest[0]);
     if (resource === 'holds') return holds(request, rest);
     if (resource === 'archive') return archive(request, rest.slice(1));
+    if (resource === 'backups' || resource === 'drills') return backups(method, resource, rest);
     return problem(404, 'not_found', 'Not found');
   }
 
@@ -228,6 +229,41 @@ export class FakeServer {
     this.#ids += 1;
     return `${prefix}_${String(this.#ids).padStart(26, '0')}`;
   }
+}
+
+const BACKUP = {
+  id: 'bkp_00000000000000000000000001',
+  kind: 'full',
+  takenAt: NOW,
+  finishedAt: NOW,
+  sizeBytes: 12345,
+  rows: 67,
+  copies: 2,
+  manifest: '00',
+};
+const DRILL = {
+  id: 'drl_00000000000000000000000001',
+  backup: BACKUP.id,
+  state: 'failed',
+  startedAt: NOW,
+  recoverySeconds: 2,
+  lossSeconds: 60,
+  rows: 67,
+  opened: 4,
+  faultCount: 1,
+  faults: ['memories: 6 rows, not 7'],
+};
+
+function backups(method: string, resource: string, [part]: string[]): Answer {
+  if (resource === 'drills') return { status: 201, body: DRILL };
+  if (method === 'POST') return { status: 201, body: BACKUP };
+  if (part !== 'status') return { status: 200, body: { backups: [BACKUP], next: null } };
+  const places = [
+    { location: 'cellar', allowed: true, reachable: true, newestAt: NOW, missing: 0 },
+    { location: null, allowed: true, reachable: false, newestAt: null, missing: 1 },
+  ];
+  const when = { oldestAt: NOW, fullAt: NOW, incrementalAt: NOW, recoverableAt: NOW, lossSeconds: 120 };
+  return { status: 200, body: { backups: 1, ...when, places, drill: DRILL } };
 }
 
 const isLive = (memory: Memory): boolean => memory.trashedAt === undefined;

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import type {
   ArchiveRequest,
+  Backup,
+  Drill,
   Hold,
   Key,
   Memory,
@@ -123,6 +125,39 @@ const VERIFICATION: Verification = {
   evidence: { digests: {}, digest: '00', n: 0, leaf: 'e30=', proof: 'a proof', verifierKey: 'key' },
 };
 
+const BACKUP: Backup = {
+  id: newId('backup'),
+  kind: 'full',
+  takenAt: AT,
+  finishedAt: AT,
+  sizeBytes: 1,
+  rows: 1,
+  copies: 1,
+  manifest: '00',
+};
+const DRILL: Drill = {
+  id: newId('drill'),
+  backup: BACKUP.id,
+  state: 'passed',
+  startedAt: AT,
+  recoverySeconds: 1,
+  lossSeconds: 1,
+  rows: 1,
+  opened: 1,
+  faultCount: 0,
+  faults: [],
+};
+const BACKUP_STATUS = {
+  backups: 1,
+  oldestAt: AT,
+  fullAt: AT,
+  incrementalAt: AT,
+  recoverableAt: AT,
+  lossSeconds: 1,
+  places: [{ location: null, allowed: true, reachable: true, newestAt: AT, missing: 0 }],
+  drill: DRILL,
+};
+
 export interface Fake {
   readonly parts: HttpParts;
   /** Names of the capabilities' functions, in the order called. */
@@ -200,6 +235,14 @@ export function fakeParts(): Fake {
       async *verify(context, ...input) {
         yield { type: 'verification', verification: await did('verify', context, input, VERIFICATION) };
       },
+    },
+    backups: {
+      createBackup: (context, ...input) => did('createBackup', context, input, BACKUP),
+      listBackups: (context, ...input) =>
+        did('listBackups', context, input, { backups: [BACKUP], next: null }),
+      backupStatus: (context, ...input) => did('backupStatus', context, input, BACKUP_STATUS),
+      runDrill: (context, ...input) => did('runDrill', context, input, DRILL),
+      listDrills: (context, ...input) => did('listDrills', context, input, { drills: [DRILL] }),
     },
     health: {
       live: () => Promise.resolve([{ name: 'process', ok: true }]),

@@ -26,6 +26,7 @@ export const foundation = {
     store_head: {
       columns: { id: deployment.count(), change: deployment.count() },
       key: ['id'],
+      unbacked: 'own',
     },
     epochs: {
       columns: {
@@ -236,6 +237,7 @@ export const foundation = {
       },
       key: ['id'],
       indexes: [{ columns: ['organization', 'vault', 'leaf'] }],
+      unbacked: 'derived',
     },
     api_keys: {
       columns: {
@@ -274,6 +276,7 @@ export const foundation = {
         { columns: ['organization', 'principal', 'digest'], unique: true },
         { columns: ['created_at'] },
       ],
+      unbacked: 'short-lived',
     },
     ledger_heads: {
       columns: {
@@ -318,6 +321,7 @@ export const foundation = {
       key: ['log', 'target', 'n'],
       appendOnly: true,
       clustered: true,
+      unbacked: 'derived',
     },
     ledger_tiles: {
       columns: {

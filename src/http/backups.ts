@@ -1,0 +1,84 @@
+/** `/v1/backups` and `/v1/drills`: of the deployment as a whole, so a key needs the right on the organization itself. */
+import { LIMITS } from '../limits.ts';
+import {
+  backup,
+  backupInput,
+  backupPage,
+  backupStatus,
+  drill,
+  drillPage,
+  drillQuery,
+} from './backup-schemas.ts';
+import type { Backups } from './parts.ts';
+import { defineRoute, type Route } from './route.ts';
+import { noBody, nothing } from './schema-parts.ts';
+import { pageQuery } from './vault-schemas.ts';
+
+export const backupRoutes = (backups: Backups): readonly Route[] => [
+  defineRoute({
+    name: 'createBackup',
+    method: 'POST',
+    url: '/v1/backups',
+    action: 'backup.create',
+    summary: 'Make a backup now; by default of what changed since the last daily one',
+    params: nothing,
+    query: nothing,
+    body: backupInput.optional(),
+    answer: backup,
+    status: 201,
+    run: (context, { body }) => backups.createBackup(context, body ?? {}),
+  }),
+  defineRoute({
+    name: 'listBackups',
+    method: 'GET',
+    url: '/v1/backups',
+    action: 'backup.list',
+    summary: 'List the backups, newest first',
+    params: nothing,
+    query: pageQuery,
+    body: noBody,
+    answer: backupPage,
+    status: 200,
+    run: (context, { query }) =>
+      backups.listBackups(context, { ...query, limit: query.limit ?? LIMITS.listDefault }),
+  }),
+  defineRoute({
+    name: 'backupStatus',
+    method: 'GET',
+    url: '/v1/backups/status',
+    action: 'backup.list',
+    summary: 'How much could be lost now, and where the copies are',
+    params: nothing,
+    query: nothing,
+    body: noBody,
+    answer: backupStatus,
+    status: 200,
+    run: (context) => backups.backupStatus(context),
+  }),
+  defineRoute({
+    name: 'runDrill',
+    method: 'POST',
+    url: '/v1/drills',
+    action: 'backup.drill',
+    summary: 'Restore everything into a place of its own, compare it, and say how long it took',
+    params: nothing,
+    query: nothing,
+    body: noBody,
+    answer: drill,
+    status: 201,
+    run: (context) => backups.runDrill(context),
+  }),
+  defineRoute({
+    name: 'listDrills',
+    method: 'GET',
+    url: '/v1/drills',
+    action: 'backup.list',
+    summary: 'List the drills, newest first',
+    params: nothing,
+    query: drillQuery,
+    body: noBody,
+    answer: drillPage,
+    status: 200,
+    run: (context, { query }) => backups.listDrills(context, { limit: query.limit ?? LIMITS.listDefault }),
+  }),
+];

@@ -1,0 +1,61 @@
+/**
+ * One process per PostgreSQL database: an advisory lock of its session, on a connection that does nothing else. A copied
+ * data directory that is started elsewhere is refused before it touches the keystore of the first.
+ *
+ * The server drops the lock with the connection. What the process knows of slots and epochs may then be overtaken by
+ * another one, so losing the connection ends the process, as a failed write does.
+ */
+import { Client } from 'pg';
+import { StrongroomError } from '../errors.ts';
+import { FatalStoreError } from './connection.ts';
+import type { OnFatal } from './groups.ts';
+import type { StoreTarget } from './open-store.ts';
+import { CLIENT_OPTIONS } from './postgres-client.ts';
+import { postgresError } from './postgres-error.ts';
+
+export interface DatabaseLock {
+  release(): Promise<void>;
+}
+
+/** Any constant, with the schema beside it: several deployments may share a database in schemas of their own. */
+const LOCK = 0x53_54_52_4c;
+
+const NO_LOCK: DatabaseLock = { release: () => Promise.resolve() };
+
+/** Throws `data.in_use` where another process has the database. SQLite's lies in the data directory, which has its own lock. */
+export async function lockDatabase(target: StoreTarget, onFatal: OnFatal): Promise<DatabaseLock> {
+  if (target.engine === 'sqlite') return NO_LOCK;
+  const client = new Client({
+    ...CLIENT_OPTIONS,
+    connectionString: target.url,
+    application_name: 'strongroom lock',
+    idle_in_transaction_session_timeout: 0,
+  });
+  let isHeld = false;
+  const lose = (cause?: unknown): void => {
+    if (!isHeld) return;
+    isHeld = false;
+    onFatal(new FatalStoreError('the lock of the database was lost', { cause }));
+  };
+  client.on('error', lose);
+  client.on('end', () => lose());
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ taken: boolean }>(
+      'select pg_try_advisory_lock($1, hashtext(current_schema())) as taken',
+      [LOCK],
+    );
+    if (rows[0]?.taken !== true)
+      throw new StrongroomError('data.in_use', 'the database is in use by another process');
+  } catch (error) {
+    await client.end();
+    throw postgresError(error);
+  }
+  isHeld = true;
+  return {
+    release: async () => {
+      isHeld = false;
+      await client.end();
+    },
+  };
+}
