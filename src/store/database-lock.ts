@@ -5,7 +5,7 @@
  * The server drops the lock with the connection. What the process knows of slots and epochs may then be overtaken by
  * another one, so losing the connection ends the process, as a failed write does.
  */
-import { Client } from 'pg';
+import { Client, DatabaseError } from 'pg';
 import { StrongroomError } from '../errors.ts';
 import { FatalStoreError } from './connection.ts';
 import type { OnFatal } from './groups.ts';
@@ -20,9 +20,14 @@ export interface DatabaseLock {
 /** Any constant, with the schema beside it: several deployments may share a database in schemas of their own. */
 const LOCK = 0x53_54_52_4c;
 
+/** The server needs a moment to notice that a process was killed: whoever starts right after it waits so long. */
+const WAIT_MS = 3000;
+/** SQLSTATE (PostgreSQL, appendix A). */
+const LOCK_NOT_AVAILABLE = '55P03';
+
 const NO_LOCK: DatabaseLock = { release: () => Promise.resolve() };
 
-/** Throws `data.in_use` where another process has the database. SQLite's lies in the data directory, which has its own lock. */
+/** Throws `data.in_use` where another process keeps the database. SQLite's lies in the data directory, which has its own lock. */
 export async function lockDatabase(target: StoreTarget, onFatal: OnFatal): Promise<DatabaseLock> {
   if (target.engine === 'sqlite') return NO_LOCK;
   const client = new Client({
@@ -41,14 +46,12 @@ export async function lockDatabase(target: StoreTarget, onFatal: OnFatal): Promi
   client.on('end', () => lose());
   try {
     await client.connect();
-    const { rows } = await client.query<{ taken: boolean }>(
-      'select pg_try_advisory_lock($1, hashtext(current_schema())) as taken',
-      [LOCK],
-    );
-    if (rows[0]?.taken !== true)
-      throw new StrongroomError('data.in_use', 'the database is in use by another process');
+    await client.query(`set lock_timeout = ${WAIT_MS}`);
+    await client.query('select pg_advisory_lock($1, hashtext(current_schema()))', [LOCK]);
   } catch (error) {
     await client.end();
+    if (error instanceof DatabaseError && error.code === LOCK_NOT_AVAILABLE)
+      throw new StrongroomError('data.in_use', 'the database is in use by another process');
     throw postgresError(error);
   }
   isHeld = true;

@@ -21,6 +21,10 @@ test('all built claims hold together on a running server in under a minute', asy
   const since = performance.now();
   const { results, ran } = await new Strongroom({ url: server.url, apiKey, fetch }).verifications.run();
   assert.ok(performance.now() - since < 60_000);
-  for (const { id, verdict, faults } of results.filter(({ id }) => ran.includes(id)))
-    assert.ok(verdict === 'pass' || verdict === 'partial', `${id}: ${verdict} ${faults.join('; ')}`);
+  for (const { id, verdict, method, faults } of results.filter(({ id }) => ran.includes(id))) {
+    // What applies only where it is set up, as a second place for backups, is not claimed here.
+    const isRight =
+      verdict === 'pass' || verdict === 'partial' || (verdict === 'not_claimed' && method.endsWith('*'));
+    assert.ok(isRight, `${id}: ${verdict} ${faults.join('; ')}`);
+  }
 });
