@@ -1,7 +1,7 @@
 /** The steps of the schema in order. The schema's version is the number of steps taken. */
 import { foundation } from './migrations/0001-foundation.ts';
-import { retention } from './migrations/0003-retention.ts';
-import { backups } from './migrations/0004-backups.ts';
+import { retention } from './migrations/0002-retention.ts';
+import { backups } from './migrations/0003-backups.ts';
 import type { TableName } from './schema.ts';
 import { isTenantTable, type Migration, type Table, type Tables } from './table.ts';
 

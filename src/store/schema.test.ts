@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { foundation } from './migrations/0001-foundation.ts';
-import { retention } from './migrations/0003-retention.ts';
-import type { backups } from './migrations/0004-backups.ts';
+import { retention } from './migrations/0002-retention.ts';
+import type { backups } from './migrations/0003-backups.ts';
 import { TABLES, TENANT_TABLES } from './migrations.ts';
 import type { Database, TableName } from './schema.ts';
 import { annotationFaults, type Column, type Table, type Tables } from './table.ts';

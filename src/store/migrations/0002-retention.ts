@@ -11,7 +11,7 @@ const request = columnsOf('organization', 'dated', 'row');
 const boxed = { id: 'id', version: 1, vault: null, slot: 'slot', scope: null };
 
 export const retention = {
-  name: '0003-retention',
+  name: '0002-retention',
   creates: {
     retention_policies: {
       columns: {

@@ -10,7 +10,7 @@ const dated = columnsOf('deployment', 'dated', 'row');
 const byChange = [{ columns: ['change'] }] as const;
 
 export const backups = {
-  name: '0004-backups',
+  name: '0003-backups',
   creates: {
     backups: {
       columns: {
