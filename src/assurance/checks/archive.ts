@@ -7,6 +7,7 @@ import { ask } from '../ask.ts';
 import { canaryVector, canaryWord, withVault } from '../canary-vault.ts';
 import { defineCheck, judged } from '../check.ts';
 import { replaced } from '../replaced.ts';
+import { turnedBit } from '../turned-bit.ts';
 import type { Insides, Tenant, World } from '../world.ts';
 import { decryptStream } from '../../crypto/cobblestone.ts';
 import { encodeUtf8 } from '../../bytes/encoding.ts';
@@ -234,12 +235,9 @@ async function openAll(
     const bytes = await bytesOf(world, id, sinceMs);
     const key = keys.key({ id, version: 1, own: slot as Slot, scope });
     const context = encodeUtf8(`strongroom/archive/1 ${tenant.organization} ${vault} ${id}`);
-    const turned = new Uint8Array(bytes);
-    turned[turned.length - 1] = (turned.at(-1) ?? 0) ^ 1;
-    const other = new Uint8Array(key).fill(7, 0, 1);
     const elsewhere = {
-      'with a bit turned': await opens({ key, context }, turned),
-      'under another key': await opens({ key: other, context }, bytes),
+      'with a bit turned': await opens({ key, context }, turnedBit(bytes, bytes.length - 1)),
+      'under another key': await opens({ key: turnedBit(key), context }, bytes),
       'as another archive': await opens({ key, context: encodeUtf8('another') }, bytes),
       'cut short': await opens({ key, context }, bytes.subarray(0, -1)),
     };

@@ -13,6 +13,7 @@ import { defineCheck, judged } from '../check.ts';
 import { errorText } from '../error-text.ts';
 import { NeedleSearch, textNeedles } from '../needles.ts';
 import { replaced } from '../replaced.ts';
+import { turnedBit } from '../turned-bit.ts';
 import type { Insides, World } from '../world.ts';
 
 const MINUTE_MS = 60_000;
@@ -256,13 +257,12 @@ async function closedness({ recovery, keyring }: Insides, word: string): Promise
     const piece = await place.blobs.get(pieceName(id, 1));
     const context = pieceContext(manifest, 1);
     const key = backupKey(keyring.derive(manifest.slot), id, 'pieces');
-    const flipped = piece.slice();
-    flipped[flipped.length >> 1]! ^= 1;
     if (!opens(() => decryptWhole({ key, context }, piece)))
       faults.push(`${id}: its own key does not open it`);
     if (opens(() => decryptWhole({ key: new Uint8Array(key.length), context }, piece)))
       faults.push(`${id}: it opens without its key`);
-    if (opens(() => decryptWhole({ key, context }, flipped))) faults.push(`${id}: a wrong bit is not seen`);
+    if (opens(() => decryptWhole({ key, context }, turnedBit(piece))))
+      faults.push(`${id}: a wrong bit is not seen`);
   } catch (error) {
     // What cannot be read shows nothing; whether it restores is for other claims.
     if (!(error instanceof StrongroomError) || error.code !== 'not_found') throw error;

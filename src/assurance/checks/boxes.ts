@@ -11,6 +11,7 @@ import { openBox } from '../../crypto/seal.ts';
 import type { HttpParts, Principal } from '../../http/parts.ts';
 import { SYSTEM } from '../../store/store.ts';
 import { replaced } from '../replaced.ts';
+import { turnedBit } from '../turned-bit.ts';
 import { StrongroomError } from '../../errors.ts';
 import { RecordKeys, type Scope } from '../../keys/record-key.ts';
 import type { Slot } from '../../keys/slot.ts';
@@ -169,8 +170,8 @@ async function openAll(
       'in another vault': () => openBox(key, { ...place, vault: other }, box),
       'as another version': () => openBox(key, { ...place, version: version + 1 }, box),
       'in another column': () => openBox(key, { ...place, column: 'vector_box' }, box),
-      'with a bit turned': () => openBox(key, place, turned(box)),
-      'under another key': () => openBox(new Uint8Array(key).fill(7, 0, 1), place, box),
+      'with a bit turned': () => openBox(key, place, turnedBit(box)),
+      'under another key': () => openBox(turnedBit(key), place, box),
     };
     return {
       vault,
@@ -189,12 +190,6 @@ function counterMode(key: Uint8Array, box: Uint8Array): Buffer {
   return createDecipheriv('aes-256-ctr', key, counter).update(
     box.subarray(1 + NONCE_BYTES, box.length - TAG_BYTES),
   );
-}
-
-function turned(box: Uint8Array): Uint8Array {
-  const copy = new Uint8Array(box);
-  copy[copy.length >> 1] = (copy[copy.length >> 1] ?? 0) ^ 1;
-  return copy;
 }
 
 function opens(open: () => unknown): boolean {
