@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { arch, cpus, loadavg, platform } from 'node:os';
 import type { Cold, Sealing } from './cold-process.ts';
+import { reportErasure, type ErasureFigures } from './erasure.ts';
 import { median, rounded } from './figures.ts';
 import type { Measured, SearchMode } from './load-process.ts';
 import type { Exposure } from './unprotected.ts';
@@ -27,6 +28,7 @@ export interface Figures {
   readonly searches: Readonly<Record<SearchMode, Rounds>>;
   readonly cold: ColdFigures;
   readonly peakMb: number;
+  readonly erasure: ErasureFigures;
 }
 
 export async function report(figures: Figures, jsonFile: string | undefined): Promise<void> {
@@ -66,6 +68,7 @@ export async function report(figures: Figures, jsonFile: string | undefined): Pr
   console.log('Record keys with their two boxes, text and vector, in one thread:');
   console.table([sealing]);
   console.log(`Largest resident size of the protected server: ${Math.round(peakMb)} MB`);
+  reportErasure(figures.erasure);
   if (jsonFile === undefined) return;
   const all = {
     machine,
@@ -75,6 +78,7 @@ export async function report(figures: Figures, jsonFile: string | undefined): Pr
     openings,
     sealing,
     peakMb,
+    erasure: figures.erasure,
     rounds: { adds, searches, cold },
   };
   await writeFile(jsonFile, `${JSON.stringify(all, null, 2)}\n`);

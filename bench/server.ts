@@ -15,6 +15,7 @@ import type { Cold, ColdQuestions, Sealing } from './cold-process.ts';
 import { DIMENSIONS } from './corpus.ts';
 import type { LoadQuestions, Measured, SearchMode } from './load-process.ts';
 import { recoveryFigures, recoveryText } from './recovery.ts';
+import { measureErasure } from './erasure.ts';
 import { report, type ColdFigures, type Kind, type Round, type Rounds } from './report.ts';
 import type { Reach, ServerQuestions } from './server-process.ts';
 
@@ -83,7 +84,8 @@ async function run(): Promise<void> {
     `${MEMORIES} memories of ${DIMENSIONS} numbers and 200 bytes of text; HTTPS; batches of ${BATCH_SIZE}, ` +
     `${ADDS_IN_FLIGHT} in flight; searches for ${LIMIT}, ${SEARCHES_IN_FLIGHT} in flight; ${rounds} rounds, medians; ` +
     `server, search worker and load generator share the cores`;
-  await report({ conditions, batchSize: BATCH_SIZE, adds, searches, cold, peakMb }, flags.json);
+  const erasure = await measureErasure(folder);
+  await report({ conditions, batchSize: BATCH_SIZE, adds, searches, cold, peakMb, erasure }, flags.json);
   console.log(recoveryText(await recoveryFigures(RECOVERED_MEMORIES, RECOVERY_ROUNDS)));
 }
 

@@ -30,12 +30,19 @@ export interface AttackedRecord extends AttackedBox {
   readonly info: Uint8Array;
 }
 
+/** A box under a key of the service itself: one slot and the key's name. */
+export interface AttackedService extends AttackedBox {
+  readonly own: number;
+  readonly service: string;
+}
+
 export interface AttackInput {
   readonly deployment: Uint8Array;
   /** Today's root files, one for each replica, as they lie on the disk. */
   readonly roots: readonly Uint8Array[];
   readonly pages: readonly AttackedPage[];
   readonly records: readonly AttackedRecord[];
+  readonly services?: readonly AttackedService[];
 }
 
 export interface AttackResult {
@@ -63,6 +70,7 @@ export function attack(input: AttackInput): AttackResult {
     for (const root of input.roots) attacker.take(root);
     attacker.closePages();
     attacker.tryRecords();
+    attacker.tryServices();
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
   }
@@ -137,7 +145,7 @@ class Attacker {
 
   /** A known value that opens a record by itself would be against every rule; it is tried all the same. */
   #tryDirectly(key: Buffer): void {
-    for (const record of this.#input.records) {
+    for (const record of [...this.#input.records, ...(this.#input.services ?? [])]) {
       if (this.opened.has(record.name)) continue;
       const plaintext = openBox(record, key);
       if (plaintext !== null) this.opened.set(record.name, plaintext);
@@ -201,6 +209,16 @@ class Attacker {
           );
           if (plaintext !== null) this.opened.set(record.name, plaintext);
         }
+      }
+    }
+  }
+
+  tryServices(): void {
+    for (const box of this.#input.services ?? []) {
+      for (const own of this.#keysOf(box.own)) {
+        const key = hkdfSync('sha256', own, 'strongroom/service/1', box.service, KEY_BYTES);
+        const plaintext = openBox(box, Buffer.from(key));
+        if (plaintext !== null) this.opened.set(box.name, plaintext);
       }
     }
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { findIn } from '../../test/closure-attack.ts';
 import type { EpochSteps } from './epoch.ts';
 import { topKeyOf } from './epoch-file.ts';
 import { sealPage } from './page.ts';
@@ -76,3 +77,23 @@ test('the attack finds it when something else is sealed under the root', async (
   for (const { bytes, at } of sealed) witnessed.addPage(`also/${at}`, bytes, 0, 2);
   assert.notDeepEqual(witnessed.leaks(witnessed.attack()), []);
 });
+
+for (const sides of [true, false])
+  test(`files beside the root from before ${sides ? 'a rotation of their keys open no more' : 'an epoch that keeps their keys are found'}`, async () => {
+    const witnessed = await history(`sides ${sides}`);
+    const { world, keyring } = witnessed;
+    await keyring.keepNote('old', { text: 'canary-of-an-old-note' });
+    await keyring.keepNote('old', null);
+    await keyring.keepNote('new', { text: 'canary-of-today' });
+    const { epoch, sideGeneration } = keyring;
+    await keyring.turn({ sides });
+    assert.ok(keyring.epoch > epoch);
+    assert.equal(keyring.sideGeneration, sideGeneration + Number(sides));
+    const { opened } = witnessed.attack();
+    assert.ok(findIn(opened, [Buffer.from('canary-of-today')]).length > 0);
+    assert.equal(findIn(opened, [Buffer.from('canary-of-an-old-note')]).length === 0, sides);
+    await keyring.close();
+    const again = await world.open();
+    assert.deepEqual([...again.notes.keys()], ['new']);
+    await again.close();
+  });

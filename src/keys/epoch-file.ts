@@ -1,7 +1,10 @@
 /**
  * An epoch's file: the pages that changed in it, each a sealed box, written once (docs/format.md).
  *
- *     "SRKR" ‖ 1 ‖ epoch u64 ‖ top offset u32 ‖ boxes        the top page's box is the last and ends the file
+ *     "SRKR" ‖ 1 ‖ epoch u64 ‖ top offset u32 ‖ boxes ‖ zeros ‖ box of the top page, which ends the file
+ *
+ * The zeros make the file as long as the one that was prepared for it: overwriting a file that is there is made durable
+ * by one call to the disk, making one by several.
  *
  *     topKey = HKDF(R, info "strongroom/keyring/top/1" ‖ deployment)
  *     fileId = HKDF(R, info "strongroom/keyring/file/1", 8 bytes)
@@ -35,8 +38,19 @@ export const isFileName = (name: string): boolean => FILE_NAME.test(name);
 /** Gathers boxes and says where each will lie. */
 export class EpochFileDraft {
   readonly #boxes: Bytes[] = [];
+  readonly #bytesMin: number;
   #length = FILE_HEAD_BYTES;
   #topOffset = 0;
+
+  /** The file will have so many bytes, or more. */
+  constructor(bytesMin = 0) {
+    this.#bytesMin = bytesMin;
+  }
+
+  /** How long the file is without what fills it up. */
+  get length(): number {
+    return this.#length;
+  }
 
   /** The offset of the box in the file. */
   add(box: Bytes): number {
@@ -51,6 +65,10 @@ export class EpochFileDraft {
 
   addTop(box: Bytes): void {
     this.#topOffset = this.add(box);
+    const missing = this.#bytesMin - this.#length;
+    if (missing <= 0) return;
+    this.#boxes.splice(-1, 0, new Uint8Array(missing));
+    this.#topOffset += missing;
   }
 
   encode(epoch: number): Bytes {

@@ -9,13 +9,15 @@
  * I4: no older cell is wiped before barrier 1 holds on all replicas that take part. From the first write on, an error
  * ends the process: what is on the disks is then for the next opening to decide.
  */
+import { Breath } from './breath.ts';
 import { isEqual } from '../bytes/equal.ts';
 import type { FaultPoint } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { topKeyOf } from './epoch-file.ts';
 import type { KeyJournal, PunctureRequest } from './key-journal.ts';
-import { allDone, forget, type Target } from './keystore.ts';
-import { coveringLabel } from './leaf.ts';
+import { allDone } from './disk.ts';
+import { forget, type Target } from './keystore.ts';
+import { livingSlots } from './leaf.ts';
 import { openPage, TOP_HEIGHT } from './page.ts';
 import { soundPlanSteps, type EpochPlan, type PlanSteps } from './plan.ts';
 import type { Replica } from './replica.ts';
@@ -66,12 +68,13 @@ async function atFault(fault: FaultPoint, name: string, work: () => Promise<void
 
 /** The file as it was meant, each new box opening, and the new root in its cell. */
 async function readBack(replica: Replica, cell: number, plan: EpochPlan): Promise<void> {
-  const file = await replica.readPages(plan.fileName);
-  if (file === null || !isEqual(file, plan.file)) throw unlike(replica, `pages/${plan.fileName}`);
+  const [file, root] = await Promise.all([replica.readPagesBack(plan.fileName), replica.readRootBack()]);
+  if (!isEqual(file, plan.file)) throw unlike(replica, `pages/${plan.fileName}`);
+  const breath = new Breath();
   for (const { ref, place } of plan.boxes) {
     openPage(ref.key, place, file.slice(ref.offset, ref.offset + ref.length)).fill(0);
+    if (breath.isDue) await breath.take();
   }
-  const root = await replica.readRoot();
   const written = root.cells.find((found) => found.cell === cell);
   const isWritten =
     written !== undefined && isEqual(written.root, plan.root) && written.epoch === plan.order.epoch;
@@ -108,13 +111,16 @@ export async function reopenCold(replica: Replica, plan: EpochPlan): Promise<voi
   const { order } = plan;
   const whole = order.full ? await readTree(cell, source) : null;
   const reader = new LeafReader(cell, source);
+  const breath = new Breath();
   for (const [leaf, dead] of order.puncture) {
+    if (breath.isDue) await breath.take();
     const found = whole === null ? await reader.leaf(leaf) : findLeaf(whole, leaf);
     const planned = findLeaf(plan.tree, leaf);
     const isPlanned =
       typeof found === 'string' ? found === planned : typeof planned !== 'string' && isEqual(found, planned);
     if (!isPlanned) throw unlike(replica, `leaf ${leaf}`);
-    if (typeof found !== 'string' && dead.indexes.some((index) => coveringLabel(found, index) !== null)) {
+    const living = typeof found === 'string' ? null : livingSlots(found);
+    if (living !== null && dead.indexes.some((index) => living[index] === 1)) {
       throw unlike(replica, `a punctured slot of leaf ${leaf}`);
     }
   }

@@ -11,9 +11,13 @@ import { collectFiles, soundSteps, wipeOlderRoots, writeEpoch, type EpochSteps }
 import { punctureOf, punctureUnknown } from './epoch-order.ts';
 import { withIntents, withoutIntents, type IntentRecord, type Intents } from './intents.ts';
 import type { KeyJournal, LeafRow, PunctureRequest } from './key-journal.ts';
-import { allDone, isDiskError, type Keystore, type Reach } from './keystore.ts';
+import { allDone } from './disk.ts';
+import { isDiskError, type Keystore, type Reach } from './keystore.ts';
 import type { DeadIndexes } from './leaf.ts';
-import { planEpoch, type EpochPlan } from './plan.ts';
+import { fileNameOf, ROOT_BYTES } from './epoch-file.ts';
+import { planEpoch, type EpochPlan, type PreparedEpoch } from './plan.ts';
+import { BLOCK_BYTES } from './root-file.ts';
+import { sideGeneration, sideSlots, type SideKeys } from './sealed-side.ts';
 import { SlotKeys } from './slot-keys.ts';
 import type { Slot } from './slot.ts';
 import { SpareLeaves } from './spare-leaves.ts';
@@ -73,6 +77,8 @@ export interface EpochOrder {
   readonly restore?: { readonly generation: number };
   /** Leaves that the database knows: every slot that it has not handed out dies, and so does every other leaf. */
   readonly unused?: readonly LeafRow[];
+  /** The side files get new keys, and those they had die. */
+  readonly turnsSides?: boolean;
   /** The generation of a restore that was interrupted after its epoch had become the truth. */
   readonly restored?: number | null;
   /** Told as soon as the outcome is durable, before what may follow later. */
@@ -80,6 +86,8 @@ export interface EpochOrder {
 }
 
 const GARBAGE_BYTES = 1024 * 1024;
+/** Most epochs change a leaf and the pages above it. A longer file would cost more to prepare than it saves. */
+const PREPARED_BYTES_MAX = 32 * 1024;
 
 export class Epochs {
   readonly keystore: Keystore;
@@ -99,6 +107,7 @@ export class Epochs {
   #isRestoring: boolean;
   readonly #abandoned: readonly string[];
   #fullAtMs: number;
+  #prepared: PreparedEpoch | null = null;
   #stopped: StrongroomError | null = null;
 
   constructor(parts: KeyringParts) {
@@ -168,7 +177,8 @@ export class Epochs {
 
   /** Requests of which a slot is still alive. */
   undone(): readonly PunctureRequest[] {
-    return [...this.#pending.values()].filter(({ slots }) => slots.some((slot) => !this.keys.isDead(slot)));
+    const isDead = this.keys.deadAmong();
+    return [...this.#pending.values()].filter(({ slots }) => !slots.every(isDead));
   }
 
   addPending(requests: readonly PunctureRequest[]): void {
@@ -186,6 +196,7 @@ export class Epochs {
     return this.orStop(async () => {
       if (order.restore !== undefined) await this.#announceRestore(plan, order.restore.generation, reach);
       await this.#syncSides(reach);
+      if (order.turnsSides === true) await this.#turnSides(reach);
       const write = { plan, targets: reach.targets, requests: order.requests, along };
       await writeEpoch(write, this.journal, fault);
       await wipeOlderRoots(write, this.#steps, fault);
@@ -245,7 +256,7 @@ export class Epochs {
       const allot = this.spare.wanted();
       this.environment.fault('epoch.plan');
       const { random } = this.environment;
-      const planned = { epoch: this.#seenEpoch, puncture, allot, full: isFull };
+      const planned = { epoch: this.#seenEpoch, puncture, allot, full: isFull, prepared: this.#prepared };
       return { plan: await planEpoch(this.keys.tree, planned, random, this.#steps), along };
     } catch (error) {
       // Nothing was written: the slots live on.
@@ -277,7 +288,8 @@ export class Epochs {
   }
 
   #punctures(order: EpochOrder, slots: readonly Slot[]): ReadonlyMap<number, DeadIndexes> {
-    const puncture = punctureOf(slots);
+    const own = order.turnsSides === true ? Object.values(sideSlots(this.sideGeneration)) : [];
+    const puncture = punctureOf([...slots, ...own]);
     return order.unused === undefined ? puncture : punctureUnknown(this.keys.tree, order.unused, puncture);
   }
 
@@ -300,6 +312,12 @@ export class Epochs {
     await this.writeIntents(withIntents(this.keystore.intents, [...abandoned, begun]), reach);
   }
 
+  /** Both files lie under the next keys, in every replica, before the root exists without which the old keys are gone. */
+  async #turnSides(reach: Reach): Promise<void> {
+    this.environment.fault('epoch.sides');
+    await this.keystore.resealSides(this.#sideKeys(), this.sideGeneration + 1, reach.targets);
+  }
+
   /** A replica that was away has missed what was written beside the root. */
   async #syncSides(reach: Reach): Promise<void> {
     if (reach.targets.every(({ isCurrent }) => isCurrent)) return;
@@ -313,6 +331,8 @@ export class Epochs {
     this.#forgetCaches();
     for (const secret of plan.retired) secret.fill(0);
     this.#current = { epoch: plan.order.epoch, fileName: plan.fileName };
+    this.#prepared?.root.fill(0);
+    this.#prepared = null;
     this.#fileBytes.set(plan.fileName, plan.file.length);
     for (const file of this.#fileBytes.keys())
       if (!plan.tree.liveBytes.has(file)) this.#fileBytes.delete(file);
@@ -324,9 +344,8 @@ export class Epochs {
     const confirmed = reach.targets.map(({ replica }) => replica.name);
     const { missing } = reach;
     const isDone = missing.length === 0;
-    const destroyed = isDone
-      ? [...this.#pending.values()].filter(({ slots }) => slots.every((slot) => this.keys.isDead(slot)))
-      : [];
+    const isDead = this.keys.deadAmong();
+    const destroyed = isDone ? [...this.#pending.values()].filter(({ slots }) => slots.every(isDead)) : [];
     const restored = order.restore?.generation ?? order.restored ?? null;
     this.environment.fault('epoch.complete');
     const { epoch } = plan.order;
@@ -338,7 +357,7 @@ export class Epochs {
       isTailDead: order.unused !== undefined,
     });
     for (const { id } of destroyed) this.#pending.delete(id);
-    for (const slot of this.dying) if (this.keys.isDead(slot)) this.dying.delete(slot);
+    for (const slot of this.dying) if (isDead(slot)) this.dying.delete(slot);
     this.spare.add(plan.tree.leafCount - plan.order.allot, plan.tree.leafCount);
     if (order.restore !== undefined) this.#isRestoring = false;
     return { epoch, state: isDone ? 'destroyed' : 'hidden', confirmed, missing };
@@ -356,6 +375,18 @@ export class Epochs {
     if (settled !== this.keystore.intents) await this.writeIntents(settled, reach);
     fault('epoch.collect');
     await collectFiles(plan.tree, reach.targets);
+    fault('epoch.prepare');
+    await this.#prepare(plan, reach);
+  }
+
+  /** The next epoch's file, while nobody waits for it. Nothing but its name and its length is known of that epoch. */
+  async #prepare({ neededBytes }: EpochPlan, { targets }: Reach): Promise<void> {
+    const expected = Math.ceil(neededBytes / BLOCK_BYTES + 1) * BLOCK_BYTES;
+    const bytes = expected > PREPARED_BYTES_MAX ? BLOCK_BYTES : expected;
+    const root = this.environment.random(ROOT_BYTES);
+    this.#prepared = { root, fileName: fileNameOf(root), bytes };
+    const { fileName } = this.#prepared;
+    await allDone(targets.map(({ replica }) => replica.preparePages(fileName, bytes)));
   }
 
   /** Every configured replica holds this epoch only: what the record warns of cannot come back. */
@@ -409,8 +440,13 @@ export class Epochs {
     };
   }
 
-  #sideKeys(): { deployment: Keystore['deployment']; derive: SlotKeys['need'] } {
-    return { deployment: this.keystore.deployment, derive: (slot) => this.keys.need(slot) };
+  #sideKeys(): SideKeys {
+    return { deployment: this.keystore.deployment, key: (slot) => this.keys.key(slot) };
+  }
+
+  /** Under which of the keystore's own keys the side files lie. */
+  get sideGeneration(): number {
+    return sideGeneration(this.#sideKeys());
   }
 
   /** Runs what writes to the keystore: an error stops the keyring and ends the process. */

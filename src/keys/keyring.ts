@@ -21,7 +21,7 @@ import {
 } from './intents.ts';
 import type { PunctureRequest } from './key-journal.ts';
 import type { Finding } from './keystore.ts';
-import { OWN_LEAF } from './sealed-side.ts';
+import { OWN_LEAF, SIDE_GENERATIONS } from './sealed-side.ts';
 import { leafOf, type Slot, type SlotKey } from './slot.ts';
 
 export type { DerivedHolder, KeyringOptions, PunctureOutcome } from './epochs.ts';
@@ -166,6 +166,30 @@ export class Keyring {
   /** What `witnessBackup` was told last. */
   get witnessedBackup(): string | null {
     return this.#epochs.keystore.witness.backup;
+  }
+
+  /** When every page was last sealed anew. */
+  get fullAtMs(): number {
+    return this.#epochs.fullAtMs;
+  }
+
+  /** How often the keys of the files beside the root have been replaced. */
+  get sideGeneration(): number {
+    return this.#epochs.sideGeneration;
+  }
+
+  /**
+   * A new root and new keys for every page; with `sides` also for the files beside the root. Resolves once no replica
+   * holds anything older; throws `store.unavailable` where one cannot be reached, and nothing has happened then.
+   */
+  async turn({ sides }: { readonly sides: boolean }): Promise<void> {
+    await this.#exclusive(this.#writable(), async (epochs) => {
+      const { missing } = await epochs.reach();
+      if (missing.length > 0)
+        throw new StrongroomError('store.unavailable', `keystore replicas are away: ${missing.join(', ')}`);
+      const turnsSides = sides && epochs.sideGeneration + 1 < SIDE_GENERATIONS;
+      await epochs.run({ requests: epochs.undone(), isFull: true, turnsSides });
+    });
   }
 
   /** The newest backup's manifest, for the witness. */

@@ -6,13 +6,15 @@
  * reached now, and which of those hold the newest epoch. It decides nothing about keys.
  */
 import type { Bytes } from '../bytes/encoding.ts';
+import { isEqual } from '../bytes/equal.ts';
 import type { Random } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { fileNameOf } from './epoch-file.ts';
 import { intentsToJson, membersOf, NO_INTENTS, type Intents } from './intents.ts';
+import { allDone } from './disk.ts';
 import { isOfDeployment, type Replica } from './replica.ts';
 import { CELLS, type RootCell, type RootFile } from './root-file.ts';
-import { sealSide, type SideKeys } from './sealed-side.ts';
+import { matchSide, sealSide, type SideKeys } from './sealed-side.ts';
 import { witnessToJson, type Witness } from './witness.ts';
 
 /** Something found wrong that did not stop the keystore: for the log and for `doctor`. */
@@ -95,9 +97,12 @@ export class Keystore {
     const targets: Target[] = [];
     const missing: string[] = [];
     let seenEpoch = 0;
-    for (const name of membersOf(this.#intents)) {
+    const members = [...membersOf(this.#intents)].map(async (name) => {
       const replica = this.#replicas.get(name);
-      const root = replica === undefined ? null : await this.#readRoot(replica);
+      return { name, replica, root: replica === undefined ? null : await this.#readRoot(replica) };
+    });
+    await allDone(members);
+    for (const { name, replica, root } of await Promise.all(members)) {
       if (replica === undefined || root === null) {
         missing.push(name);
         continue;
@@ -127,7 +132,8 @@ export class Keystore {
 
   /** Writes changed intents to each of these replicas, then holds them for the truth. */
   async writeIntents(intents: Intents, keys: SideKeys, targets: readonly Target[]): Promise<void> {
-    const bytes = sealSide('intents', keys, intentsToJson(intents), this.#random);
+    const content = { name: 'intents', content: intentsToJson(intents) } as const;
+    const bytes = sealSide(content, keys, this.#random);
     await allDone(targets.map(({ replica }) => replica.writeSide('intents', bytes)));
     this.#intents = intents;
     for (const name of membersOf(intents)) this.#stale.add(name);
@@ -135,9 +141,34 @@ export class Keystore {
   }
 
   async writeWitness(witness: Witness, keys: SideKeys, targets: readonly Target[]): Promise<void> {
-    const bytes = sealSide('witness', keys, witnessToJson(witness), this.#random);
+    const content = { name: 'witness', content: witnessToJson(witness) } as const;
+    const bytes = sealSide(content, keys, this.#random);
     await allDone(targets.map(({ replica }) => replica.writeSide('witness', bytes)));
     this.#witness = witness;
+  }
+
+  /** Seals both side files as they are under the keys of another generation, and reads them back. */
+  async resealSides(keys: SideKeys, generation: number, targets: readonly Target[]): Promise<void> {
+    const sides = [
+      { name: 'intents', content: intentsToJson(this.#intents) },
+      { name: 'witness', content: witnessToJson(this.#witness) },
+    ] as const;
+    for (const side of sides) {
+      const bytes = sealSide(side, keys, this.#random, generation);
+      await allDone(targets.map(({ replica }) => replica.writeSide(side.name, bytes)));
+      await allDone(
+        targets.map(async ({ replica }) => {
+          const read = await replica.readSide(side.name);
+          const isWritten =
+            read !== null && isEqual(read, bytes) && matchSide(side.name, keys, read) !== null;
+          if (!isWritten)
+            throw new StrongroomError(
+              'keyring.damaged',
+              `${side.name} of ${replica.name} does not read back`,
+            );
+        }),
+      );
+    }
   }
 }
 
@@ -161,11 +192,6 @@ const isNamed = (cell: RootCell, fileName: string): boolean => fileNameOf(cell.r
 /** Zeroes what was read. */
 export function forget(root: RootFile): void {
   for (const cell of root.cells) cell.root.fill(0);
-}
-
-/** Waits for every one, also where one fails: no write goes on behind the back of an error. Then throws the first. */
-export async function allDone(work: readonly Promise<unknown>[]): Promise<void> {
-  for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason;
 }
 
 export const isDiskError = (error: unknown): error is Error & { code: string } =>

@@ -12,7 +12,7 @@
  * tested exhaustively.
  */
 import { hash } from 'node:crypto';
-import { view, type Bytes } from '../bytes/encoding.ts';
+import type { Bytes } from '../bytes/encoding.ts';
 import { StrongroomError } from '../errors.ts';
 import { LEAF_DEPTH } from './slot.ts';
 
@@ -42,19 +42,19 @@ export const isWhole = (page: LeafPage): boolean => page.length === ENTRY_BYTES 
 /** Throws `keyring.damaged` unless the page is one that puncturing could have made. */
 export function checkLeaf(page: Uint8Array, depth = LEAF_DEPTH): LeafPage {
   if (page.length === 0 || page.length % ENTRY_BYTES !== 0) throw damaged('a leaf page of a wrong length');
-  const labels = new Set<number>();
+  // Labels ascend, so that whatever lies above an entry, and the other child before it, has been seen already.
+  const isEntry = new Uint8Array(2 << depth);
   let last = 0;
   for (let at = 0; at < page.length / ENTRY_BYTES; at++) {
     const label = labelAt(page, at);
     if (label <= last || label >= 2 << depth) throw damaged('labels of a leaf page out of order');
-    labels.add(label);
-    last = label;
-  }
-  for (const label of labels) {
-    if (label > 1 && labels.has(label ^ 1)) throw damaged('a leaf page that holds both children of a node');
+    if (label > 1 && isEntry[label ^ 1] === 1)
+      throw damaged('a leaf page that holds both children of a node');
     for (let above = label >> 1; above > 0; above >>= 1) {
-      if (labels.has(above)) throw damaged('a leaf page with one entry under another');
+      if (isEntry[above] === 1) throw damaged('a leaf page with one entry under another');
     }
+    isEntry[label] = 1;
+    last = label;
   }
   return page as LeafPage;
 }
@@ -102,35 +102,73 @@ export function livingSlots(page: LeafPage, depth = LEAF_DEPTH): Uint8Array {
   return living;
 }
 
-/** The page without the dead; an empty one if nothing is left. Slots that are dead already stay so. */
+/**
+ * The page without the dead; an empty one if nothing is left. Slots that are dead already stay so.
+ *
+ * Level by level, because labels then come out in their order: the nodes of a level are the children of those above it
+ * that hold dead and living slots, and the entries of the page at that level.
+ */
 export function punctureLeaf(page: LeafPage, dead: DeadIndexes, depth = LEAF_DEPTH): LeafPage {
   const before = deadBefore(dead, depth);
-  const kept: { label: number; seed: Bytes }[] = [];
-  const walk = (label: number, seed: Bytes): void => {
-    const { first, end } = slotsUnder(label, depth);
-    const count = (before[end] as number) - (before[first] as number);
-    if (count === 0) kept.push({ label, seed: seed.slice() });
-    else if (count < end - first) {
-      const children = expand(seed);
-      walk(2 * label, children.subarray(0, SEED_BYTES));
-      walk(2 * label + 1, children.subarray(SEED_BYTES));
-      children.fill(0);
+  const kept = new LeafDraft(Math.min(1 << depth, entryCount(page) + depth * (before[1 << depth] as number)));
+  let nodes: Node[] = [];
+  let entry = 0;
+  for (let level = 0; level <= depth; level++) {
+    const end = 2 << level;
+    const own: Node[] = [];
+    for (; entry < entryCount(page) && labelAt(page, entry) < end; entry++)
+      own.push({ label: labelAt(page, entry), seed: seedAt(page, entry) });
+    const next: Node[] = [];
+    for (const node of own.length === 0 ? nodes : inOrder(nodes, own)) {
+      const { label, seed } = node;
+      const { first, end } = slotsUnder(label, depth);
+      const count = (before[end] as number) - (before[first] as number);
+      if (count === 0) kept.add(label, seed);
+      else if (count < end - first) {
+        const children = expand(seed);
+        next.push({ label: 2 * label, seed: children.subarray(0, SEED_BYTES) });
+        next.push({ label: 2 * label + 1, seed: children.subarray(SEED_BYTES) });
+      }
     }
-  };
-  for (let at = 0; at < page.length / ENTRY_BYTES; at++) walk(labelAt(page, at), seedAt(page, at));
-  return encodeLeaf(kept);
+    // The page's own seeds are another's to zero.
+    for (const { seed } of nodes) seed.fill(0);
+    nodes = next;
+  }
+  return kept.take();
 }
 
-function encodeLeaf(entries: { label: number; seed: Bytes }[]): LeafPage {
-  entries.sort((left, right) => left.label - right.label);
-  const page = new Uint8Array(entries.length * ENTRY_BYTES);
-  const out = view(page);
-  entries.forEach(({ label, seed }, at) => {
-    out.writeUInt16BE(label, at * ENTRY_BYTES);
-    page.set(seed, at * ENTRY_BYTES + 2);
-    seed.fill(0);
-  });
-  return page;
+interface Node {
+  readonly label: number;
+  readonly seed: Bytes;
+}
+
+/** Two lists in ascending order as one; no label is in both. */
+function inOrder(left: readonly Node[], right: readonly Node[]): Node[] {
+  const merged = [...left, ...right];
+  return left.length === 0 ? merged : merged.sort((one, other) => one.label - other.label);
+}
+
+/** A page that is being written, entry by entry in ascending order. */
+class LeafDraft {
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  #length = 0;
+
+  constructor(entriesMax: number) {
+    this.#bytes = new Uint8Array(entriesMax * ENTRY_BYTES);
+  }
+
+  add(label: number, seed: Uint8Array): void {
+    this.#bytes[this.#length] = label >> 8;
+    this.#bytes[this.#length + 1] = label & 0xff;
+    this.#bytes.set(seed, this.#length + 2);
+    this.#length += ENTRY_BYTES;
+  }
+
+  take(): LeafPage {
+    const page = this.#bytes.slice(0, this.#length);
+    this.#bytes.fill(0, 0, this.#length);
+    return page;
+  }
 }
 
 /** Prefix sums: how many slots below each index are to die. */

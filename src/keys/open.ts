@@ -17,7 +17,7 @@
 import type { Bytes } from '../bytes/encoding.ts';
 import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
-import type { Disk } from './disk.ts';
+import { allDone, type Disk } from './disk.ts';
 import { soundSteps } from './epoch.ts';
 import {
   droppedOf,
@@ -30,7 +30,7 @@ import {
 } from './intents.ts';
 import type { EpochRow, KeyJournal, PunctureRequest } from './key-journal.ts';
 import { Keyring, type KeyringOptions } from './keyring.ts';
-import { allDone, forget, Keystore, type Target } from './keystore.ts';
+import { forget, Keystore, type Target } from './keystore.ts';
 import { planEpoch } from './plan.ts';
 import type { ReplicaPlace } from './replica.ts';
 import type { RootCell } from './root-file.ts';
@@ -89,7 +89,7 @@ export async function createKeystore(options: KeystoreOptions): Promise<void> {
     }),
   );
   const keys = new SlotKeys(plan.tree);
-  const sideKeys = { deployment, derive: keys.need.bind(keys) };
+  const sideKeys = { deployment, key: keys.key.bind(keys) };
   const keystore = new Keystore(deployment, replicas, random);
   const members = replicas.map(({ name }) => ({ kind: 'member', replica: name }) as const);
   const head = await journal.ledgerHead();
@@ -121,7 +121,7 @@ export async function openKeyring(options: OpenOptions): Promise<Keyring> {
     const opener = new RootOpener(keystore, survey);
     const truth = await findTruth(survey, rows, opener);
     const keys = new SlotKeys(truth.tree);
-    const sideKeys = { deployment, derive: keys.need.bind(keys) };
+    const sideKeys = { deployment, key: keys.key.bind(keys) };
     const sides = await readSides(survey, keystore, sideKeys);
     await opener.compare(truth, rows);
     const restored = judgeRestores(sides, truth, survey);
@@ -172,7 +172,7 @@ export async function openForRestore(options: OpenOptions): Promise<Keyring> {
       .catch((error: unknown) => (isDamage(error) ? null : Promise.reject(error)));
     if (truth === null) continue;
     const keys = new SlotKeys(truth.tree);
-    const sides = await readSides(survey, keystore, { deployment, derive: keys.need.bind(keys) });
+    const sides = await readSides(survey, keystore, { deployment, key: keys.key.bind(keys) });
     if (isAbandoned(sides, truth)) continue;
     const begun = unwitnessed(sides).find(({ file }) => file === truth.fileName);
     if (begun !== undefined && !isCommitted(truth.cell, survey)) {

@@ -6,11 +6,11 @@
  *
  * I1: each changed page is sealed under a fresh key. I2: under the new root only the top page is sealed.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Bytes } from '../bytes/encoding.ts';
 import { isEqual } from '../bytes/equal.ts';
 import type { Random } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
+import { Breath } from './breath.ts';
 import { EpochFileDraft, fileIdOf, fileNameOf, ROOT_BYTES, topKeyOf } from './epoch-file.ts';
 import {
   entryCount,
@@ -46,6 +46,15 @@ export interface PlanOrder {
   readonly allot: number;
   /** Every page anew, so that the file alone holds the tree. */
   readonly full: boolean;
+  /** The root that was drawn for this epoch, and how long the file is that was prepared for it. */
+  readonly prepared?: PreparedEpoch | null;
+}
+
+/** What an epoch that may come needs: its root is known in memory only, and its file holds zeros until then. */
+export interface PreparedEpoch {
+  readonly root: Bytes;
+  readonly fileName: string;
+  readonly bytes: number;
 }
 
 export interface PlannedBox {
@@ -59,6 +68,8 @@ export interface EpochPlan {
   readonly fileId: Bytes;
   readonly fileName: string;
   readonly file: Bytes;
+  /** What the file needs, without the zeros that fill it up. */
+  readonly neededBytes: number;
   readonly tree: Tree;
   readonly boxes: readonly PlannedBox[];
   readonly retired: readonly Bytes[];
@@ -72,7 +83,7 @@ export interface PlanSteps {
   /** Anything more to be sealed in the file: nothing, by I2. */
   readonly alsoSeal: (root: Bytes, draft: EpochFileDraft, before: Tree) => void;
   /** Refuses a plan that does not do exactly what was ordered. */
-  readonly check: (before: Tree, plan: EpochPlan) => void;
+  readonly check: (before: Tree, plan: EpochPlan) => void | Promise<void>;
 }
 
 export const soundPlanSteps: PlanSteps = {
@@ -82,8 +93,9 @@ export const soundPlanSteps: PlanSteps = {
   check: checkPlan,
 };
 
-const LEAVES_PER_TURN = 16;
-const SEEDS_CHECKED_MAX = 16;
+/** Of the new seeds of a plan, shared among its leaves; of each leaf at least so many. */
+const SEEDS_CHECKED = 64;
+const SEEDS_CHECKED_MIN = 2;
 
 export async function planEpoch(
   before: Tree,
@@ -93,7 +105,7 @@ export async function planEpoch(
 ): Promise<EpochPlan> {
   const pages = await puncturedPages(before, order, steps);
   const plan = await new Planner(before, order, random, steps).plan(pages);
-  steps.check(before, plan);
+  await steps.check(before, plan);
   return plan;
 }
 
@@ -104,13 +116,14 @@ async function puncturedPages(
   steps: PlanSteps,
 ): Promise<Map<number, LeafPage>> {
   const pages = new Map<number, LeafPage>();
+  const breath = new Breath();
   for (const [leaf, dead] of order.puncture) {
     const page = findLeaf(before, leaf);
     if (page === 'unallotted')
       throw new StrongroomError('keyring.damaged', `leaf ${leaf} was never allotted`);
     if (page === 'dead') continue;
     pages.set(leaf, steps.puncture(page, dead));
-    if (pages.size % LEAVES_PER_TURN === 0) await nextTurn();
+    if (breath.isDue) await breath.take();
   }
   return pages;
 }
@@ -122,7 +135,8 @@ class Planner {
   readonly #steps: PlanSteps;
   readonly #root: Bytes;
   readonly #fileName: string;
-  readonly #draft = new EpochFileDraft();
+  readonly #draft: EpochFileDraft;
+  readonly #breath = new Breath();
   readonly #boxes: PlannedBox[] = [];
   readonly #retired: Bytes[] = [];
   readonly #liveBytes: Map<string, number>;
@@ -134,7 +148,8 @@ class Planner {
     this.#order = order;
     this.#random = random;
     this.#steps = steps;
-    this.#root = random(ROOT_BYTES);
+    this.#root = order.prepared?.root.slice() ?? random(ROOT_BYTES);
+    this.#draft = new EpochFileDraft(order.prepared?.bytes);
     this.#fileName = fileNameOf(this.#root);
     this.#liveBytes = new Map(before.liveBytes);
     this.#leafCount = before.leafCount + order.allot;
@@ -154,6 +169,7 @@ class Planner {
       fileId: fileIdOf(this.#root),
       fileName: this.#fileName,
       file: this.#draft.encode(this.#order.epoch),
+      neededBytes: this.#draft.length,
       tree: { deployment, height, leafCount, children, top, liveBytes: this.#liveBytes },
       boxes: this.#boxes,
       retired: this.#retired,
@@ -179,6 +195,7 @@ class Planner {
     for (let at = 0; at < FAN_OUT; at++) {
       const index = base * FAN_OUT + at;
       if (index * leavesBelow(height) >= this.#leafCount) break;
+      if (this.#breath.isDue) await this.#breath.take();
       const child = height === 1 ? this.#leaf(childAt(old, at), index, pages) : childAt(old, at);
       if (changed === null || !(changed.has(index) || isDraft(child) || this.#order.full)) {
         if (child !== undefined && !isDraft(child)) children[at] = child;
@@ -188,7 +205,6 @@ class Planner {
       const previous = child !== undefined && !isDraft(child) ? child.ref : null;
       if (below.length === 0) this.#retire(previous);
       else children[at] = this.#inner(below, height - 1, index, previous);
-      await nextTurn();
     }
     return children;
   }
@@ -312,14 +328,17 @@ function entriesOf(children: Children): InnerEntry[] {
  * Refuses a plan (`internal`) unless each ordered slot is dead in it, each other slot of those leaves is alive as it
  * was, and the seeds (a sample of the new ones, each of those that stay) are those that the old pages derive.
  */
-function checkPlan(before: Tree, plan: EpochPlan): void {
+async function checkPlan(before: Tree, plan: EpochPlan): Promise<void> {
+  const breath = new Breath();
+  const seedsMax = Math.max(SEEDS_CHECKED_MIN, Math.ceil(SEEDS_CHECKED / plan.order.puncture.size));
   for (const [leaf, dead] of plan.order.puncture) {
     const old = findLeaf(before, leaf);
     const page = findLeaf(plan.tree, leaf);
     if (old === 'dead' && page === 'dead') continue;
     if (typeof old === 'string' || page === 'unallotted') throw misplanned(leaf);
     checkLiving(leaf, old, page, dead);
-    if (page !== 'dead') checkSeeds(leaf, old, page);
+    if (page !== 'dead') checkSeeds(leaf, old, page, seedsMax);
+    if (breath.isDue) await breath.take();
   }
 }
 
@@ -331,8 +350,8 @@ function checkLiving(leaf: number, old: LeafPage, page: LeafPage | 'dead', dead:
   if (!isEqual(expected, found)) throw misplanned(leaf);
 }
 
-function checkSeeds(leaf: number, old: LeafPage, page: LeafPage): void {
-  const stride = Math.ceil(entryCount(page) / SEEDS_CHECKED_MAX);
+function checkSeeds(leaf: number, old: LeafPage, page: LeafPage, seedsMax: number): void {
+  const stride = Math.ceil(entryCount(page) / seedsMax);
   for (let at = 0; at < entryCount(page); at += stride) {
     const seed = seedOf(old, labelAt(page, at));
     if (seed === null || !isEqual(seed, seedAt(page, at))) throw misplanned(leaf);

@@ -12,7 +12,7 @@
 import type { Bytes } from '../bytes/encoding.ts';
 import { isEqual } from '../bytes/equal.ts';
 import { StrongroomError } from '../errors.ts';
-import { isMissing, type Disk, type DiskEntry, type DiskFile } from './disk.ts';
+import { allDone, isMissing, type Disk, type DiskEntry, type DiskFile } from './disk.ts';
 import { isFileName } from './epoch-file.ts';
 import {
   BLOCK_BYTES,
@@ -41,6 +41,7 @@ export class Replica {
   readonly name: string;
   readonly folder: string;
   readonly #disk: Disk;
+  #prepared: string | null = null;
 
   constructor(place: ReplicaPlace, disk: Disk) {
     this.name = place.name;
@@ -97,8 +98,17 @@ export class Replica {
     await this.#disk.syncFolder(this.folder);
   }
 
-  async readRoot(): Promise<RootFile> {
-    const bytes = await this.#read(this.#path('root'));
+  readRoot(): Promise<RootFile> {
+    return this.#decodeRoot(this.#read(this.#path('root')));
+  }
+
+  /** The same right after it was written. */
+  readRootBack(): Promise<RootFile> {
+    return this.#decodeRoot(this.#disk.readBack(this.#path('root')));
+  }
+
+  async #decodeRoot(read: Promise<Bytes>): Promise<RootFile> {
+    const bytes = await read;
     try {
       return decodeRootFile(bytes);
     } finally {
@@ -110,8 +120,7 @@ export class Replica {
   async writeCell(cell: number, deployment: Bytes, epoch: number, root: Bytes): Promise<void> {
     const bytes = encodeCell(deployment, epoch, root);
     await this.#inFile(this.#path('root'), 'write', async (file) => {
-      await file.writeAt(0, encodeHeader(deployment));
-      await file.writeAt(cellOffset(cell), bytes);
+      await allDone([file.writeAt(0, encodeHeader(deployment)), file.writeAt(cellOffset(cell), bytes)]);
       await file.sync();
     });
     bytes.fill(0);
@@ -120,10 +129,10 @@ export class Replica {
   /** Overwrites cells with zeros in place, waits, opens the file again and reads zeros; throws `keyring.damaged` if not. */
   async wipeCells(cells: readonly number[]): Promise<void> {
     await this.#inFile(this.#path('root'), 'write', async (file) => {
-      for (const cell of cells) await file.writeAt(cellOffset(cell), emptyBlock());
+      await allDone(cells.map((cell) => file.writeAt(cellOffset(cell), emptyBlock())));
       await file.sync();
     });
-    const { empty } = await this.readRoot();
+    const { empty } = await this.readRootBack();
     if (!cells.every((cell) => empty.includes(cell))) {
       throw new StrongroomError(
         'keyring.damaged',
@@ -158,9 +167,29 @@ export class Replica {
     return this.#readIfPresent(this.#path('pages', file));
   }
 
+  /** The same right after it was written. */
+  readPagesBack(file: string): Promise<Bytes> {
+    return this.#disk.readBack(this.#path('pages', file));
+  }
+
   async writePages(file: string, bytes: Bytes): Promise<void> {
+    if (this.#prepared === file) {
+      this.#prepared = null;
+      return this.#inFile(this.#path('pages', file), 'write', async (written) => {
+        await written.writeAt(0, bytes);
+        await written.sync();
+      });
+    }
     await this.#createFile(this.#path('pages', file), bytes);
     await this.#disk.syncFolder(this.#path('pages'));
+  }
+
+  /** Makes a file of zeros that `writePages` will overwrite: its name and its place on the disk are durable by then. */
+  async preparePages(file: string, bytes: number): Promise<void> {
+    if (this.#prepared === file) return;
+    await this.#createFile(this.#path('pages', file), new Uint8Array(bytes));
+    await this.#disk.syncFolder(this.#path('pages'));
+    this.#prepared = file;
   }
 
   async removePages(files: readonly string[]): Promise<void> {

@@ -3,11 +3,13 @@
  * What is remembered derives keys, so `clear` zeroes it at every puncture.
  */
 import { StrongroomError } from '../errors.ts';
-import { coveringLabel, LeafPath, type LeafPage } from './leaf.ts';
+import { coveringLabel, LeafPath, livingSlots, type LeafPage } from './leaf.ts';
 import { indexOf, leafOf, type Slot, type SlotKey } from './slot.ts';
 import { findLeaf, type Tree } from './tree.ts';
 
 const PATHS_MAX = 16;
+/** Four kilobytes each. */
+const PAGES_LOOKED_MAX = 1024;
 
 export class SlotKeys {
   #tree: Tree;
@@ -28,17 +30,25 @@ export class SlotKeys {
     return page === 'dead' ? null : (this.#path(page).key(page, indexOf(slot)) as SlotKey | null);
   }
 
-  /** The same for a slot that is never punctured. */
-  need(slot: Slot): SlotKey {
-    const key = this.key(slot);
-    if (key === null)
-      throw new StrongroomError('keyring.damaged', `slot ${slot} of the keystore itself is dead`);
-    return key;
-  }
-
   isDead(slot: Slot): boolean {
     const page = this.#page(slot);
     return page === 'dead' || coveringLabel(page, indexOf(slot)) === null;
+  }
+
+  /** The same for many slots: each of their pages is looked through once. Good until the tree is replaced. */
+  deadAmong(): (slot: Slot) => boolean {
+    const living = new Map<LeafPage, Uint8Array>();
+    return (slot) => {
+      const page = this.#page(slot);
+      if (page === 'dead') return true;
+      let flags = living.get(page);
+      if (flags === undefined) {
+        if (living.size >= PAGES_LOOKED_MAX) living.clear();
+        flags = livingSlots(page);
+        living.set(page, flags);
+      }
+      return flags[indexOf(slot)] === 0;
+    };
   }
 
   /** Whether the slot's leaf exists at all. */

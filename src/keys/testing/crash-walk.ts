@@ -264,6 +264,14 @@ export const scenarios: readonly Scenario[] = [
     run: async (_, keyring) => void (await keyring?.puncture(askedOf())),
   },
   {
+    name: 'a rotation of the keystore’s own keys',
+    stepsMin: 90,
+    replicas: ['a', 'b'],
+    prepare: usedWorld,
+    before: (world) => world.open(),
+    run: async (_, keyring) => keyring?.turn({ sides: true }),
+  },
+  {
     name: 'an opening',
     stepsMin: 90,
     replicas: ['a', 'b'],

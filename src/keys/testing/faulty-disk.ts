@@ -204,6 +204,10 @@ export class FaultyDisk implements Disk {
     return this.#fileOf(path, known);
   }
 
+  async readBack(path: string): Promise<Bytes> {
+    return (await this.open(path, 'read')).read();
+  }
+
   async rename(from: string, to: string): Promise<void> {
     await this.#operate(from);
     const inode = this.#visible.get(from);

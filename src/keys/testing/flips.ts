@@ -24,9 +24,12 @@ export async function flippable(): Promise<Flipped> {
   return { world, living, dead: [slotOf(1, 3), slotOf(2, 3)] };
 }
 
-/** The files of one replica. */
+/** The files of one replica that hold anything: one of zeros waits for the next epoch, which overwrites it. */
 export const filesOf = (world: World, replica: string): readonly string[] =>
-  world.disk.paths().filter((path) => path.startsWith(`/keystore/${replica}/`));
+  world.disk
+    .paths()
+    .filter((path) => path.startsWith(`/keystore/${replica}/`))
+    .filter((path) => world.disk.peek(path).some((byte) => byte !== 0));
 
 /** In one replica: detected, named, repaired from the other; nothing lost and nothing back. */
 export async function checkFlip(flipped: Flipped, path: string, offset: number, bit: number): Promise<void> {

@@ -7,6 +7,7 @@ import {
   pageContext,
   type AttackedPage,
   type AttackedRecord,
+  type AttackedService,
   type AttackResult,
 } from '../../../test/closure-attack.ts';
 import { canonicalBytes } from '../../bytes/canonical-json.ts';
@@ -54,7 +55,7 @@ export class Witnessed {
         }
         const top = new DataView(file.buffer).getUint32(13);
         witnessed.addPage(`${fileName}/top`, file.slice(top), 255, 0);
-        check(before, plan);
+        return check(before, plan);
       },
     };
     witnessed.keyring = await witnessed.world.open();
@@ -93,7 +94,22 @@ export class Witnessed {
 
   attack(): AttackResult {
     const roots = REPLICAS.map(({ folder }) => this.world.disk.peek(`${folder}/root`));
-    return attack({ deployment: DEPLOYMENT, roots, pages: this.pages, records: this.records });
+    const services = this.#sides();
+    return attack({ deployment: DEPLOYMENT, roots, pages: this.pages, records: this.records, services });
+  }
+
+  /** Every version of the files beside the root that was ever written, under each of the keys it may lie under. */
+  #sides(): AttackedService[] {
+    return this.world.disk.written.flatMap(({ path, bytes }, at) => {
+      const [, service] = /\/(intents|witness)\.new$/.exec(path) ?? [];
+      if (service === undefined) return [];
+      const associated = concat(encodeUtf8(`strongroom/keystore/${service}/1`), DEPLOYMENT);
+      const box = { bytes: bytes.subarray(5), associated, service };
+      return [0, 1, 2].map((generation) => {
+        const own = 2 * generation + (service === 'intents' ? 1 : 0);
+        return { ...box, own, name: `${service} ${at} under ${own}` };
+      });
+    });
   }
 
   isDead({ slots }: Canary): boolean {
