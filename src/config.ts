@@ -14,6 +14,7 @@ const list = z.union([
   z.string().transform((text) => text.split(',').filter((part) => part !== '')),
 ]);
 const toggle = z.enum(['on', 'off']);
+const days = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
 
 /** Less often, and results would be stale before they are renewed. */
 const VERIFY_HOURS_MAX = 24;
@@ -72,6 +73,12 @@ const schema = z.strictObject({
   verifyEveryHours: z
     .union([z.literal('off'), z.coerce.number().int().min(1).max(VERIFY_HOURS_MAX)])
     .default(VERIFY_HOURS_MAX),
+  /** How many days the key that signs the ledger is used before another replaces it. */
+  rotateLedgerDays: days(1, 730).default(365),
+  /** The same for the pepper of API keys, list cursors and the files beside the keystore's root. */
+  rotateServiceDays: days(1, 365).default(90),
+  /** How many days a replaced key is kept for the backups from before: no shorter than these are kept themselves. */
+  retiredKeyDays: days(30, 3650).default(35),
   /** What the application log says; by default `info`, and `warn` where a person watches (`start`). */
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).optional(),
 });

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { KeyInput, NewKey } from '@strongroom/client';
+import type { KeyInput, NewKey, RotationInput, RotationKeys, RotationResult } from '@strongroom/client';
 import type { RequestContext } from './access/context.ts';
 import { organizationScope } from './access/organizations.ts';
 import { decodeBase64, encodeHex } from './bytes/encoding.ts';
@@ -22,6 +22,7 @@ import { Housekeeping } from './housekeeping.ts';
 import type { OrganizationId } from './ids.ts';
 import { initialise, isInitialised, requireWhole } from './initialise.ts';
 import { parseVkey } from './ledger/note.ts';
+import { ROTATION_KEYS } from './lifecycle/rotations.ts';
 import { verifyExport, type TrustedKey } from './ledger/verify-export.ts';
 import { verifyStore } from './ledger/verify-store.ts';
 import { SYSTEM } from './store/store.ts';
@@ -201,6 +202,21 @@ export function createKey(directory: string, settings: Settings, input: KeyInput
   });
 }
 
+/** Replaces keys of a stopped deployment. */
+export function runRotation(
+  directory: string,
+  settings: Settings,
+  { keys = ROTATION_KEYS, retired = 'keep' }: RotationInput,
+): Promise<RotationResult> {
+  return opened(directory, settings, async ({ rotations }) => {
+    const done = await rotations.run(keys, { cause: 'command', atOnce: retired === 'destroy' });
+    return { rotations: [...done] };
+  });
+}
+
+export const listRotations = (directory: string, settings: Settings): Promise<RotationKeys> =>
+  opened(directory, settings, async ({ rotations }) => ({ keys: [...(await rotations.ages())] }));
+
 /** Says that the machine's clock is right; from the next start on things end by it. */
 export async function trustClock(
   directory: string,
@@ -238,7 +254,7 @@ export interface VerifiedLog {
 export async function verifyLedger(source: LedgerSource): Promise<readonly VerifiedLog[]> {
   if ('export' in source) return verifyExportFile(source.export, trustedKey(source.vkey));
   return opened(source.data, source.settings, async (open) => {
-    const report = await verifyStore(open.store, (log) => open.ledger.verifierKey(log));
+    const report = await verifyStore(open.store, (log) => open.ledger.verifierKeys(log));
     return report.logs.map(({ log, size, root }) => ({
       log,
       size,
@@ -357,10 +373,8 @@ const recordSystem = (open: Strongroom, action: 'server.start' | 'server.stop'):
     return Promise.resolve();
   });
 
-async function onlyOrganization(open: Strongroom): Promise<OrganizationId> {
-  const row = await open.store.read(SYSTEM, (db) =>
-    db.selectFrom('organizations').select('id').orderBy('id').limit(1).executeTakeFirst(),
-  );
-  if (row === undefined) throw new StrongroomError('data.missing', 'there is no organization');
-  return row.id as OrganizationId;
+async function onlyOrganization({ organizations }: Strongroom): Promise<OrganizationId> {
+  const id = await organizations.first();
+  if (id === null) throw new StrongroomError('data.missing', 'there is no organization');
+  return id;
 }

@@ -4,9 +4,10 @@
  */
 import { stat, statfs } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { Strongroom as Client } from '@strongroom/client';
+import { Strongroom as Client, type RotationKeyAge } from '@strongroom/client';
 import { createNodeFetch, readCa } from '@strongroom/client/node';
 import { backupFolders, isLoopback, keystorePlaces, type Settings } from './config.ts';
+import { realEnvironment } from './environment.ts';
 import { StrongroomError } from './errors.ts';
 import type { Strongroom } from './strongroom.ts';
 
@@ -62,11 +63,11 @@ export async function examine(patient: Patient): Promise<readonly Finding[]> {
 async function openOf(patient: Patient): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   try {
-    await patient.opened((open) => {
+    await patient.opened(async (open) => {
       findings.push({ name: 'opens', status: 'ok', detail: `keyring at epoch ${open.keyring.epoch}` });
       for (const { replica, what } of open.keyring.findings)
         findings.push({ name: 'keystore', status: 'warning', detail: `${replica}: ${what}` });
-      return Promise.resolve();
+      findings.push(...keyFindings(await open.rotations.ages(), realEnvironment.clock.now()));
     });
     return findings;
   } catch (error) {
@@ -74,6 +75,23 @@ async function openOf(patient: Patient): Promise<readonly Finding[]> {
     if (error.code === 'data.in_use') return askServer(patient);
     return [{ name: 'opens', status: 'failing', detail: `${error.code}: ${error.message}` }];
   }
+}
+
+/** Keys that should have been replaced by now, and replaced ones that should be gone. */
+function keyFindings(ages: readonly RotationKeyAge[], nowMs: number): readonly Finding[] {
+  const isPast = (time: string | null): boolean => time !== null && Date.parse(time) < nowMs;
+  const late = ages.flatMap(({ key, rotateBy, retired }) => [
+    ...(isPast(rotateBy) ? [`the ${key} key should have been replaced by ${rotateBy}`] : []),
+    ...retired.flatMap(({ destroyBy }) =>
+      isPast(destroyBy) ? [`the ${key} key before the one in use should be gone since ${destroyBy}`] : [],
+    ),
+  ]);
+  return late.map((detail) => ({
+    name: 'keys',
+    status: 'warning',
+    detail,
+    advice: 'The server does that by itself within the hour; strongroom rotation run does it now.',
+  }));
 }
 
 /** The directory is locked: whoever has it open tells how it is, without a key. */

@@ -1,6 +1,6 @@
 /**
  * What is done from time to time without being asked: once a minute the witness, signed checkpoints, the counts of
- * anonymous refusals and a look at whether claims are to be verified; once an hour the slots that the next months need, the end of idempotency keys that are over, what
+ * anonymous refusals and a look at whether claims are to be verified; once an hour the keys that are too old, the slots that the next months need, the end of idempotency keys that are over, what
  * erasures left to remove, and the segments of indexes.
  */
 import { isPeriodOver } from './access/idempotency.ts';
@@ -60,6 +60,7 @@ export class Housekeeping {
       () => Promise.resolve().then(pruneLogs),
       () => this.#endPeriods(),
       () => open.scheduler.run(),
+      () => open.rotations.tend(),
       () => open.indexes.saveAll(),
       () =>
         this.#aside(async () => {

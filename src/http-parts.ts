@@ -53,6 +53,7 @@ export function httpParts(
     ledger: ledgerReads,
     verifications: assurance,
     backups: open.backupDesk,
+    rotations: open.rotationRequests,
     idempotency,
     records: {
       record: (context, deed) => recorder.record(context, deed),

@@ -24,6 +24,7 @@ export const ID_PREFIXES = {
   archiveRequest: 'arq',
   backup: 'bkp',
   drill: 'drl',
+  rotation: 'rot',
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;

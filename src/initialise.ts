@@ -6,7 +6,8 @@
  */
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { encodeHex } from './bytes/encoding.ts';
+import { FOUNDER } from './access/organizations.ts';
+import { encodeHex, encodeUtf8 } from './bytes/encoding.ts';
 import { Closing } from './closing.ts';
 import type { OrganizationId } from './ids.ts';
 import { StrongroomError } from './errors.ts';
@@ -105,7 +106,10 @@ async function found(open: Strongroom): Promise<string> {
     ledger.append(tx, { ...made, action: 'key.create', target: key.id });
     return key;
   });
-  await store.write(SYSTEM, (tx) => mark(tx, 'initialised', Uint8Array.of(1)));
+  await store.write(SYSTEM, async (tx) => {
+    await mark(tx, FOUNDER, encodeUtf8(id));
+    await mark(tx, 'initialised', Uint8Array.of(1));
+  });
   return key.apiKey;
 }
 

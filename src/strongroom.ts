@@ -12,6 +12,7 @@ import { ApiKeys } from './access/api-keys.ts';
 import { Cursors } from './access/cursors.ts';
 import { Idempotency, type IdempotencyParts } from './access/idempotency.ts';
 import { LedgerReads } from './access/ledger-reads.ts';
+import { Pepper } from './access/pepper.ts';
 import { ServiceSlots } from './access/service-slots.ts';
 import { Organizations } from './access/organizations.ts';
 import { Recorder } from './access/recorder.ts';
@@ -40,11 +41,13 @@ import { PlausibleTime } from './lifecycle/plausible-time.ts';
 import { Policies } from './lifecycle/policies.ts';
 import { Retention } from './lifecycle/retention.ts';
 import { Scheduler } from './lifecycle/scheduler.ts';
+import type { Slot } from './keys/slot.ts';
 import { CheckpointClock } from './ledger/checkpoint-clock.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { LedgerPeriods } from './ledger/periods.ts';
 import { LedgerPruning } from './ledger/pruning.ts';
 import { RefusalCounts } from './ledger/refusal-counts.ts';
+import { Signers } from './ledger/signers.ts';
 import { DeploymentWitness } from './ledger/witness.ts';
 import { BackupDesk } from './recovery/backup-desk.ts';
 import { Backups } from './recovery/backups.ts';
@@ -52,6 +55,9 @@ import { dropDeadRows } from './recovery/dead-rows.ts';
 import { Drills } from './recovery/drills.ts';
 import type { BackupPlace } from './recovery/place.ts';
 import { readRestoreMark, type RestoreMark } from './recovery/restore-mark.ts';
+import { rotatedKeys, SLOT_NAMES } from './lifecycle/rotated-keys.ts';
+import { RotationRequests } from './lifecycle/rotation-requests.ts';
+import { Rotations, type RotationSteps } from './lifecycle/rotations.ts';
 import { createSearchPool } from './search/pool.ts';
 import type { SearchPool } from './search/types.ts';
 import { FileBlobs } from './store/blobs.ts';
@@ -88,6 +94,7 @@ export interface Substitutes {
   readonly retention?: (real: RetentionRules) => RetentionRules;
   readonly scheduler?: (real: Scheduler) => Pick<Scheduler, 'run' | 'state'>;
   readonly backups?: (real: Backups) => Backups;
+  readonly rotation?: Partial<RotationSteps>;
 }
 
 export interface OpenStrongroom {
@@ -134,6 +141,8 @@ export interface Strongroom {
   readonly archiveRequests: ArchiveRequests;
   readonly time: PlausibleTime;
   readonly scheduler: Pick<Scheduler, 'run' | 'state'>;
+  readonly rotations: Rotations;
+  readonly rotationRequests: RotationRequests;
   readonly newId: NewId;
   readonly backups: Backups;
   readonly drills: Drills;
@@ -228,6 +237,22 @@ async function restoreIn(directory: string): Promise<RestoreMark | null> {
   return mark;
 }
 
+/** The service keys that rotations replace, and whom the ledger is signed by. */
+async function openSigners(
+  { store, keyring, restoring }: Base,
+  services: ServiceSlots,
+  { clock }: Environment,
+): Promise<Signers> {
+  const isErased = (slot: Slot): boolean => keyring.isErased(slot);
+  for (const name of [SLOT_NAMES['api-keys'], SLOT_NAMES.cursors]) await services.open(name, isErased);
+  const slot = await services.open(SLOT_NAMES.ledger, isErased);
+  const signer = slot === null ? null : new SigningKey(serviceKey(keyring, slot, SLOT_NAMES.ledger));
+  const name = deploymentName(keyring.deployment);
+  return restoring === null && signer !== null
+    ? Signers.open(store, name, signer, clock.now())
+    : Signers.look(store, name, signer);
+}
+
 async function openParts(options: OpenStrongroom, base: Base, closing: Closing): Promise<Strongroom> {
   const { environment, log, substitutes = {} } = options;
   const { store, keyring, journal, slots } = base;
@@ -238,22 +263,20 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   const sealer = substitutes.sealer?.(keyed) ?? keyed;
   const services = new ServiceSlots(store, slots, environment.clock);
   const periods = await LedgerPeriods.open(store, slots, environment.clock.now());
-  const signing = await services.get('ledger signing');
-  const realLedger = new Ledger({
-    store,
-    environment,
-    sealer,
-    signer: new SigningKey(serviceKey(keyring, signing, 'ledger signing')),
-    origin: deploymentName(keyring.deployment),
-    periods,
-  });
+  const signers = await openSigners(base, services, environment);
+  const realLedger = new Ledger({ store, environment, sealer, signers, periods });
   const ledger = substitutes.ledger?.(realLedger) ?? realLedger;
 
-  const cursorSlot = await services.get('cursors');
-  const cursors = new Cursors(() => serviceKey(keyring, cursorSlot, 'cursors'), environment.random);
+  const cursorSlots = (): readonly Slot[] => [
+    services.current(SLOT_NAMES.cursors),
+    ...rotations.retiredCursors,
+  ];
+  const cursors = new Cursors(
+    () => cursorSlots().map((slot) => serviceKey(keyring, slot, SLOT_NAMES.cursors)),
+    environment.random,
+  );
   const organizations = new Organizations({ store, slots, sealer, newId, environment });
-  const pepper = await services.get('pepper');
-  const access = new Access({ store, keys: recordKeys, sealer, organizations, pepper, environment });
+  const access = new Access({ store, keys: recordKeys, sealer, organizations, environment });
   const idempotency = new Idempotency({
     store,
     keys: recordKeys,
@@ -352,7 +375,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     organizations,
     access,
     recorder,
-    pepper,
+    pepper: () => services.current(SLOT_NAMES['api-keys']),
     newId,
     environment,
     vaultOf: async (organization, reference) => (await vaults.find(organization, reference))?.id ?? null,
@@ -364,6 +387,31 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     cursors,
     subjectOf: async (organization, name) => (await people.subjects(organization)).withName(name)?.id ?? null,
   });
+  const pepper = new Pepper({
+    store,
+    sealer,
+    organizations,
+    onDamage: (key) => log.error({ key }, 'the hash of an API key is damaged'),
+  });
+  const { rotateLedgerDays, rotateServiceDays, retiredKeyDays } = options.settings;
+  const rotations = new Rotations({
+    store,
+    keyring,
+    ledger,
+    destruction,
+    services,
+    keys: rotatedKeys({ store, keyring, ledger, signers, pepper, environment }),
+    trusted: () => time.now(),
+    days: { ledger: rotateLedgerDays, service: rotateServiceDays, retired: retiredKeyDays },
+    newId,
+    environment,
+    ...(substitutes.rotation === undefined ? {} : { steps: substitutes.rotation }),
+  });
+  if (base.restoring === null)
+    await rotations
+      .resume()
+      .catch((error: unknown) => logError(log, error, 'a rotation was not finished; it is tried again'));
+  const rotationRequests = new RotationRequests({ rotations, organizations, access, recorder });
   const refusals = new RefusalCounts(ledger, store, environment.clock);
   const checkpoints = new CheckpointClock(ledger);
   const signerSlot = await services.get('backup signing');
@@ -395,7 +443,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     environment,
   });
   const backupDesk = new BackupDesk({ access, recorder, cursors, backups, drills, newId });
-  closing.add(() => checkpoints.tick());
+  if (signers.canSign) closing.add(() => checkpoints.tick());
   if (base.restoring === null) closing.add(() => indexes.saveAll());
   closing.add(() => refusals.flush());
   const due = { store, sealer, organizations };
@@ -535,6 +583,8 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     archiveRequests,
     time,
     scheduler,
+    rotations,
+    rotationRequests,
     newId,
     backups,
     drills,

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { Strongroom as Client } from '@strongroom/client';
 import type { FastifyInstance } from 'fastify';
 import { Assurance } from './assurance/assurance.ts';
+import type { Values } from './assurance/check.ts';
 import { CHECKS } from './assurance/checks.ts';
 import { withParameters } from './assurance/claim.ts';
 import { INJECTED_ADDRESS, INJECTED_URL, injectFetch } from './assurance/inject-fetch.ts';
@@ -69,9 +70,10 @@ export function assuranceOf({
   const tls = settings.tls === 'on' ? `tls${settings.tlsMinimum}` : 'plain';
   return new Assurance({
     // The named exception is a parameter of the claim, and its floor bounds it.
-    claims: CLAIMS.map((claim) =>
-      claim.id === 'CRY-03' ? withParameters(claim, { version: Number(settings.tlsMinimum) }) : claim,
-    ),
+    claims: CLAIMS.map((claim) => {
+      const values = configured(settings)[claim.id];
+      return values === undefined ? claim : withParameters(claim, values);
+    }),
     checks: CHECKS,
     openLive,
     openScratch,
@@ -85,6 +87,11 @@ export function assuranceOf({
     build: `strongroom-${version}+${open.store.engine}.${tls}.rate-${settings.rateLimit}`,
   });
 }
+
+const configured = (settings: Settings): Readonly<Partial<Record<string, Values>>> => ({
+  'CRY-03': { version: Number(settings.tlsMinimum) },
+  'CRY-04': { ledgerDays: settings.rotateLedgerDays, serviceDays: settings.rotateServiceDays },
+});
 
 /** What serves: the parts that are open, and the server over them. */
 export interface Served {
@@ -196,7 +203,8 @@ async function openScratch(
     const served = { open, parts, app, directory, settings, environment, tap, listener };
     const { world, end } = worldOf(served, 'verification on a scratch instance');
     const recovery = recoveryOf(open, join(folder, 'restored'), environment);
-    const insides = { store, keyring, breakLedger, turnClock, recovery, sweep };
+    const { rotations } = open;
+    const insides = { store, keyring, breakLedger, turnClock, recovery, sweep, rotations };
     const close = async (): Promise<void> => {
       await end().catch(() => undefined);
       await app.close();
@@ -212,15 +220,8 @@ async function openScratch(
   }
 }
 
-function substitutesIn({
-  sealer,
-  ledger,
-  backups,
-  cipher,
-  guard,
-  retention,
-  scheduler,
-}: Sabotaged): Substitutes {
+function substitutesIn(change: Sabotaged): Substitutes {
+  const { sealer, ledger, backups, cipher, guard, retention, scheduler, rotation } = change;
   return {
     ...(sealer === undefined ? {} : { sealer }),
     ...(ledger === undefined ? {} : { ledger }),
@@ -229,6 +230,7 @@ function substitutesIn({
     ...(guard === undefined ? {} : { guard }),
     ...(retention === undefined ? {} : { retention }),
     ...(scheduler === undefined ? {} : { scheduler }),
+    ...(rotation === undefined ? {} : { rotation }),
   };
 }
 

@@ -19,6 +19,7 @@ const SWIFT = [
   'CRY-01',
   'CRY-02',
   'CRY-03',
+  'CRY-04',
   'ACC-05',
   'KEY-01',
   'KEY-03',

@@ -178,6 +178,12 @@ export function rowBoxes(rows: Rows): PlacedBox[] {
       scope: inOrganization(row.organization),
       box: row.settings_box,
     });
+  for (const row of rows.api_keys)
+    add('api_keys', 'hash_box', row, {
+      own: row.slot,
+      scope: [...inOrganization(row.organization), ['service', row.pepper_slot as Slot]],
+      box: row.hash_box,
+    });
   for (const row of rows.memory_versions) {
     const of = {
       own: row.slot,

@@ -341,6 +341,10 @@ async function sowLedger(sower: Sower, canaries: Canaries, why: Why): Promise<vo
       headers: why('listLedgerEntries'),
     });
   await sower.must('ledgerCheckpoint', { headers: why('ledgerCheckpoint') });
+  await sower.must('ledgerKeys', { headers: why('ledgerKeys') });
+  await sower.must('listRotations', { headers: why('listRotations') });
+  await sower.must('runRotation', { body: { keys: ['cursors'] }, headers: why('runRotation') });
+  await sower.send('runRotation', { body: { keys: [canaries.word('rotated key')] } });
   await sower.must('proveLedgerEntry', { path: { n: '0' }, headers: why('proveLedgerEntry') });
   await sower.send('proveLedgerEntry', { path: { n: canaries.word('entry number') } });
   await sower.must('exportLedger', { headers: why('exportLedger') });

@@ -64,6 +64,7 @@ export class Walk {
         ...walk.clients.map((client) => client.steps(url, apiKey, steps)),
         walk.#useKeys(),
         deployment.must('POST', '/v1/backups', { body: { kind: round === 0 ? 'full' : 'incremental' } }),
+        walk.#rotate(),
       ]);
       await deployment.must('POST', '/v1/drills');
       // What the first round left in a segment is erased in the second, so that the segment dies and is written anew.
@@ -100,6 +101,12 @@ export class Walk {
       await this.deployment.must('DELETE', `/v1/keys/${key}`);
       this.revoked.push(key);
     }
+  }
+
+  /** Every key of the service is replaced while the others work; the second time those of the first end with it. */
+  async #rotate(): Promise<void> {
+    await this.deployment.must('POST', '/v1/rotations', { body: {} });
+    await this.deployment.must('POST', '/v1/rotations', { body: { retired: 'destroy' } });
   }
 
   /** All that is wrong with any photo. Several at a time: each waits for the disk most of the time. */

@@ -80,6 +80,18 @@ const BREACHES: Readonly<Record<string, { sql: string; says: RegExp }>> = {
     says: /every segment is whole.*is building/,
   },
   'a segment without its row': { sql: `delete from segments`, says: /every blob has its row/ },
+  'a rotation left half done': {
+    sql: `update rotations set state = 'switched' where what = 'api-keys'`,
+    says: /no rotation is half done: rot_\w+ is switched/,
+  },
+  'an old key of the service that lives on': {
+    sql: `update rotations set state = 'ended' where what = 'api-keys'`,
+    says: /what was erased or revoked is dead: old key of rot_/,
+  },
+  'a hash under an old pepper': {
+    sql: `update api_keys set pepper_slot = (select old_slot from rotations where what = 'api-keys')`,
+    says: /no rotation is half done: key_\w+ lies under an old pepper/,
+  },
   'a row from the future': { sql: `update vaults set change = change + 1000000`, says: /no row is newer/ },
 };
 
@@ -90,6 +102,7 @@ test('the checker finds each of its rules broken', async (t) => {
   const gone = idOf(await deployment.must('POST', memories, { body: { text: 'gone' } }));
   await deployment.must('DELETE', `${memories}/${gone}?mode=erase`);
   await deployment.must('POST', '/v1/vaults/default/search', { body: { query: 'kept' } });
+  await deployment.must('POST', '/v1/rotations', { body: { keys: ['api-keys'] } });
   await deployment.stop();
   await deployment.opened(async (open) => {
     const check = (): Promise<string[]> => checkInvariants(open, deployment.directory);

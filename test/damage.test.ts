@@ -53,6 +53,11 @@ const READS: Readonly<
     key: 'id',
     ask: ({ deployment }) => deployment.call('GET', '/v1/vaults'),
   },
+  'api_keys.hash_box': {
+    row: '1 = 1',
+    key: 'id',
+    ask: ({ deployment }) => deployment.call('GET', '/v1/vaults'),
+  },
   'idempotency.response_box': { row: '1 = 1', key: 'id', ask: (world) => addOnce(world.deployment) },
   'retention_policies.kinds_box': {
     row: '1 = 1',

@@ -6,7 +6,14 @@ import { Housekeeping } from '../src/housekeeping.ts';
 import type { Strongroom } from '../src/strongroom.ts';
 import { readRows, type Rows } from './boxes.ts';
 import { idOf, TestDeployment } from './deployment.ts';
-import { addValue, confirmed, deterministicColumns, livingKeys, type Guess } from './dictionary.ts';
+import {
+  addOpenedDigests,
+  addValue,
+  confirmed,
+  deterministicColumns,
+  livingKeys,
+  type Guess,
+} from './dictionary.ts';
 
 const MEMORIES = '/v1/vaults/default/memories';
 const DAY_MS = 86_400_000;
@@ -92,7 +99,8 @@ function sabotage(open: Strongroom, moments: readonly Rows[], guesses: readonly 
 }
 
 function attack(open: Strongroom, moments: readonly Rows[], guesses: readonly Guess[]): string[] {
-  return confirmed(guesses, deterministicColumns(moments), livingKeys(open, moments));
+  const columns = addOpenedDigests(deterministicColumns(moments), open, moments);
+  return confirmed(guesses, columns, livingKeys(open, moments));
 }
 
 /** Memories, keys and requests, all to be erased or revoked but the first key; and what a good guesser would try. */

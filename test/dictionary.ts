@@ -14,7 +14,7 @@ import { serviceKey } from '../src/keys/service-key.ts';
 import type { Slot } from '../src/keys/slot.ts';
 import { TABLES } from '../src/store/migrations.ts';
 import type { Strongroom } from '../src/strongroom.ts';
-import { rowBoxes, type Rows } from './boxes.ts';
+import { openOne, rowBoxes, type Rows } from './boxes.ts';
 
 const PREFIX_BYTES = 8;
 const DIGESTS = ['sha256', 'sha512', 'sha1', 'md5'] as const;
@@ -38,6 +38,19 @@ export function deterministicColumns(moments: readonly Rows[]): Map<string, stri
       for (const row of rows[table as keyof Rows] as unknown as Record<string, unknown>[])
         for (const name of names) addValue(columns, `${table}.${name}`, row[name]);
     }
+  return columns;
+}
+
+/** What lies sealed and is a digest inside: whoever can open the box has it like any other column. */
+export function addOpenedDigests(
+  columns: Map<string, string>,
+  { keyring }: Pick<Strongroom, 'keyring'>,
+  moments: readonly Rows[],
+): Map<string, string> {
+  const keys = new RecordKeys(keyring);
+  for (const placed of moments.flatMap(rowBoxes))
+    if (placed.place.column === 'hash_box')
+      addValue(columns, 'api_keys.hash_box', openOne(keys, placed).content);
   return columns;
 }
 
@@ -74,7 +87,6 @@ export function livingKeys(
   };
   for (const rows of moments) {
     const organization = new Map(rows.organizations.map(({ id, slot }) => [id, slot as Slot]));
-    const pepper = rows.service_slots.find(({ name }) => name === 'pepper')?.slot as Slot;
     for (const { name, slot } of rows.service_slots)
       add(`service ${name}`, () => serviceKey(keyring, slot as Slot, name));
     for (const { own, scope, id, place } of rowBoxes(rows)) {
@@ -87,7 +99,7 @@ export function livingKeys(
     for (const row of rows.api_keys) {
       const home: Scope = [['organization', organization.get(row.organization) as Slot]];
       const hashKey = (): Uint8Array =>
-        records.key({ id: row.id, version: 1, own: row.slot as Slot, scope: [...home, ['service', pepper]] });
+        records.key({ id: row.id, version: 1, own: row.slot as Slot, scope: home });
       add(`credential ${row.id} ${row.slot}`, () =>
         hkdfExpand(hashKey(), encodeUtf8('strongroom/api-key/hash/1')),
       );

@@ -34,7 +34,7 @@ export async function checkInvariants(open: Opened['open'], directory: string): 
 
 const RULES: Readonly<Record<string, Rule>> = {
   'the ledger verifies': async ({ open }) => {
-    const report = await verifyStore(open.store, (log) => open.ledger.verifierKey(log));
+    const report = await verifyStore(open.store, (log) => open.ledger.verifierKeys(log));
     return report.faults.map(({ log, n, kind, detail }) => `${log} ${n}: ${kind}, ${detail}`);
   },
 
@@ -99,11 +99,15 @@ const RULES: Readonly<Record<string, Rule>> = {
 
   'every box opens, or its row says that it is erased': ({ rows, boxes }) => {
     const erased = new Set(rows.memories.filter(({ state }) => state === 'erased').map(({ id }) => id));
-    return boxes.flatMap(({ place, name, outcome }) =>
-      outcome === 'open' || (outcome === 'erased' && erased.has(name))
+    const revoked = new Set(rows.api_keys.filter(({ state }) => state === 'revoked').map(({ id }) => id));
+    const isGone = ({ place, name }: OpenedBox): boolean =>
+      place.column === 'hash_box' ? revoked.has(name) : erased.has(name);
+    return boxes.flatMap((box) => {
+      const { place, name, outcome } = box;
+      return outcome === 'open' || (outcome === 'erased' && isGone(box))
         ? []
-        : [`${place.table}.${place.column} of ${name} is ${outcome}`],
-    );
+        : [`${place.table}.${place.column} of ${name} is ${outcome}`];
+    });
   },
 
   'every memory has its current version, and every version and name its memory': ({ rows }) => {
@@ -147,6 +151,20 @@ const RULES: Readonly<Record<string, Rule>> = {
     return files.filter((file) => !known.has(file));
   },
 
+  'no rotation is half done': ({ rows }) => {
+    const peppers = new Set(
+      rows.service_slots.filter(({ name }) => name === 'pepper').map(({ slot }) => slot),
+    );
+    return [
+      ...rows.rotations.flatMap(({ id, state }) =>
+        state === 'kept' || state === 'ended' ? [] : [`${id} is ${state}`],
+      ),
+      ...rows.api_keys.flatMap(({ id, state, pepper_slot }) =>
+        state === 'revoked' || peppers.has(pepper_slot) ? [] : [`${id} lies under an old pepper`],
+      ),
+    ];
+  },
+
   'no row is newer than the head of the store': ({ rows }) => {
     const head = rows.store_head[0]?.change ?? -1;
     return Object.entries(rows).flatMap(([table, all]) =>
@@ -169,6 +187,11 @@ function slotsInUse(rows: Rows): UsedSlot[] {
   const states = new Map(rows.memories.map(({ id, state }) => [id, state]));
   const gone = new Set(rows.vaults.filter(({ state }) => state !== 'live').map(({ id }) => id));
   for (const { name, slot } of rows.service_slots) use(slot, name, 'deployment', 'living');
+  for (const { id, state, old_slot, new_slot } of rows.rotations) {
+    if (old_slot !== null && state !== 'begun')
+      use(old_slot, `old key of ${id}`, 'deployment', state === 'ended' ? 'dead' : 'living');
+    if (new_slot !== null && state === 'begun') use(new_slot, `new key of ${id}`, 'deployment', 'living');
+  }
   for (const { id, slot } of rows.organizations) use(slot, id, id, 'living');
   for (const { id, slot, organization } of [...rows.projects, ...rows.subjects])
     use(slot, id, organization, 'living');

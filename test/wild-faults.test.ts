@@ -21,7 +21,7 @@ function forgeKey(apiKey: string, secret: string): string {
 test('no stored value and no guess, in whatever form, signs in on any route', async (t) => {
   const deployment = await TestDeployment.start(t);
   const [row] = withDatabase(deployment.directory, (database) => readAll(database, 'api_keys'));
-  const hash = Buffer.from(row?.['hash'] as Uint8Array);
+  const hash = Buffer.from(row?.['hash_box'] as Uint8Array);
   const keys = {
     'the stored hash in base32': forgeKey(deployment.apiKey, encodeCrockford(new Uint8Array(hash))),
     'the stored hash in hexadecimal': forgeKey(deployment.apiKey, hash.toString('hex')),

@@ -21,4 +21,5 @@ export type {
 export type { Keys } from './keys.ts';
 export type { Ledger } from './ledger.ts';
 export type { Backups } from './backups.ts';
+export type { Rotations } from './rotations.ts';
 export type { Verifications } from './verifications.ts';

@@ -1,5 +1,12 @@
 import { pathOf, type CallOptions, type Transport } from './transport.ts';
-import type { LedgerCheckpoint, LedgerEntry, LedgerPage, LedgerProof, LedgerQuery } from './types.ts';
+import type {
+  LedgerCheckpoint,
+  LedgerEntry,
+  LedgerKeys,
+  LedgerPage,
+  LedgerProof,
+  LedgerQuery,
+} from './types.ts';
 
 /** The organization's tamper-evident log of who did what. */
 export class Ledger {
@@ -30,6 +37,11 @@ export class Ledger {
   /** The signed statement of how long the log is and what it holds (C2SP tlog-checkpoint). */
   checkpoint(options?: CallOptions): Promise<LedgerCheckpoint> {
     return this.#transport.json({ method: 'GET', path: '/v1/ledger/checkpoint', options });
+  }
+
+  /** Every key that has signed the log, oldest first, each introduced by the one before it. */
+  keys(options?: CallOptions): Promise<LedgerKeys> {
+    return this.#transport.json({ method: 'GET', path: '/v1/ledger/keys', options });
   }
 
   /** That entry `n` is in the log (RFC 6962), as it is today or as it was with `size` entries. */

@@ -16,6 +16,7 @@ import { Keys } from './keys.ts';
 import { Ledger } from './ledger.ts';
 import { Memories, type SearchQuery } from './memories.ts';
 import { Retention } from './retention.ts';
+import { Rotations } from './rotations.ts';
 import { Transport, type CallOptions, type StrongroomOptions } from './transport.ts';
 import type { Health, SearchResult } from './types.ts';
 import { VaultHandle } from './vault-handle.ts';
@@ -32,6 +33,7 @@ export class Strongroom {
   readonly ledger: Ledger;
   readonly verifications: Verifications;
   readonly backups: Backups;
+  readonly rotations: Rotations;
   readonly #transport: Transport;
 
   constructor(options: StrongroomOptions, environment: ClientEnvironment = platformEnvironment) {
@@ -45,6 +47,7 @@ export class Strongroom {
     this.ledger = new Ledger(this.#transport);
     this.verifications = new Verifications(this.#transport);
     this.backups = new Backups(this.#transport);
+    this.rotations = new Rotations(this.#transport);
   }
 
   /** A vault by its id or name; it need not exist yet. */

@@ -441,3 +441,62 @@ export interface Problem {
   errors?: { path: string; message: string; in?: FaultPlace }[];
 }
 export type * from './retention-types.ts';
+
+/**
+ * The keys of the service that replace each other: the keystore's root with all its pages, the keys of the files beside
+ * it, the key that signs the ledger, the one that hashes of API keys lie under, and that of list cursors.
+ */
+export type RotationKey = 'root' | 'keystore' | 'ledger' | 'api-keys' | 'cursors';
+
+export interface RotationKeyAge {
+  key: RotationKey;
+  since: string;
+  /** It is replaced by itself before it is older. */
+  daysMax: number;
+  rotateBy: string;
+  /** Older keys that are not destroyed yet, because backups from before need them. */
+  retired: { since: string; destroyBy: string | null }[];
+}
+
+export interface RotationKeys {
+  keys: RotationKeyAge[];
+}
+
+export interface RotationInput {
+  /** All of them, unless named; an empty list replaces nothing. */
+  keys?: readonly RotationKey[] | undefined;
+  /** `destroy` ends the old keys at once: backups from before then need new API keys. Default `keep`. */
+  retired?: 'keep' | 'destroy' | undefined;
+}
+
+export interface Rotation {
+  id: string;
+  key: RotationKey;
+  /** `kept`: the new key is in use, and the old one waits for its end; `ended`: the old one is destroyed. */
+  state: 'kept' | 'ended';
+  startedAt: string;
+  destroyBy: string | null;
+  endedAt: string | null;
+}
+
+export interface RotationResult {
+  rotations: Rotation[];
+}
+
+/** A key that signs the organization's ledger, or has done so. */
+export interface LedgerKey {
+  /** From 1; the highest one signs. */
+  generation: number;
+  /** C2SP signed-note verifier key: `NAME+ID+KEY`. */
+  verifierKey: string;
+  since: string;
+  /** Null while it signs. */
+  until: string | null;
+  /** A note signed by this key and the one before it, by which whoever trusts either comes to know the other. */
+  introduction: string | null;
+}
+
+export interface LedgerKeys {
+  log: string;
+  keys: LedgerKey[];
+}

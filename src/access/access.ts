@@ -13,11 +13,12 @@ import type { RecordKeys } from '../keys/record-key.ts';
 import type { RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { Action } from '../ledger/actions.ts';
+import type { ApiKeyRow } from '../store/schema.ts';
 import { SYSTEM, type Store } from '../store/store.ts';
 import { matchApiKey, type ApiKeyParts } from './api-key.ts';
 import type { Principal, RequestContext } from './context.ts';
 import { decide, mayEver, type VaultPlace } from './grants.ts';
-import { hashSecret, openSettings, type KeyAnchor } from './key-row.ts';
+import { anchorOf, hashSecret, openHash, openSettings, type KeyAnchor } from './key-row.ts';
 import { isInNetworks } from './networks.ts';
 import { organizationScope, type Organizations } from './organizations.ts';
 
@@ -26,8 +27,6 @@ export interface AccessParts {
   readonly keys: RecordKeys;
   readonly sealer: RecordSealer;
   readonly organizations: Organizations;
-  /** Slot of the deployment's pepper for secrets. */
-  readonly pepper: Slot;
   readonly environment: Environment;
 }
 
@@ -51,13 +50,8 @@ export class Access {
     );
     if (row === undefined) throw new StrongroomError('auth.invalid');
     const organization = await organizations.get(row.organization as OrganizationId);
-    const anchor: KeyAnchor = {
-      id: parts.id,
-      organization,
-      credential: row.slot as Slot,
-      principal: row.principal_slot as Slot,
-    };
-    const isRight = row.environment === parts.environment && this.#isSecretOf(anchor, parts, row.hash);
+    const anchor = anchorOf(organization, row);
+    const isRight = row.environment === parts.environment && this.#isSecretOf(anchor, parts, row);
     if (!isRight || row.state !== 'active') throw new StrongroomError('auth.invalid');
     if (row.expires_at !== null && row.expires_at <= environment.clock.now())
       throw new StrongroomError('auth.expired');
@@ -87,9 +81,11 @@ export class Access {
     if (decision === 'refused') throw new StrongroomError('access.refused', `${action} is not granted here`);
   }
 
-  #isSecretOf(anchor: KeyAnchor, parts: ApiKeyParts, hash: Uint8Array): boolean {
+  #isSecretOf(anchor: KeyAnchor, { secret }: ApiKeyParts, row: ApiKeyRow): boolean {
+    const { keys, sealer } = this.#parts;
     try {
-      return isEqual(hashSecret(this.#parts.keys, anchor, this.#parts.pepper, parts.secret), hash);
+      const hash = openHash(sealer, anchor, row.pepper_slot as Slot, row.hash_box);
+      return isEqual(hashSecret(keys, anchor, secret), hash);
     } catch (error) {
       // A destroyed credential is a revoked key; damage of the keyring is not, and must be seen.
       if (error instanceof StrongroomError && error.code === 'erased') return false;

@@ -15,7 +15,15 @@ import type { Access } from './access.ts';
 import { createApiKey, matchApiKey, type KeyEnvironment } from './api-key.ts';
 import type { Grant, RequestContext } from './context.ts';
 import { includesEnvironment, includesGrant } from './grants.ts';
-import { hashSecret, openSettings, sealSettings, type KeyAnchor, type KeySettings } from './key-row.ts';
+import {
+  anchorOf,
+  hashSecret,
+  openSettings,
+  sealHash,
+  sealSettings,
+  type KeyAnchor,
+  type KeySettings,
+} from './key-row.ts';
 import { isNetwork } from './networks.ts';
 import type { Organization, Organizations } from './organizations.ts';
 import type { Recorder } from './recorder.ts';
@@ -29,7 +37,8 @@ export interface ApiKeysParts {
   readonly organizations: Organizations;
   readonly access: Access;
   readonly recorder: Recorder;
-  readonly pepper: Slot;
+  /** The slot of the deployment's pepper as it is now. */
+  readonly pepper: () => Slot;
   /** The vault with that id or name in an organization, or null. */
   readonly vaultOf: (organization: OrganizationId, reference: string) => Promise<VaultId | null>;
   readonly newId: NewId;
@@ -40,6 +49,11 @@ export interface ApiKeysParts {
 interface Minted {
   readonly row: Omit<ApiKeyRow, 'change'>;
   readonly shown: NewKey;
+}
+
+/** The columns of a key's row by which its secret is known. */
+interface StoredSecret extends Pick<ApiKeyRow, 'hash_box' | 'pepper_slot'> {
+  readonly slot: Slot;
 }
 
 const CATALOGUE = Object.keys(ACTIONS).filter(isAction);
@@ -121,7 +135,7 @@ export class ApiKeys {
       const minted = await this.#secretFor(tx, organization, row);
       await tx.sql
         .updateTable('api_keys')
-        .set({ slot: minted.slot, hash: minted.hash, change: tx.change })
+        .set({ ...minted.stored, change: tx.change })
         .where('id', '=', row.id)
         .execute();
       const request = await destruction.order(tx, [row.slot as Slot], 'key.rotate');
@@ -173,12 +187,11 @@ export class ApiKeys {
       principal_slot: principal,
     };
     const minted = await this.#secretFor(tx, organization, base);
-    const anchor: KeyAnchor = { id, organization, credential: minted.slot, principal };
+    const anchor: KeyAnchor = { id, organization, credential: minted.stored.slot, principal };
     const row: Omit<ApiKeyRow, 'change'> = {
       ...base,
-      slot: minted.slot,
+      ...minted.stored,
       state: 'active',
-      hash: minted.hash,
       settings_box: sealSettings(sealer, anchor, settings),
       expires_at: of.expiresAt,
       created_at: environment.clock.now(),
@@ -196,14 +209,16 @@ export class ApiKeys {
     tx: Tx,
     organization: Organization,
     row: { id: string; environment: string; principal_slot: number },
-  ): Promise<{ slot: Slot; hash: Uint8Array; apiKey: string }> {
-    const { keys, slots, pepper, environment } = this.#parts;
+  ): Promise<{ stored: StoredSecret; apiKey: string }> {
+    const { keys, sealer, slots, environment } = this.#parts;
     const slot = await slots.takeOne(tx, organization.id);
     const token = createApiKey(row.environment as KeyEnvironment, row.id as KeyId, environment.random);
     const parts = matchApiKey(token);
     if (parts === null) throw new StrongroomError('internal', 'a new key does not parse');
     const anchor = anchorOf(organization, { ...row, slot });
-    return { slot, hash: hashSecret(keys, anchor, pepper, parts.secret), apiKey: token.reveal() };
+    const pepper = this.#parts.pepper();
+    const hash_box = sealHash(sealer, anchor, pepper, hashSecret(keys, anchor, parts.secret));
+    return { stored: { slot, hash_box, pepper_slot: pepper }, apiKey: token.reveal() };
   }
 
   async #active(tx: Tx, id: string): Promise<ApiKeyRow> {
@@ -267,16 +282,6 @@ export class ApiKeys {
     return at;
   }
 }
-
-const anchorOf = (
-  organization: Organization,
-  row: { id: string; slot: number; principal_slot: number },
-): KeyAnchor => ({
-  id: row.id as KeyId,
-  organization,
-  credential: row.slot as Slot,
-  principal: row.principal_slot as Slot,
-});
 
 function keyView(row: Omit<ApiKeyRow, 'change'>, settings: KeySettings): Key {
   return {

@@ -5,7 +5,7 @@ import { StrongroomError } from '../errors.ts';
 import { Cursors, type ListBinding } from './cursors.ts';
 
 const key = new Uint8Array(32).fill(7);
-const cursors = new Cursors(() => key, realEnvironment.random);
+const cursors = new Cursors(() => [key], realEnvironment.random);
 const binding: ListBinding = {
   organization: 'org_a',
   list: 'memories',

@@ -20,29 +20,43 @@ export interface ListBinding {
 }
 
 export class Cursors {
-  readonly #key: () => Bytes;
+  readonly #keys: () => readonly Bytes[];
   readonly #random: Random;
 
-  /** `key` gives the service key for cursors. */
-  constructor(key: () => Bytes, random: Random) {
-    this.#key = key;
+  /** `keys` gives the service key for cursors, and behind it those that it has replaced and that still open. */
+  constructor(keys: () => readonly Bytes[], random: Random) {
+    this.#keys = keys;
     this.#random = random;
   }
 
   seal(binding: ListBinding, position: string): string {
-    return encodeBase64Url(sealBox(this.#key(), placeOf(binding), encodeUtf8(position), this.#random));
+    const [key] = this.#keys();
+    if (key === undefined) throw new StrongroomError('internal', 'there is no key for cursors');
+    return encodeBase64Url(sealBox(key, placeOf(binding), encodeUtf8(position), this.#random));
   }
 
   /** The position, or null without a cursor; `cursor.invalid` for anything but a cursor of this very list. */
   open(binding: ListBinding, cursor: string | undefined): string | null {
     if (cursor === undefined) return null;
-    try {
-      return decodeUtf8(openBox(this.#key(), placeOf(binding), decodeBase64Url(cursor)));
-    } catch (error) {
-      if (error instanceof RangeError || (error instanceof StrongroomError && error.code === 'box.damaged'))
-        throw new StrongroomError('cursor.invalid');
-      throw error;
+    const box = decoded(cursor);
+    for (const key of this.#keys()) {
+      try {
+        return decodeUtf8(openBox(key, placeOf(binding), box));
+      } catch (error) {
+        const isAnother = error instanceof StrongroomError && error.code === 'box.damaged';
+        if (!isAnother && !(error instanceof RangeError)) throw error;
+      }
     }
+    throw new StrongroomError('cursor.invalid');
+  }
+}
+
+function decoded(cursor: string): Bytes {
+  try {
+    return decodeBase64Url(cursor);
+  } catch (cause) {
+    if (cause instanceof RangeError) throw new StrongroomError('cursor.invalid', { cause });
+    throw cause;
   }
 }
 

@@ -2,6 +2,7 @@
 import type {
   LedgerCheckpoint,
   LedgerEntry as EntryView,
+  LedgerKeys,
   LedgerPage,
   LedgerProof,
   LedgerQuery,
@@ -14,6 +15,7 @@ import { encodeLeaf, type Details, type LedgerEntry } from '../ledger/entry.ts';
 import { exportJsonLines } from '../ledger/export.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { leafHash } from '../ledger/merkle.ts';
+import { encodeVkey, verifierKey } from '../ledger/note.ts';
 import type { Access } from './access.ts';
 import type { RequestContext } from './context.ts';
 import type { Cursors, ListBinding } from './cursors.ts';
@@ -63,8 +65,26 @@ export class LedgerReads {
     access.require(context, 'ledger.checkpoint', null);
     // Its own entry first, so that the checkpoint covers it.
     await recorder.record(context, { action: 'ledger.checkpoint', target: context.organization });
-    const { log, size, root, note } = await ledger.checkpoint(context.organization);
-    return { log, size, rootHash: encodeHex(root), note, verifierKey: ledger.vkey(log) };
+    const { log, size, root, note, vkey } = await ledger.checkpoint(context.organization);
+    return { log, size, rootHash: encodeHex(root), note, verifierKey: vkey };
+  }
+
+  /** Every key that has signed the log, oldest first. */
+  async verifierKeys(context: RequestContext): Promise<LedgerKeys> {
+    const { access, ledger, recorder } = this.#parts;
+    access.require(context, 'ledger.keys', null);
+    const log = context.organization;
+    await recorder.record(context, { action: 'ledger.keys', target: log });
+    return {
+      log,
+      keys: ledger.keys.map(({ generation, publicKey, introduction, since, until }) => ({
+        generation,
+        verifierKey: encodeVkey(verifierKey(ledger.originOf(log), publicKey)),
+        since: new Date(since).toISOString(),
+        until: until === null ? null : new Date(until).toISOString(),
+        introduction,
+      })),
+    };
   }
 
   /** That entry `n` is in the tree of `size` entries, or of today's. */

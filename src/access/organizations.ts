@@ -7,7 +7,7 @@ import type { Scope } from '../keys/record-key.ts';
 import type { RecordSealer, SealedRecord } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { SlotAllocator } from '../store/slots.ts';
-import type { Store, Tx } from '../store/store.ts';
+import { SYSTEM, type Store, type Tx } from '../store/store.ts';
 
 export interface Organization {
   readonly id: OrganizationId;
@@ -22,6 +22,9 @@ export interface OrganizationsParts {
   readonly newId: NewId;
   readonly environment: Environment;
 }
+
+/** The row of `meta` that names the organization whose the deployment is. */
+export const FOUNDER = 'founder';
 
 export class Organizations {
   readonly #parts: OrganizationsParts;
@@ -98,6 +101,14 @@ export class Organizations {
       })
       .execute();
     return id;
+  }
+
+  /** The one that `init` made, whose the deployment itself is; null where init was interrupted. */
+  async first(): Promise<OrganizationId | null> {
+    const row = await this.#parts.store.read(SYSTEM, (db) =>
+      db.selectFrom('meta').select('value').where('name', '=', FOUNDER).executeTakeFirst(),
+    );
+    return row === undefined ? null : (decodeUtf8(row.value) as OrganizationId);
   }
 
   /** The organization's first project: where vaults go until projects can be chosen. */

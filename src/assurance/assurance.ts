@@ -42,7 +42,7 @@ export interface AssuranceParts {
   readonly access: Pick<Access, 'require'>;
   readonly recorder: Pick<Recorder, 'record'>;
   readonly store: Pick<Store, 'read' | 'write'>;
-  readonly ledger: Pick<Ledger, 'append' | 'entries' | 'proof' | 'vkey'>;
+  readonly ledger: Pick<Ledger, 'append' | 'entries' | 'proof'>;
   readonly clock: Clock;
   readonly newId: NewId;
   readonly deployment: string;
@@ -239,9 +239,9 @@ export class Assurance {
     const [entry] = entries;
     if (entry === undefined)
       throw new StrongroomError('ledger.damaged', 'the entry just written is not there');
-    const { text } = await ledger.proof(log, entry.n);
+    const { text, vkey } = await ledger.proof(log, entry.n);
     const leaf = encodeBase64(encodeLeaf(entry, entry.log, entry.n));
-    return { digests: { ...digests }, digest, n: entry.n, leaf, proof: text, verifierKey: ledger.vkey(log) };
+    return { digests: { ...digests }, digest, n: entry.n, leaf, proof: text, verifierKey: vkey };
   }
 }
 

@@ -9,6 +9,7 @@ import { expiryCheck } from './checks/expiry.ts';
 import { failClosedCheck } from './checks/fail-closed.ts';
 import { floodCheck } from './checks/flood.ts';
 import { holdsCheck } from './checks/holds.ts';
+import { keyAgesCheck } from './checks/key-ages.ts';
 import { keysCheck } from './checks/keys.ts';
 import { ledgerCheck } from './checks/ledger.ts';
 import { listenerCheck } from './checks/listener.ts';
@@ -16,6 +17,7 @@ import { logsCheck } from './checks/logs.ts';
 import { overdueCheck } from './checks/overdue.ts';
 import { recallCheck } from './checks/recall.ts';
 import { retentionCheck } from './checks/retention.ts';
+import { rotationCheck } from './checks/rotation.ts';
 import { scanCheck } from './checks/scan.ts';
 import { sweepCheck } from './checks/sweep.ts';
 import { tenantsCheck } from './checks/tenants.ts';
@@ -26,6 +28,7 @@ export const CHECKS: readonly Check[] = [
   scanCheck,
   sweepCheck,
   keysCheck,
+  keyAgesCheck,
   tenantsCheck,
   ledgerCheck,
   boxesCheck,
@@ -40,6 +43,7 @@ export const CHECKS: readonly Check[] = [
   expiryCheck,
   backupCopiesCheck,
   backupsCheck,
+  rotationCheck,
   // Last, because it is the longest: slow clients have to be waited for.
   floodCheck,
 ];

@@ -137,7 +137,11 @@ const REQUESTS: Readonly<Record<string, (stage: Stage) => Promise<Request> | Req
   listLedgerEntries: () => get('/v1/ledger?limit=5'),
   ledgerCheckpoint: () => get('/v1/ledger/checkpoint'),
   proveLedgerEntry: () => get('/v1/ledger/entries/0/proof'),
+  ledgerKeys: () => get('/v1/ledger/keys'),
   exportLedger: () => get('/v1/ledger/export'),
+  listRotations: () => get('/v1/rotations'),
+  // Replaces nothing: the keys are not the reserved organization's.
+  runRotation: () => ({ method: 'POST', path: '/v1/rotations', body: { keys: [] } }),
   // Runs nothing: it shows how the claims stand.
   runVerification: () => ({ method: 'POST', path: '/v1/verifications', body: { claims: [] } }),
   createBackup: () => ({ method: 'POST', path: '/v1/backups', body: { kind: 'log' } }),

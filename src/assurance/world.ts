@@ -20,6 +20,7 @@ import type { DeletionGuard } from '../vaults/deletion-guard.ts';
 import type { RetentionRules } from '../vaults/retention.ts';
 import type { Backups } from '../recovery/backups.ts';
 import type { Drills } from '../recovery/drills.ts';
+import type { Rotations, RotationSteps } from '../lifecycle/rotations.ts';
 import type { Store } from '../store/store.ts';
 
 /** A reserved organization with a key that may do everything in it. */
@@ -73,6 +74,7 @@ export interface Insides {
   readonly recovery: Recovery;
   /** Does now what is done once an hour. */
   readonly sweep: () => Promise<void>;
+  readonly rotations: Rotations;
 }
 
 export interface World {
@@ -117,6 +119,7 @@ export interface Sabotaged {
   /** What the server's parts take for the time; checks keep the real one. */
   readonly clock?: (real: Clock) => Clock;
   readonly backups?: (real: Backups) => Backups;
+  readonly rotation?: Partial<RotationSteps>;
   readonly parts?: (real: HttpParts, within: Within) => HttpParts;
   readonly app?: (app: FastifyInstance) => void;
   readonly tlsMinimum?: '1.2' | '1.3';
@@ -124,7 +127,10 @@ export interface Sabotaged {
 }
 
 /** What a sabotage can reach inside the scratch instance that it breaks. */
-export interface Within extends Omit<Insides, 'breakLedger' | 'turnClock' | 'sweep' | 'recovery'> {
+export interface Within extends Omit<
+  Insides,
+  'breakLedger' | 'turnClock' | 'sweep' | 'recovery' | 'rotations'
+> {
   readonly directory: string;
   readonly log: (text: string) => void;
 }

@@ -2,7 +2,7 @@
  * What the local commands ask of the composition root: they open the data directory under its lock, in this process.
  * All other commands speak to a server through the client.
  */
-import type { KeyInput, NewKey } from '@strongroom/client';
+import type { KeyInput, NewKey, RotationInput, RotationKeys, RotationResult } from '@strongroom/client';
 import type { Settings } from '../config.ts';
 
 /** What a client needs to reach a deployment. */
@@ -113,6 +113,8 @@ export interface LocalCommands {
   createKey(dataDirectory: string, settings: Settings, input: KeyInput): Promise<NewKey>;
   /** Says that the machine's clock is right, where it was doubted. */
   trustClock(dataDirectory: string, settings: Settings): Promise<{ readonly now: string }>;
+  listRotations(dataDirectory: string, settings: Settings): Promise<RotationKeys>;
+  runRotation(dataDirectory: string, settings: Settings, input: RotationInput): Promise<RotationResult>;
   doctor(dataDirectory: string, settings: Settings): Promise<readonly Finding[]>;
   verifyLedger(source: LedgerSource): Promise<readonly VerifiedLog[]>;
   backUp(

@@ -11,6 +11,7 @@ import { memoryCommands } from './commands/memory-commands.ts';
 import { retentionCommands } from './commands/retention-commands.ts';
 import { recoveryCommands } from './commands/recovery-commands.ts';
 import { vaultCommands } from './commands/vault-commands.ts';
+import { rotationCommands } from './commands/rotation-commands.ts';
 import { verifyCommands } from './commands/verify-commands.ts';
 import { VERSION } from '../version.ts';
 import { Ended, EXIT, exitCodeOf, type ExitCode } from './exit.ts';
@@ -42,6 +43,7 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   archiveCommands(program, session);
   keyCommands(program, session);
   ledgerCommands(program, session);
+  rotationCommands(program, session);
   verifyCommands(program, session);
   recoveryCommands(program, session);
   deploymentCommands(program, session);

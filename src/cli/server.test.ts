@@ -85,6 +85,9 @@ test('the server takes every call of the client', async () => {
     ['checkpoint', () => strongroom.ledger.checkpoint()],
     ['proof', () => strongroom.ledger.proof(0, { size: 1 })],
     ['exportLedger', () => Array.fromAsync(strongroom.ledger.export())],
+    ['verifierKeys', () => strongroom.ledger.keys()],
+    ['listRotations', () => strongroom.rotations.list()],
+    ['runRotation', () => strongroom.rotations.run({ keys: ['ledger'], retired: 'destroy' })],
     ['verify', () => strongroom.verifications.run({ claims: ['CRY-01'] })],
   ];
   for (const [name, call] of done) {
@@ -93,7 +96,7 @@ test('the server takes every call of the client', async () => {
     assert.equal(fake.calls.at(-1)?.context.purpose, 'Prüfung');
   }
   assert.equal(fake.calls.length, done.length);
-  const parts = ['access', 'vaults', 'memories', 'ledger', 'verifications'] as const;
+  const parts = ['access', 'vaults', 'memories', 'ledger', 'rotations', 'verifications'] as const;
   const functions = parts
     .flatMap((part) => Object.keys(fake.parts[part]))
     .filter((name) => !name.startsWith('auth'));

@@ -2,7 +2,14 @@
 import { z } from 'zod';
 import { StrongroomError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
-import { ledgerCheckpoint, ledgerPage, ledgerProof, ledgerQuery, proofQuery } from './ledger-schemas.ts';
+import {
+  ledgerCheckpoint,
+  ledgerKeys,
+  ledgerPage,
+  ledgerProof,
+  ledgerQuery,
+  proofQuery,
+} from './ledger-schemas.ts';
 import type { LedgerReads } from './parts.ts';
 import { defineRoute, defineStream, type Route } from './route.ts';
 import { noBody, nothing } from './schema-parts.ts';
@@ -36,6 +43,19 @@ export const ledgerRoutes = (ledger: LedgerReads): readonly Route[] => [
     answer: ledgerCheckpoint,
     status: 200,
     run: (context) => ledger.checkpoint(context),
+  }),
+  defineRoute({
+    name: 'ledgerKeys',
+    method: 'GET',
+    url: '/v1/ledger/keys',
+    action: 'ledger.keys',
+    summary: 'The verifier keys of the log, that of today and those before it (C2SP signed-note)',
+    params: nothing,
+    query: nothing,
+    body: noBody,
+    answer: ledgerKeys,
+    status: 200,
+    run: (context) => ledger.verifierKeys(context),
   }),
   defineRoute({
     name: 'proveLedgerEntry',

@@ -23,6 +23,7 @@ import type {
   KeyInput,
   KeyPage,
   LedgerCheckpoint,
+  LedgerKeys,
   LedgerPage,
   LedgerProof,
   LedgerQuery,
@@ -38,6 +39,9 @@ import type {
   RetentionPolicyInput,
   RetentionPolicyView,
   RetentionSimulation,
+  RotationInput,
+  RotationKeys,
+  RotationResult,
   SearchInput,
   SearchResults,
   Vault,
@@ -177,10 +181,17 @@ export interface Archive {
 export interface LedgerReads {
   listEntries(context: RequestContext, query: LedgerQuery & PageRequest): Promise<LedgerPage>;
   checkpoint(context: RequestContext): Promise<LedgerCheckpoint>;
+  verifierKeys(context: RequestContext): Promise<LedgerKeys>;
   /** Of entry `n` in the tree of `size` entries; null: of today's size. */
   proof(context: RequestContext, n: number, size: number | null): Promise<LedgerProof>;
   /** Lines of the ledger's own export format, each with its newline; the entry of the export is durable before the first. */
   exportLedger(context: RequestContext): AsyncIterable<string>;
+}
+
+export interface Rotations {
+  listRotations(context: RequestContext): Promise<RotationKeys>;
+  /** Throws `access.refused` for any organization but the one that the deployment was made with. */
+  runRotation(context: RequestContext, input: RotationInput): Promise<RotationResult>;
 }
 
 export interface Verifications {
@@ -283,6 +294,7 @@ export interface HttpParts {
   readonly ledger: LedgerReads;
   readonly verifications: Verifications;
   readonly backups: Backups;
+  readonly rotations: Rotations;
   readonly health: HealthReads;
   readonly records: Records;
   readonly idempotency: Idempotency;

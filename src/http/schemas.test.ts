@@ -14,6 +14,7 @@ import * as keys from './key-schemas.ts';
 import * as ledger from './ledger-schemas.ts';
 import * as memories from './memory-schemas.ts';
 import * as retention from './retention-schemas.ts';
+import * as rotations from './rotation-schemas.ts';
 import { vector } from './schema-parts.ts';
 import * as vaults from './vault-schemas.ts';
 import * as verifications from './verification-schemas.ts';
@@ -69,6 +70,10 @@ const equal: readonly true[] = [
   true satisfies Equal<typeof ledger.ledgerPage, client.LedgerPage>,
   true satisfies Equal<typeof ledger.ledgerCheckpoint, client.LedgerCheckpoint>,
   true satisfies Equal<typeof ledger.ledgerProof, client.LedgerProof>,
+  true satisfies Equal<typeof ledger.ledgerKeys, client.LedgerKeys>,
+  true satisfies Equal<typeof rotations.rotationInput, client.RotationInput>,
+  true satisfies Equal<typeof rotations.rotationKeys, client.RotationKeys>,
+  true satisfies Equal<typeof rotations.rotationResult, client.RotationResult>,
   true satisfies Equal<typeof verifications.verificationInput, client.VerificationInput>,
   true satisfies Equal<typeof verifications.claimResult, client.ClaimResult>,
   true satisfies Equal<typeof verifications.verification, client.Verification>,

@@ -109,6 +109,9 @@ const GOOD_REQUESTS: readonly (InjectOptions & { calls: string; status: number }
     status: 200,
   },
   { method: 'GET', url: '/v1/ledger/checkpoint', calls: 'checkpoint', status: 200 },
+  { method: 'GET', url: '/v1/ledger/keys', calls: 'verifierKeys', status: 200 },
+  { method: 'GET', url: '/v1/rotations', calls: 'listRotations', status: 200 },
+  { method: 'POST', url: '/v1/rotations', payload: {}, calls: 'runRotation', status: 200 },
   { method: 'GET', url: '/v1/ledger/entries/0/proof?size=1', calls: 'proof', status: 200 },
   { method: 'GET', url: '/v1/ledger/export', calls: 'exportLedger', status: 200 },
   { method: 'POST', url: '/v1/verifications', payload: { claims: ['CRY-01'] }, calls: 'verify', status: 200 },
@@ -466,6 +469,7 @@ test('the fakes cover every function of the parts', () => {
     'memories',
     'records',
     'retention',
+    'rotations',
     'vaults',
     'verifications',
   ]);

@@ -47,6 +47,7 @@ import { DEFAULT_RATES, RequestLimits, type Rates } from './rate-limit.ts';
 import { errorFields, type Log } from './request-log.ts';
 import { retentionRoutes } from './retention.ts';
 import type { Route } from './route.ts';
+import { rotationRoutes } from './rotations.ts';
 import { searchRoutes } from './search.ts';
 import { vaultRoutes } from './vaults.ts';
 import { verificationRoutes } from './verifications.ts';
@@ -83,6 +84,7 @@ export const routesOf = (parts: HttpParts): readonly Route[] => [
   ...ledgerRoutes(parts.ledger),
   ...verificationRoutes(parts.verifications),
   ...backupRoutes(parts.backups),
+  ...rotationRoutes(parts.rotations),
 ];
 
 export function buildServer(parts: HttpParts, options: HttpOptions): FastifyInstance {

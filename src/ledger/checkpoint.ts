@@ -43,6 +43,19 @@ export function openCheckpoint(note: string, key: VerifierKey): Checkpoint {
   return checkpoint;
 }
 
+/** The same under the newest of several keys that signed it, oldest first, with that key's place among them. */
+export function openCheckpointBy(
+  note: string,
+  keys: readonly VerifierKey[],
+): { readonly checkpoint: Checkpoint; readonly signer: number } {
+  for (let signer = keys.length - 1; signer >= 0; signer--) {
+    const key = keys[signer];
+    if (key !== undefined && openNote(note, [key]) !== null)
+      return { checkpoint: openCheckpoint(note, key), signer };
+  }
+  throw new RangeError(`not signed by a key of ${keys[0]?.name ?? 'the log'} that is known`);
+}
+
 /** A decimal number without leading zeros. */
 export function parseDecimal(text: string): number {
   const value = Number(text);

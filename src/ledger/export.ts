@@ -5,6 +5,8 @@
  *
  *     header      {"type": "strongroom-ledger", "version": 1, "log", "origin", "vkey", "from", "frontier", "size", "exportedAt"}
  *       from        number of the first entry; the ones before it are summed up in `frontier` (base64, 32 bytes per peak)
+ *       keys        [{"generation", "publicKey", "introduction"}], oldest first; only where more than one key has signed the
+ *                   logs (ledger-keys.ts). `vkey` is of the last one
  *       size        entries of the log at the moment of the export: the last one is size - 1
  *     entry       {"type": "entry", "n", "leaf", "box"?, "details"?}
  *       leaf        the hashed text itself (canonical JSON); {"hash"} (base64) instead, where the entry was pruned
@@ -17,6 +19,7 @@
  */
 import { decodeUtf8, encodeBase64, encodeHex } from '../bytes/encoding.ts';
 import { decodeStoredLeaf, parseLeaf, type Details, type LedgerEntry, type LogId } from './entry.ts';
+import type { PublishedKey } from './ledger-keys.ts';
 
 export const EXPORT_TYPE = 'strongroom-ledger';
 export const EXPORT_VERSION = 1;
@@ -29,6 +32,8 @@ export interface ExportHeader {
   readonly frontier: Uint8Array;
   readonly size: number;
   readonly exportedAt: number;
+  /** Every key that has signed, oldest first. */
+  readonly keys: readonly PublishedKey[];
 }
 
 export interface ExportedEntry {
@@ -55,11 +60,13 @@ export const isExportedEntry = (record: ExportedEntry | ExportedCheckpoint): rec
 
 /** Lines with their newlines. */
 export async function* exportJsonLines({ header, records }: LogContents): AsyncGenerator<string> {
+  const { keys, ...rest } = header;
   yield line({
     type: EXPORT_TYPE,
     version: EXPORT_VERSION,
-    ...header,
+    ...rest,
     frontier: encodeBase64(header.frontier),
+    ...(keys.length < 2 ? {} : { keys: keys.map(keyMembers) }),
   });
   let entries = 0;
   let checkpoints = 0;
@@ -74,6 +81,12 @@ export async function* exportJsonLines({ header, records }: LogContents): AsyncG
   }
   yield line({ type: 'end', entries, checkpoints });
 }
+
+const keyMembers = ({ generation, publicKey, introduction }: PublishedKey): object => ({
+  generation,
+  publicKey: encodeBase64(publicKey),
+  introduction,
+});
 
 function leafMembers({ stored, box, details }: ExportedEntry): object {
   const { hash, leaf } = decodeStoredLeaf(stored);

@@ -341,7 +341,7 @@ test('an entry of which only the hash is kept is gone, and its proof still holds
 });
 
 const verify = ({ store, ledger }: LedgerWorld): ReturnType<typeof verifyStore> =>
-  verifyStore(store, (log) => ledger.verifierKey(log));
+  verifyStore(store, (log) => ledger.verifierKeys(log));
 
 /** Oldest first. */
 async function allEntries(ledger: Ledger, log: LogId): Promise<readonly LedgerEntry[]> {

@@ -6,13 +6,13 @@
  * Everything read back is checked against its hash; what does not fit is `ledger.damaged`, never passed on.
  */
 import { encodeBase64, type Bytes } from '../bytes/encoding.ts';
-import type { SigningKey } from '../crypto/signature.ts';
+import { isEqual } from '../bytes/equal.ts';
 import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import type { RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
 import { SYSTEM, type ReadSql, type Store, type Tx } from '../store/store.ts';
-import { signCheckpoint } from './checkpoint.ts';
+import { openCheckpointBy, signCheckpoint } from './checkpoint.ts';
 import { logContents, type ContentsSource } from './contents.ts';
 import { openDetails, sealDetails } from './details.ts';
 import {
@@ -28,7 +28,9 @@ import { findEntries, findEntry, type EntryQuery, type EntryRow } from './entry-
 import type { LogContents } from './export.ts';
 import { LedgerWriter } from './ledger-writer.ts';
 import {
+  announcedIn,
   intact,
+  logsAfter,
   readConsistency,
   readFrontier,
   readHead,
@@ -36,17 +38,18 @@ import {
   readRoot,
   type LogHead,
 } from './log-rows.ts';
+import { verifierKeysOf, type PublishedKey } from './ledger-keys.ts';
 import type { Inclusion } from './merkle.ts';
 import { encodeVkey, verifierKey, type VerifierKey } from './note.ts';
 import { encodeProof } from './proof.ts';
+import { rekeyFacts, type HistoricKey, type Signers } from './signers.ts';
 
 export interface LedgerParts {
   readonly store: Store;
   readonly environment: Environment;
   readonly sealer: RecordSealer;
-  readonly signer: SigningKey;
-  /** What all origins of this deployment begin with, without spaces or plus signs; a log's name follows after a slash. */
-  readonly origin: string;
+  /** Whose deployment's name all origins begin with; a log's name follows after a slash. */
+  readonly signers: Signers;
   /** The slot that belongs to the ledger's period at that time. */
   readonly periods: { slotAt(atMs: number): Slot };
 }
@@ -63,13 +66,20 @@ export interface SignedHead {
   readonly root: Bytes;
   /** The checkpoint as a signed note. */
   readonly note: string;
+  /** The verifier key that it is signed with, in its text form. */
+  readonly vkey: string;
 }
 
 export interface EntryProof extends Inclusion {
   readonly root: Bytes;
+  /** Verifies the checkpoint in it. */
+  readonly vkey: string;
   /** c2sp.org/tlog-proof v1, with the checkpoint that covers the entry. */
   readonly text: string;
 }
+
+/** What the system does of itself. */
+const OF_ITSELF = { principal: 'system', target: '', outcome: 'done', request: '', scope: [] } as const;
 
 export class Ledger {
   readonly #parts: LedgerParts;
@@ -89,14 +99,7 @@ export class Ledger {
   async recover(): Promise<void> {
     if (this.health.ok && this.#parts.store.health.ok) return;
     await this.#parts.store.write(SYSTEM, (tx) => {
-      this.append(tx, {
-        principal: 'system',
-        action: 'ledger.recover',
-        target: '',
-        outcome: 'done',
-        request: '',
-        scope: [],
-      });
+      this.append(tx, { ...OF_ITSELF, action: 'ledger.recover' });
       return Promise.resolve();
     });
   }
@@ -168,29 +171,78 @@ export class Ledger {
   async #sign(tx: Tx, log: LogId, wanted?: number): Promise<SignedHead> {
     const size = wanted ?? (await readHead(tx.sql, log)).size;
     const root = await readRoot(tx.sql, log, size);
-    const note = signCheckpoint({ origin: this.originOf(log), size, root }, this.#parts.signer);
+    const origin = this.originOf(log);
+    const signer = await this.#parts.signers.signing(tx.sql);
+    const note = signCheckpoint({ origin, size, root }, signer);
     const at = this.#parts.environment.clock.now();
     const { numInsertedOrUpdatedRows } = await tx.sql
       .insertInto('ledger_checkpoints')
       .values({ log, organization: log, size, note, at, change: tx.change })
-      // Signed before: Ed25519 is deterministic, so it is the same note.
+      // Signed before: Ed25519 is deterministic, so it is the same note, or one by a key before this one.
       .onConflict((conflict) => conflict.columns(['log', 'size']).doNothing())
       .executeTakeFirst();
-    if (numInsertedOrUpdatedRows !== 0n && log !== DEPLOYMENT_LOG)
-      this.#recordCheckpoint(tx, log, size, root);
-    return { log, size, root, note };
+    const isNew = numInsertedOrUpdatedRows !== 0n;
+    if (isNew && log !== DEPLOYMENT_LOG) this.#recordCheckpoint(tx, log, size, root);
+    const own = { log, size, root, note, vkey: encodeVkey(verifierKey(origin, signer.publicKey)) };
+    return isNew ? own : ((await this.#kept(tx, own)) ?? own);
+  }
+
+  /** The checkpoint that is kept of that size: the very one, or one that an older key signed; null if it is neither. */
+  async #kept(tx: Tx, own: SignedHead): Promise<SignedHead | null> {
+    const { log, size, root } = own;
+    const kept = await tx.sql
+      .selectFrom('ledger_checkpoints')
+      .select('note')
+      .where('log', '=', log)
+      .where('size', '=', size)
+      .executeTakeFirst();
+    if (kept === undefined || kept.note === own.note) return null;
+    try {
+      const keys = this.verifierKeys(log);
+      const { checkpoint, signer } = openCheckpointBy(kept.note, keys);
+      const isIt = checkpoint.size === size && isEqual(checkpoint.root, root);
+      return isIt ? { log, size, root, note: kept.note, vkey: encodeVkey(keys[signer]!) } : null;
+    } catch (error) {
+      // Somebody changed the row: verification names it.
+      if (error instanceof RangeError) return null;
+      throw error;
+    }
+  }
+
+  /**
+   * Says in every log that has not heard of it from where on the key of today signs, so many logs in a commit. Does
+   * nothing where all have.
+   */
+  async announceKey(): Promise<void> {
+    const { store, signers } = this.#parts;
+    const { current } = signers;
+    if (current.generation === 1) return;
+    for (let after = ''; ;) {
+      const logs = await store.read(SYSTEM, (db) => logsAfter(db, after));
+      if (logs.length === 0) return;
+      after = logs.at(-1) ?? after;
+      await store.write(SYSTEM, async (tx) => {
+        for (const log of logs)
+          if ((await announcedIn(tx.sql, log)) < current.generation) this.appendRekey(tx, log, current);
+      });
+      this.#parts.environment.fault('rotation.announce');
+    }
+  }
+
+  /** The same at an opening: where the deployment's own log knows the key, the others do, or a rotation goes on. */
+  async announceKeyIfNew(): Promise<void> {
+    const known = await this.#parts.store.read(SYSTEM, (db) => announcedIn(db, DEPLOYMENT_LOG));
+    if (known < this.#parts.signers.current.generation) await this.announceKey();
+  }
+
+  /** The entry by which a log says who signs it from there on. */
+  appendRekey(tx: Tx, log: LogId, key: PublishedKey): void {
+    this.#appendTo(log, tx, { ...OF_ITSELF, action: 'ledger.rekey', facts: rekeyFacts(key) });
   }
 
   #recordCheckpoint(tx: Tx, log: LogId, size: number, root: Bytes): void {
-    this.#appendTo(DEPLOYMENT_LOG, tx, {
-      principal: 'system',
-      action: 'log.checkpoint',
-      target: log,
-      outcome: 'done',
-      request: '',
-      facts: { size, root: encodeBase64(root) },
-      scope: [],
-    });
+    const facts = { size, root: encodeBase64(root) };
+    this.#appendTo(DEPLOYMENT_LOG, tx, { ...OF_ITSELF, action: 'log.checkpoint', target: log, facts });
   }
 
   /** Logs that have grown since they were last signed. */
@@ -225,7 +277,8 @@ export class Ledger {
   async proof(log: LogId, n: number, size?: number): Promise<EntryProof> {
     const checkpoint = await this.checkpoint(log, size);
     const inclusion = await this.inclusionProof(log, n, checkpoint.size);
-    return { ...inclusion, text: encodeProof({ n, path: inclusion.path, checkpoint: checkpoint.note }) };
+    const text = encodeProof({ n, path: inclusion.path, checkpoint: checkpoint.note });
+    return { ...inclusion, vkey: checkpoint.vkey, text };
   }
 
   /**
@@ -244,6 +297,7 @@ export class Ledger {
       frontier,
       size,
       exportedAt,
+      keys: this.#parts.signers.history,
     };
     const source: ContentsSource = {
       read: (work) => this.#read(log, work),
@@ -268,12 +322,23 @@ export class Ledger {
   }
 
   originOf(log: LogId): string {
-    return `${this.#parts.origin}/${log}`;
+    return `${this.#parts.signers.deployment}/${log}`;
   }
 
-  /** What a stranger needs to verify checkpoints and proofs of the log. */
+  /** What a stranger needs to verify checkpoints and proofs that are signed today. */
   verifierKey(log: LogId): VerifierKey {
-    return verifierKey(this.originOf(log), this.#parts.signer.publicKey);
+    return verifierKey(this.originOf(log), this.#parts.signers.current.publicKey);
+  }
+
+  /** The same of every key that today's vouches for, oldest first. */
+  verifierKeys(log: LogId): readonly VerifierKey[] {
+    const { deployment, followed } = this.#parts.signers;
+    return verifierKeysOf(deployment, log, followed);
+  }
+
+  /** Every key that has signed, oldest first. */
+  get keys(): readonly HistoricKey[] {
+    return this.#parts.signers.history;
   }
 
   /** The verifier key in its text form. */

@@ -3,7 +3,7 @@ import type { Bytes } from '../bytes/encoding.ts';
 import { StrongroomError } from '../errors.ts';
 import type { LedgerEntryRow } from '../store/schema.ts';
 import type { ReadSql } from '../store/store.ts';
-import type { LogId } from './entry.ts';
+import { readStoredLeaf, type LogId } from './entry.ts';
 import {
   consistencyPath,
   EMPTY_ROOT,
@@ -74,6 +74,35 @@ export async function readConsistency(
 export async function readFrontier(db: ReadSql, log: LogId, size: number): Promise<Bytes> {
   if (size > (await readHead(db, log)).size) throw new StrongroomError('not_found');
   return withTiles(tileLoader(db, log), (hashOf) => frontierBytes(size, hashOf));
+}
+
+const LOGS_MAX = 50;
+
+/** Some logs that have a head, by name, after the one given. */
+export async function logsAfter(db: ReadSql, after: string): Promise<readonly LogId[]> {
+  const rows = await db
+    .selectFrom('ledger_heads')
+    .select('log')
+    .where('log', '>', after as LogId)
+    .orderBy('log')
+    .limit(LOGS_MAX)
+    .execute();
+  return rows.map(({ log }) => log);
+}
+
+/** The generation of the key that the log last said it is signed by; 1 if it never did. */
+export async function announcedIn(db: ReadSql, log: LogId): Promise<number> {
+  const row = await db
+    .selectFrom('ledger_entries')
+    .select('leaf')
+    .where('log', '=', log)
+    .where('action', '=', 'ledger.rekey')
+    .orderBy('n', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  const entry = row === undefined ? null : intact(() => readStoredLeaf(row.leaf));
+  const generation = entry?.facts?.['generation'];
+  return typeof generation === 'number' ? generation : 1;
 }
 
 export interface LogRange {

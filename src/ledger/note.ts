@@ -54,8 +54,16 @@ export function parseVkey(text: string): VerifierKey {
 /** The note of `text` signed under the name `name`. */
 export function signNote(text: string, name: string, signer: SigningKey): string {
   if (!isNoteText(text)) throw new RangeError('not the text of a note');
+  return `${text}\n${signatureLine(text, name, signer)}`;
+}
+
+/** The note with one more signature. */
+export const cosign = (note: string, name: string, signer: SigningKey): string =>
+  note + signatureLine(splitNote(note).text, name, signer);
+
+function signatureLine(text: string, name: string, signer: SigningKey): string {
   const { id } = verifierKey(name, signer.publicKey);
-  return `${text}\n— ${name} ${encodeBase64(concat(id, signer.sign(encodeUtf8(text))))}\n`;
+  return `— ${name} ${encodeBase64(concat(id, signer.sign(encodeUtf8(text))))}\n`;
 }
 
 /**

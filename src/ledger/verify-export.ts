@@ -8,8 +8,9 @@ import { decodeBase64, encodeUtf8, type Bytes } from '../bytes/encoding.ts';
 import { parseHash } from './checkpoint.ts';
 import { encodeStoredLeaf, isLogId, type LogId } from './entry.ts';
 import { EXPORT_TYPE, EXPORT_VERSION } from './export.ts';
+import { followKeys, type PublishedKey } from './ledger-keys.ts';
 import { leafHash } from './merkle.ts';
-import { encodeVkey, parseVkey, type VerifierKey } from './note.ts';
+import { encodeVkey, parseVkey, verifierKey, type VerifierKey } from './note.ts';
 import { LogVerifier, type LogFault, type LogReport } from './verify.ts';
 
 export interface ExportReport {
@@ -91,9 +92,14 @@ class ExportReader {
     if (!isLogId(log)) throw new RangeError('`log` is not the name of a log');
     const own = parseVkey(textOf(record, 'vkey'));
     const key = this.#trusted(log);
+    const keys = followKeys(deploymentOf(own, log), publishedKeys(record), (key ?? own).publicKey);
     const base = { size: countOf(record, 'from'), frontier: decodeBase64(textOf(record, 'frontier')) };
     this.#open = {
-      verifier: new LogVerifier(log, key ?? own, base),
+      verifier: new LogVerifier(
+        log,
+        keys.map(({ publicKey }) => verifierKey((key ?? own).name, publicKey)),
+        base,
+      ),
       size: countOf(record, 'size'),
       key: key ?? own,
       isTrusted: key !== null,
@@ -144,6 +150,27 @@ class ExportReader {
   }
 }
 
+/** The name that introductions are signed under: what is before the log's own in its origin. */
+const deploymentOf = ({ name }: VerifierKey, log: LogId): string =>
+  name.endsWith(`/${log}`) ? name.slice(0, -log.length - 1) : name;
+
+function publishedKeys(record: JsonRecord): readonly PublishedKey[] {
+  const keys = record['keys'];
+  if (keys === undefined) return [];
+  if (!Array.isArray(keys)) throw new RangeError('`keys` is not a list');
+  return keys.map((entry: unknown) => {
+    if (typeof entry !== 'object' || entry === null)
+      throw new RangeError('`keys` holds something that is no key');
+    const key = entry as JsonRecord;
+    const introduction = key['introduction'] === null ? null : textOf(key, 'introduction');
+    return {
+      generation: countOf(key, 'generation'),
+      publicKey: decodeBase64(textOf(key, 'publicKey')),
+      introduction,
+    };
+  });
+}
+
 type JsonRecord = Readonly<Record<string, unknown>>;
 
 function parseRecord(text: string): JsonRecord {
@@ -190,6 +217,7 @@ const MEMBERS: Readonly<Record<string, ReadonlySet<string>>> = {
     'frontier',
     'size',
     'exportedAt',
+    'keys',
   ]),
   entry: new Set(['type', 'n', 'leaf', 'hash', 'box', 'details']),
   checkpoint: new Set(['type', 'size', 'note']),

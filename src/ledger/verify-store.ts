@@ -27,16 +27,18 @@ export interface LedgerReport {
 
 type Reads = Pick<Store, 'read'>;
 
-/** `keyOf` gives the verifier key of each log; whose key it is must come from somewhere else than the store. */
-export async function verifyStore(store: Reads, keyOf: (log: LogId) => VerifierKey): Promise<LedgerReport> {
+type LogKeys = VerifierKey | readonly VerifierKey[];
+
+/** `keysOf` gives the verifier keys of each log, oldest first; whose keys they are must come from somewhere else than the store. */
+export async function verifyStore(store: Reads, keysOf: (log: LogId) => LogKeys): Promise<LedgerReport> {
   const logs: LogReport[] = [];
-  for (const log of await logNames(store)) logs.push(await verifyLog(store, log, keyOf(log)));
+  for (const log of await logNames(store)) logs.push(await verifyLog(store, log, keysOf(log)));
   const remembered = await compareWithDeployment(store);
   return { logs, faults: [...logs.flatMap(({ faults }) => faults), ...remembered] };
 }
 
-async function verifyLog(store: Reads, log: LogId, key: VerifierKey): Promise<LogReport> {
-  const verifier = new LogVerifier(log, key);
+async function verifyLog(store: Reads, log: LogId, keys: LogKeys): Promise<LogReport> {
+  const verifier = new LogVerifier(log, keys);
   const { head, upperTiles, listings, beyond } = await store.read(SYSTEM, (db) => openingOf(db, log));
   for (let from = 0; from < head.size && !verifier.isDone; from += TILE_WIDTH) {
     const block = await store.read(SYSTEM, (db) =>

@@ -10,7 +10,7 @@
  */
 import { encodeBase64, type Bytes } from '../bytes/encoding.ts';
 import { isEqual } from '../bytes/equal.ts';
-import { openCheckpoint, type Checkpoint } from './checkpoint.ts';
+import { openCheckpointBy, type Checkpoint } from './checkpoint.ts';
 import { isBoxOf } from './details.ts';
 import { HASH_BYTES } from '../crypto/hash.ts';
 import { decodeStoredLeaf, entryTargets, parseLeaf, type LedgerEntry, type LogId } from './entry.ts';
@@ -77,7 +77,9 @@ const FAULTS_MAX = 100;
  */
 export class LogVerifier {
   readonly log: LogId;
-  readonly #key: VerifierKey;
+  readonly #keys: readonly VerifierKey[];
+  /** The oldest of the keys that may still sign: those before it were replaced by an entry. */
+  #oldestKey = 0;
   readonly #frontier: Frontier;
   readonly #faults: LogFault[] = [];
   readonly #counts = { entries: 0, pruned: 0, checkpoints: 0, boxes: 0, boxesAbsent: 0 };
@@ -99,9 +101,14 @@ export class LogVerifier {
   #isCut = false;
   #lastMissing = -1;
 
-  constructor(log: LogId, key: VerifierKey, base: KeptHead = { size: 0, frontier: new Uint8Array(0) }) {
+  /** Keys oldest first, where there has been more than one. */
+  constructor(
+    log: LogId,
+    keys: VerifierKey | readonly VerifierKey[],
+    base: KeptHead = { size: 0, frontier: new Uint8Array(0) },
+  ) {
     this.log = log;
-    this.#key = key;
+    this.#keys = 'publicKey' in keys ? [keys] : keys;
     this.#frontier = Frontier.decode(base.size, base.frontier);
     this.#confirmed = base.size;
   }
@@ -210,12 +217,20 @@ export class LogVerifier {
         'the entry is listed under another time, principal or action than its own',
       );
     }
+    this.#rekey(entry);
     const own = entryTargets(entry);
     this.#targets += own.length;
     if (targets && own.toSorted().join() !== targets.toSorted().join()) {
       this.#fault('index-altered', n, 'the entry is listed under other targets than its own');
     }
     this.#details(entry, box);
+  }
+
+  /** From an entry of this kind on, no key before the one that it names signs anything. */
+  #rekey({ action, facts }: LedgerEntry): void {
+    if (action !== 'ledger.rekey') return;
+    const at = this.#keys.findIndex(({ publicKey }) => encodeBase64(publicKey) === facts?.['publicKey']);
+    this.#oldestKey = Math.max(this.#oldestKey, at);
   }
 
   #details(entry: LedgerEntry, box: Uint8Array | null): void {
@@ -234,8 +249,9 @@ export class LogVerifier {
     this.#counts.checkpoints++;
     const covered = Math.max(size - 1, 0);
     let checkpoint: Checkpoint;
+    let signer: number;
     try {
-      checkpoint = openCheckpoint(note, this.#key);
+      ({ checkpoint, signer } = openCheckpointBy(note, this.#keys));
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       return this.#fault('checkpoint-forged', covered, `checkpoint ${size}: ${error.message}`);
@@ -246,6 +262,10 @@ export class LogVerifier {
         covered,
         `checkpoint ${size} speaks of ${checkpoint.size} entries`,
       );
+    }
+    if (signer < this.#oldestKey) {
+      const detail = `checkpoint ${size} is signed by a key that had been replaced`;
+      return this.#fault('checkpoint-forged', covered, detail);
     }
     if (size > this.size) {
       return this.#fault('head-rolled-back', this.size, `a checkpoint of ${size} entries was signed`);

@@ -127,7 +127,7 @@ export class Drills {
     const faults = laid.differences.concat(laid.damage.map(({ file, what }) => `${file}: ${what}`));
     const restored = await openStore(target, { ...environment, fault: () => undefined }, () => undefined);
     try {
-      const report = await verifyStore(restored, (log) => ledger.verifierKey(log));
+      const report = await verifyStore(restored, (log) => ledger.verifierKeys(log));
       faults.push(...report.faults.map(({ log, n, kind }) => `log ${log}, entry ${n}: ${kind}`));
       await dropDeadRows({ store: restored, keyring, now: clock.now() });
       const { opened, closed } = await this.#sample(restored);

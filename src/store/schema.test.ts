@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { foundation } from './migrations/0001-foundation.ts';
 import { retention } from './migrations/0002-retention.ts';
 import type { backups } from './migrations/0003-backups.ts';
+import { rotation } from './migrations/0005-rotation.ts';
 import { TABLES, TENANT_TABLES } from './migrations.ts';
 import type { Database, TableName } from './schema.ts';
 import { annotationFaults, type Column, type Table, type Tables } from './table.ts';
@@ -21,7 +22,10 @@ interface Values {
 type ValueOf<C> = C extends Column<infer T, infer N> ? Values[T] | (N extends true ? null : never) : never;
 type RowOf<T extends Table> = { -readonly [K in keyof T['columns']]: ValueOf<T['columns'][K]> };
 
-type Created = typeof foundation.creates & typeof retention.creates & typeof backups.creates;
+type Created = typeof foundation.creates &
+  typeof retention.creates &
+  typeof backups.creates &
+  typeof rotation.creates;
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 
 test('the row types are those of the tables, column by column', () => {
@@ -60,8 +64,10 @@ test('every table carries change numbers, and what belongs to a tenant says so',
     'key_requests',
     'keyring_head',
     'leaves',
+    'ledger_keys',
     'meta',
     'removed_rows',
+    'rotations',
     'service_slots',
     'store_head',
   ]);

@@ -38,6 +38,8 @@ export interface Database extends RetentionDatabase {
   backups: BackupRow;
   drills: DrillRow;
   removed_rows: RemovedRowRow;
+  ledger_keys: LedgerKeyRow;
+  rotations: RotationRow;
 }
 
 export type TableName = keyof Database;
@@ -223,8 +225,10 @@ export interface ApiKeyRow extends Owned {
   environment: string;
   /** The key as one who acts: survives its rotations; free text of its ledger entries is sealed under it. */
   principal_slot: number;
-  /** Keyed one-way hash under the credential's own slot, `slot`, which revocation and rotation destroy. */
-  hash: Uint8Array;
+  /** A keyed one-way hash, sealed: both die with the credential's own slot, `slot`, which revocation and rotation destroy. */
+  hash_box: Uint8Array;
+  /** The service slot of the pepper that the hash is sealed under. */
+  pepper_slot: number;
   settings_box: Uint8Array;
   expires_at: number | null;
   created_at: number;
@@ -314,4 +318,29 @@ export interface RemovedRowRow extends Changed {
   relation: string;
   /** The key's values, as JSON. */
   row_key: string;
+}
+
+export interface LedgerKeyRow extends Changed {
+  /** From 1; the highest one signs. */
+  generation: number;
+  public_key: Uint8Array;
+  /** A signed note; null for the first key. */
+  introduction: string | null;
+  since: number;
+  until: number | null;
+}
+
+export interface RotationRow extends Changed {
+  id: string;
+  what: 'root' | 'keystore' | 'ledger' | 'api-keys' | 'cursors';
+  state: 'begun' | 'switched' | 'kept' | 'ended';
+  cause: 'command' | 'schedule';
+  /** Null where there is no slot to replace: the keystore's own keys. */
+  old_slot: number | null;
+  new_slot: number | null;
+  started_at: number;
+  switched_at: number | null;
+  /** When the old key is to be destroyed. */
+  due_at: number | null;
+  ended_at: number | null;
 }

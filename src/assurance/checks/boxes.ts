@@ -108,8 +108,10 @@ export const boxesCheck = defineCheck<Boxes>({
         parts: (real, { store }) => {
           let last: Principal | null = null;
           const authenticate: HttpParts['access']['authenticate'] = async (apiKey, address) => {
-            const rows = await store.read(SYSTEM, (db) => db.selectFrom('api_keys').select('hash').execute());
-            const isHash = rows.some(({ hash }) => apiKey.reveal() === encodeHex(hash));
+            const rows = await store.read(SYSTEM, (db) =>
+              db.selectFrom('api_keys').select('hash_box').execute(),
+            );
+            const isHash = rows.some(({ hash_box }) => apiKey.reveal() === encodeHex(hash_box));
             if (isHash && last !== null) return last;
             last = await real.access.authenticate(apiKey, address);
             return last;
@@ -215,10 +217,10 @@ async function presentHash(
   tenant: Tenant,
 ): Promise<Pick<Boxes, 'hashSignsIn' | 'hashForms'>> {
   const row = await store.read(SYSTEM, (db) =>
-    db.selectFrom('api_keys').select(['hash']).where('id', '=', tenant.keyId).executeTakeFirst(),
+    db.selectFrom('api_keys').select(['hash_box']).where('id', '=', tenant.keyId).executeTakeFirst(),
   );
   if (row === undefined) return { hashSignsIn: [], hashForms: 0 };
-  const hash = Buffer.from(row.hash);
+  const hash = Buffer.from(row.hash_box);
   const head = tenant.apiKey.slice(0, -SECRET_CHARACTERS);
   const forms = {
     hex: hash.toString('hex'),

@@ -55,14 +55,22 @@ export const PROTECTION_CLAIMS: readonly Claim[] = [
   }),
   claimed({
     id: 'CRY-04',
-    sentence: 'Keys rotate on schedule without losing data.',
+    sentence:
+      'Keys rotate on schedule without losing data: root and pages daily, the key that signs the ledger within {ledgerDays} days, other keys of the service within {serviceDays}.',
     examines:
       'Age of active key per level; rotate canary tenant: writes use new, old decrypts, re-wrap completes; KMS flag',
     method: 'T',
     supports: ['CC6.1', 'A.8.24', '32(1)(a)', '312(a)(2)(iv)', '100(e)'],
     state: {
-      kind: 'not_claimed',
-      reason: 'Keys above a record are replaced at each erasure; rotation on a schedule does not exist.',
+      kind: 'complete',
+      notProven:
+        'That a key was never copied while it was used. A record’s own key is never replaced, because it seals one version once; keys lie in files, and no key management service is asked.',
+      hoursFresh: 26,
+      mend: 'strongroom rotation run; strongroom rotation list shows which key is late, and doctor why a keystore replica is away.',
+    },
+    parameters: {
+      ledgerDays: { value: 365, floor: 730, better: 'less' },
+      serviceDays: { value: 90, floor: 365, better: 'less' },
     },
   }),
   claimed({

@@ -25,6 +25,20 @@ export function ledgerCommands(program: Command, session: Session): void {
       await session.show(checkpoint, () => checkpoint.note);
     });
   ledger
+    .command('keys')
+    .description('show the keys that sign the ledger, today and before')
+    .action(async () => {
+      const keys = await session.client.ledger.keys();
+      await session.show(keys, () =>
+        keys.keys
+          .map(({ verifierKey, since, until }) => {
+            const end = until === null ? 'today' : showTime(until);
+            return `${showTime(since)} to ${end}  ${printable(verifierKey)}\n`;
+          })
+          .join(''),
+      );
+    });
+  ledger
     .command('proof')
     .description('show that an entry is in the ledger')
     .argument('<n>', 'number of the entry', wholeNumber(0, Number.MAX_SAFE_INTEGER))

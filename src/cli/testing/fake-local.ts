@@ -9,7 +9,7 @@ import type {
   RunningServer,
   VerifiedLog,
 } from '../local.ts';
-import { NOW } from './fake-server.ts';
+import { AGE, NOW, ROTATION } from './fake-server.ts';
 
 export class FakeLocal implements LocalCommands {
   readonly deployments = new Set<string>();
@@ -71,6 +71,16 @@ export class FakeLocal implements LocalCommands {
   trustClock(directory: string): Promise<{ now: string }> {
     this.calls.push(`trustClock ${directory}`);
     return Promise.resolve({ now: NOW });
+  }
+
+  listRotations(directory: string): ReturnType<LocalCommands['listRotations']> {
+    this.calls.push(`listRotations ${directory}`);
+    return Promise.resolve({ keys: [AGE] });
+  }
+
+  runRotation(directory: string, _settings: object, input: object): ReturnType<LocalCommands['runRotation']> {
+    this.calls.push(`runRotation ${directory} ${JSON.stringify(input)}`);
+    return Promise.resolve({ rotations: [ROTATION] });
   }
 
   doctor(): Promise<readonly Finding[]> {

@@ -9,6 +9,8 @@ import type {
   Memory,
   MemoryInput,
   SearchInput,
+  Rotation,
+  RotationKeyAge,
   Vault,
   VaultInput,
 } from '@strongroom/client';
@@ -113,6 +115,8 @@ export class FakeServer {
     if (resource === 'holds') return holds(request, rest);
     if (resource === 'archive') return archive(request, rest.slice(1));
     if (resource === 'backups' || resource === 'drills') return backups(method, resource, rest);
+    if (resource === 'rotations')
+      return { status: 200, body: method === 'GET' ? { keys: [AGE] } : { rotations: [ROTATION] } };
     return problem(404, 'not_found', 'Not found');
   }
 
@@ -295,7 +299,28 @@ const ENTRY = {
   leafHash: 'ab',
 };
 
+export const AGE: RotationKeyAge = {
+  key: 'ledger',
+  since: NOW,
+  daysMax: 365,
+  rotateBy: '2027-11-21T10:00:00.000Z',
+  retired: [{ since: NOW, destroyBy: '2026-12-26T10:00:00.000Z' }],
+};
+
+export const ROTATION: Rotation = {
+  id: 'rot_00000000000000000000000001',
+  key: 'ledger',
+  state: 'kept',
+  startedAt: NOW,
+  destroyBy: '2026-12-26T10:00:00.000Z',
+  endedAt: null,
+};
+
 function ledger([part, n]: string[]): Answer {
+  if (part === 'keys') {
+    const key = { generation: 1, verifierKey: 'log+1+k', since: NOW, until: null, introduction: null };
+    return { status: 200, body: { log: 'org_1', keys: [key] } };
+  }
   if (part === 'checkpoint')
     return {
       status: 200,

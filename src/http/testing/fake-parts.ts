@@ -231,6 +231,7 @@ export function fakeParts(): Fake {
         did('readRequest', context, input, { memories: [memory], next: null }),
     },
     ledger: fakeLedger(did),
+    rotations: fakeRotations(did),
     verifications: {
       async *verify(context, ...input) {
         yield { type: 'verification', verification: await did('verify', context, input, VERIFICATION) };
@@ -339,6 +340,7 @@ function fakeLedger(did: Did): HttpParts['ledger'] {
         note: 'note',
         verifierKey: 'key',
       }),
+    verifierKeys: (context) => did('verifierKeys', context, [], { log: 'org', keys: [] }),
     proof: (context, n, size) =>
       did('proof', context, [n, size], { n, size: 1, leafHash: '00', rootHash: '00', path: [], proof: '' }),
     async *exportLedger(context) {
@@ -346,6 +348,13 @@ function fakeLedger(did: Did): HttpParts['ledger'] {
       yield '{"n":0}\n';
       yield '{"n":1}\n';
     },
+  };
+}
+
+function fakeRotations(did: Did): HttpParts['rotations'] {
+  return {
+    listRotations: (context) => did('listRotations', context, [], { keys: [] }),
+    runRotation: (context, input) => did('runRotation', context, [input], { rotations: [] }),
   };
 }
 

@@ -16,6 +16,7 @@ import type { Store } from '../../store/store.ts';
 import { sqliteEngineFor, type TestEngine } from '../../store/testing/engines.ts';
 import type { EntryDraft } from '../entry.ts';
 import { Ledger } from '../ledger.ts';
+import { Signers } from '../signers.ts';
 
 export const ORIGIN = 'strongroom/00112233445566778899aabbccddeeff';
 export const PERIOD = slotOf(0, 1);
@@ -79,13 +80,14 @@ export async function createLedgerWorld(t: TestContext, given?: TestEngine): Pro
   const store = await engine.open({ fault: environment.fault });
   const keyring = new TestKeyring();
   const newId = createIdSource(environment.clock, environment.random);
+  const signer = new SigningKey(new Uint8Array(32).fill(3));
+  const signers = await Signers.open(store, ORIGIN, signer, START);
   const ledgerOn = (store: Store): Ledger =>
     new Ledger({
       store,
       environment,
       sealer: new KeyedSealer(new RecordKeys(keyring), environment.random),
-      signer: new SigningKey(new Uint8Array(32).fill(3)),
-      origin: ORIGIN,
+      signers,
       periods: { slotAt: () => PERIOD },
     });
   const ledger = ledgerOn(store);
