@@ -28,7 +28,8 @@ const BOX_HEAD_BYTES = 13;
 const TAG_BYTES = 16;
 
 export class Witness {
-  readonly #directory: string;
+  #directory: string;
+  #known: Uint8Array<ArrayBuffer> | null = null;
   readonly #pages = new Map<string, AttackedPage>();
   readonly #records = new Map<string, AttackedRecord>();
 
@@ -41,6 +42,17 @@ export class Witness {
     if (name === 'epoch.wipe')
       for (const replica of REPLICAS) this.#seePages(join(this.#directory, 'keystore', replica));
     if (name === 'segment.written' || name === 'blob.delete') this.seeStore();
+  }
+
+  /** Looks at another folder for the length of `work`: where a restore writes. */
+  async elsewhere(directory: string, work: () => Promise<void>): Promise<void> {
+    const before = this.#directory;
+    this.#directory = directory;
+    try {
+      await work();
+    } finally {
+      this.#directory = before;
+    }
   }
 
   /** All rows and blobs as they lie. */
@@ -104,14 +116,15 @@ export class Witness {
   }
 
   #deployment(): Uint8Array<ArrayBuffer> {
-    return withDatabase(
+    this.#known ??= withDatabase(
       this.#directory,
       (database) =>
         new Uint8Array(readAll(database, 'meta', `name = 'deployment'`)[0]?.['value'] as Uint8Array),
     );
+    return this.#known;
   }
 
-  /** The top page of every root that stands in the folder, and the leaf pages it names: a small tree has no others. */
+  /** The top page of every root that stands in the folder, and every page below it. */
   #seePages(folder: string): void {
     const deployment = this.#deployment();
     for (const { root } of decodeRootFile(new Uint8Array(readFileSync(join(folder, 'root')))).cells) {
@@ -121,21 +134,30 @@ export class Witness {
       const top = file.subarray(file.readUInt32BE(BOX_HEAD_BYTES));
       this.#addPage(`${name}/top`, top, TOP, 0);
       const plaintext = open(top, topKeyOf(root, deployment), pageContext(deployment, TOP, 0));
-      if (plaintext[17] !== 1) throw new Error('the tree is higher than this witness can read');
-      for (let at = TOP_HEAD_BYTES; at < plaintext.length; at += plaintext[at + 1] === 1 ? 34 : 50) {
-        if (plaintext[at + 1] !== 2) continue;
-        const [other, offset, length] = [
-          plaintext.subarray(at + 34, at + 42).toString('hex'),
-          plaintext.readUInt32BE(at + 42),
-          plaintext.readUInt32BE(at + 46),
-        ];
-        const page = readIfThere(join(folder, 'pages', other))?.subarray(offset, offset + length);
-        if (page !== undefined) this.#addPage(`${other}/${offset}`, page, 0, plaintext[at] ?? 0);
-      }
+      const children = plaintext.subarray(TOP_HEAD_BYTES);
+      this.#seeBelow(folder, children, { height: plaintext[17] ?? 0, index: 0 });
     }
   }
 
-  #addPage(name: string, bytes: Uint8Array, height: number, index: number): void {
+  /** The pages that an inner page (or the top page, without its head) names, and all below them. */
+  #seeBelow(folder: string, entries: Buffer, { height, index }: { height: number; index: number }): void {
+    for (let at = 0; at < entries.length; at += entries[at + 1] === 1 ? 34 : 50) {
+      if (entries[at + 1] !== 2) continue;
+      const file = entries.subarray(at + 34, at + 42).toString('hex');
+      const [offset, length] = [entries.readUInt32BE(at + 42), entries.readUInt32BE(at + 46)];
+      const page = readIfThere(join(folder, 'pages', file))?.subarray(offset, offset + length);
+      if (page === undefined) continue;
+      const below = { height: height - 1, index: index * 256 + (entries[at] ?? 0) };
+      const isNew = this.#addPage(`${file}/${offset}`, page, below.height, below.index);
+      if (below.height === 0 || !isNew) continue;
+      const context = pageContext(this.#deployment(), below.height, below.index);
+      this.#seeBelow(folder, open(page, entries.subarray(at + 2, at + 34), context), below);
+    }
+  }
+
+  /** False for one that was seen before. */
+  #addPage(name: string, bytes: Uint8Array, height: number, index: number): boolean {
+    if (this.#pages.has(name)) return false;
     this.#pages.set(name, {
       name,
       bytes: new Uint8Array(bytes),
@@ -143,6 +165,7 @@ export class Witness {
       index,
       associated: pageContext(this.#deployment(), height, index),
     });
+    return true;
   }
 }
 
