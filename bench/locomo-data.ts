@@ -43,7 +43,11 @@ export interface Recall {
   /** Part of all evidence that was found. */
   readonly recallOfTurns: number;
   readonly byCategory: ReadonlyMap<number, number>;
-  readonly conversations: readonly { readonly id: string; readonly recall: number }[];
+  readonly conversations: readonly {
+    readonly id: string;
+    readonly recall: number;
+    readonly questions: number;
+  }[];
 }
 
 /** @param path a LoCoMo JSON file, or a folder that holds `locomo-dev.json`. */
@@ -113,10 +117,10 @@ function summarise(rows: readonly Row[]): Recall {
     recall: mean(rows),
     recallOfTurns: rows.reduce((sum, row) => sum + row.found, 0) / evidence,
     byCategory: new Map(categories.map((c) => [c, mean(rows.filter((row) => row.category === c))])),
-    conversations: conversations.map((id) => ({
-      id,
-      recall: mean(rows.filter((row) => row.conversation === id)),
-    })),
+    conversations: conversations.map((id) => {
+      const own = rows.filter((row) => row.conversation === id);
+      return { id, recall: mean(own), questions: own.length };
+    }),
   };
 }
 

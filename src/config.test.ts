@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import { isLoopback, keystorePlaces, parseSettings } from './config.ts';
 import { StrongroomError } from './errors.ts';
 
@@ -44,6 +45,56 @@ test('settings that weaken a public server are refused', () => {
   assertRefused(() => parseSettings('{"keystores": ["/a"]}', {}), /keystores/);
   assertRefused(() => parseSettings('{"keystores": ["/a", "/a"]}', {}), /keystores/);
   assertRefused(() => parseSettings('{"tlsCertificate": "x"}', {}), /tlsCertificate/);
+});
+
+const EMBEDDER = {
+  embedder: 'openai',
+  embedderUrl: 'https://api.example/v1',
+  embedderModel: 'small',
+  embedderApiKey: 'sk-0123456789',
+};
+
+test('an embedder is none by default, and set up whole or refused by the name of what is missing or weak', () => {
+  const parse = (own: object) => () => parseSettings(JSON.stringify({ ...EMBEDDER, ...own }), {});
+  assert.equal(parseSettings(null, {}).embedder, 'none');
+  const settings = parse({})();
+  assert.deepEqual(
+    [settings.embedder, settings.embedderNetwork, settings.embedderCharacters],
+    ['openai', 'public', 8000],
+  );
+  for (const [own, fault] of [
+    [{ embedder: 'cloud' }, /embedder:/],
+    [{ embedder: 'none' }, /embedderUrl: says nothing/],
+    [{ embedderUrl: undefined }, /embedderUrl: is needed/],
+    [{ embedderModel: undefined }, /embedderModel: is needed/],
+    [{ embedderApiKey: undefined }, /embedderApiKey: is needed/],
+    [{ embedderApiKey: 'short' }, /embedderApiKey/],
+    [{ embedderApiKey: 'embedderApiKey' }, /own name/],
+    [{ embedderUrl: 'http://api.example/v1' }, /https/],
+    [{ embedderUrl: 'api.example' }, /embedderUrl/],
+    [{ embedderUrl: 'ftp://api.example' }, /embedderUrl/],
+    [{ embedderUrl: 'https://name:word@api.example' }, /embedderUrl/],
+    [{ embedderUrl: 'https://api.example/?key=x' }, /embedderUrl/],
+    [{ embedder: 'local' }, /embedderNetwork/],
+    [{ embedderDimensions: 1 }, /embedderDimensions/],
+    [{ embedderCharacters: 0 }, /embedderCharacters/],
+    [{ embedderNetwork: 'any' }, /embedderNetwork/],
+  ] as const)
+    assertRefused(parse(own), fault);
+  parse({ embedderNetwork: 'private', embedderUrl: 'http://10.0.0.7:8080/v1', embedderApiKey: undefined })();
+});
+
+test('the key of an embedder is not shown by whatever prints the settings', () => {
+  const settings = parseSettings(null, {
+    STRONGROOM_EMBEDDER: 'openai',
+    STRONGROOM_EMBEDDER_URL: 'https://api.example/v1',
+    STRONGROOM_EMBEDDER_MODEL: 'small',
+    STRONGROOM_EMBEDDER_API_KEY: 'sk-0123456789',
+  });
+  assert.equal(settings.embedderApiKey?.reveal(), 'sk-0123456789');
+  assert.doesNotMatch(`${JSON.stringify(settings)} ${inspect(settings)}`, /0123456789/);
+  const refused = (): unknown => parseSettings(null, { STRONGROOM_EMBEDDER_API_KEY: 'sk-0123 456789' });
+  assert.throws(refused, (error) => !inspect(error).includes('456789'));
 });
 
 test('the default keystore has two replicas under the data directory', () => {

@@ -6,7 +6,9 @@
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { Secret } from './bytes/secret.ts';
 import { StrongroomError, type Fault } from './errors.ts';
+import { LIMITS } from './limits.ts';
 
 const port = z.coerce.number().int().min(0).max(65535);
 const list = z.union([
@@ -79,6 +81,27 @@ const schema = z.strictObject({
   rotateServiceDays: days(1, 365).default(90),
   /** How many days a replaced key is kept for the backups from before: no shorter than these are kept themselves. */
   retiredKeyDays: days(30, 3650).default(35),
+  /** The service that makes vectors for vaults that ask for it: `openai` (and what speaks as it does), `local`, or none. */
+  embedder: z.enum(['none', 'openai', 'local']).default('none'),
+  /** Of `openai` the base (`https://…/v1`), of `local` the endpoint itself. */
+  embedderUrl: z.string().optional(),
+  /** What vaults name it by, and what the service is asked for. */
+  embedderModel: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,200}$/, 'a name without spaces')
+    .optional(),
+  embedderDimensions: z.coerce.number().int().min(LIMITS.dimensionsMin).max(LIMITS.dimensionsMax).optional(),
+  embedderApiKey: z
+    .string()
+    .regex(/^[\x21-\x7e]{8,1000}$/, 'at least 8 characters, without spaces')
+    .transform((text) => new Secret(text))
+    .optional(),
+  /** `private`: on this machine or in a network of one's own, and only there; else on the internet, over TLS, and only there. */
+  embedderNetwork: z.enum(['public', 'private']).default('public'),
+  /** PEM file of the authority that certifies it, instead of the platform's. */
+  embedderCa: z.string().optional(),
+  /** Of each text so many characters are sent: most models read some 8,000 tokens. */
+  embedderCharacters: z.coerce.number().int().min(1).max(LIMITS.textBytesMax).default(8000),
   /** What the application log says; by default `info`, and `warn` where a person watches (`start`). */
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).optional(),
 });
@@ -183,7 +206,7 @@ function contradictions(settings: Settings): Fault[] {
     faults.push({ path: 'keystores', message: 'at least two replicas, or none for the default' });
   if (new Set(settings.keystores).size !== settings.keystores.length)
     faults.push({ path: 'keystores', message: 'two replicas in one folder are one replica' });
-  faults.push(...backupFaults(settings));
+  faults.push(...backupFaults(settings), ...embedderFaults(settings));
   return faults;
 }
 
@@ -200,6 +223,40 @@ function backupFaults(settings: Settings): Fault[] {
   );
   for (const { name } of outside) say(`${name} is in none of the locations in backupLocations`);
   return faults;
+}
+
+/** So long an entry of the ledger may name a host. */
+const HOST_CHARACTERS_MAX = 200;
+
+function embedderFaults(settings: Settings): readonly Fault[] {
+  const { embedder, embedderUrl, embedderModel, embedderApiKey, embedderNetwork } = settings;
+  if (embedder === 'none') return unusedFaults(settings);
+  const faults: Fault[] = [];
+  const say = (path: string, message: string): void => void faults.push({ path, message });
+  if (embedderModel === undefined) say('embedderModel', `is needed with the embedder ${embedder}`);
+  if (embedderUrl === undefined) say('embedderUrl', `is needed with the embedder ${embedder}`);
+  else if (!isEndpoint(embedderUrl)) say('embedderUrl', 'an http(s):// URL without name, password and query');
+  else if (embedderNetwork === 'public' && !embedderUrl.startsWith('https://'))
+    say('embedderUrl', 'https:// only; plain HTTP needs `embedderNetwork: private`');
+  if (embedder === 'local' && embedderNetwork === 'public')
+    say('embedderNetwork', 'a local endpoint needs `private`');
+  if (embedder === 'openai' && embedderNetwork === 'public' && embedderApiKey === undefined)
+    say('embedderApiKey', 'is needed for a service on the internet');
+  if (embedderApiKey?.equals(new Secret('embedderApiKey')) === true) say('embedderApiKey', 'is its own name');
+  return faults;
+}
+
+/** What would have no effect must not pass for what is set. */
+const unusedFaults = (settings: Settings): readonly Fault[] =>
+  (['embedderUrl', 'embedderModel', 'embedderDimensions', 'embedderApiKey', 'embedderCa'] as const)
+    .filter((name) => settings[name] !== undefined)
+    .map((name) => ({ path: name, message: 'says nothing while `embedder` is `none`' }));
+
+function isEndpoint(text: string): boolean {
+  const url = URL.parse(text);
+  if (url === null || !['http:', 'https:'].includes(url.protocol)) return false;
+  const { username, password, search, hash, host } = url;
+  return username + password + search + hash === '' && host.length <= HOST_CHARACTERS_MAX;
 }
 
 function faultOf(issue: z.core.$ZodIssue): Fault {

@@ -55,10 +55,17 @@ export async function examine(patient: Patient): Promise<readonly Finding[]> {
     });
   for (const path of replicas) findings.push(await fileSystemOf(path));
   findings.push(...backupFindings(directory, settings));
+  findings.push({ name: 'outside', status: 'ok', detail: outsideOf(settings) });
   if (!isLoopback(settings.host) && settings.tlsMinimum === '1.2')
     findings.push({ name: 'tls', status: 'warning', detail: 'TLS 1.2 is allowed by the setting tlsMinimum' });
   return findings;
 }
+
+/** What leaves this server, and where to. */
+const outsideOf = ({ embedder, embedderUrl, embedderModel }: Settings): string =>
+  embedder === 'none'
+    ? 'nothing is sent anywhere'
+    : `texts of vaults with the embedder ${embedderModel} go to ${URL.parse(embedderUrl ?? '')?.host}`;
 
 async function openOf(patient: Patient): Promise<readonly Finding[]> {
   const findings: Finding[] = [];

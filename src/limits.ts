@@ -7,6 +7,9 @@ export const LIMITS = {
   nameCharactersMax: 200,
   purposeCharactersMax: 200,
   queryBytesMax: 8 * 1024,
+  /** Phrases in quotes and beginnings of words in one question: each is looked for by itself. */
+  queryPhrasesMax: 32,
+  queryPrefixesMax: 32,
   dimensionsMin: 2,
   dimensionsMax: 4096,
   batchMemoriesMax: 1000,
@@ -14,6 +17,7 @@ export const LIMITS = {
   listMax: 1000,
   searchDefault: 10,
   searchMax: 1000,
+  weightMax: 1000,
   filterClausesMax: 100,
   filterValuesMax: 1000,
   /** Of what `contains` looks for, and how often it may stand in a filter: a search for it costs their product. */
@@ -33,4 +37,8 @@ export const LIMITS = {
   archiveMemoriesMax: 1000,
   holdMemoriesMax: 1000,
   holdsMax: 1000,
+  /** Of what is sent to an embedding service in one exchange, and of what it may answer. */
+  embeddingBatchTextsMax: 64,
+  embeddingBatchBytesMax: 256 * 1024,
+  embeddingAnswerBytesMax: 16 * 1024 * 1024,
 } as const;

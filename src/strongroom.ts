@@ -21,6 +21,7 @@ import { Closing } from './closing.ts';
 import { backupFolders, keystorePlaces, type Settings } from './config.ts';
 import { cobblestoneCipher, type FileCipher } from './crypto/file-cipher.ts';
 import { SigningKey } from './crypto/signature.ts';
+import { openEgress } from './egress/open.ts';
 import type { Environment } from './environment.ts';
 import { StrongroomError } from './errors.ts';
 import { createIdSource, isId, type NewId } from './ids.ts';
@@ -69,6 +70,7 @@ import { openStore, type StoreTarget } from './store/open-store.ts';
 import { SlotAllocator } from './store/slots.ts';
 import { requireSqliteDatabase } from './store/sqlite.ts';
 import { SYSTEM, type Store } from './store/store.ts';
+import { Embedding } from './vaults/embedding.ts';
 import { VaultIndexes } from './vaults/indexes.ts';
 import { Memories } from './vaults/memories.ts';
 import { MemoryStore } from './vaults/memory-store.ts';
@@ -306,6 +308,10 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   const holdGuard = new HoldGuard({ policies, now: () => time.now() });
   const guard = substitutes.guard?.(holdGuard) ?? holdGuard;
   const rules = substitutes.retention?.(policies) ?? policies;
+  const { directory, settings } = options;
+  const { egress, embedder } = await openEgress({ directory, settings, store, ledger, environment });
+  closing.add(() => Promise.resolve(egress.close()));
+  const models = embedder === null ? [] : [embedder.model];
   const vaults = new Vaults({
     store,
     sealer,
@@ -316,6 +322,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     guard,
     newId,
     environment,
+    models,
   });
   const rows = new MemoryStore({ sealer, slots, people, newId, environment });
   const blobs = await FileBlobs.open(join(options.directory, 'blobs'), {
@@ -361,6 +368,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     vaults,
     rows,
     indexes,
+    embedding: new Embedding(embedder),
     recorder,
     cursors,
     newId,

@@ -287,6 +287,11 @@ const scratchSettings = ({
   databaseOwner: _owner,
   tlsCertificate: _certificate,
   tlsKey: _key,
+  embedderUrl: _url,
+  embedderModel: _model,
+  embedderDimensions: _dimensions,
+  embedderApiKey: _apiKey,
+  embedderCa: _authority,
   ...settings
 }: Settings): Settings => ({
   ...settings,
@@ -297,6 +302,9 @@ const scratchSettings = ({
   backups: ['first=backups', 'second=backups-copy'],
   backupLocations: ['first', 'second'],
   searchWorkers: 1,
+  // What checks write is sent to nobody.
+  embedder: 'none',
+  embedderNetwork: 'public',
 });
 
 export const listenerOf = (

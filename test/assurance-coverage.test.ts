@@ -74,6 +74,7 @@ for (const [check, name] of [
   ['sweep', 'silent-refusals'],
   ['ledger', 'rewritten-entry'],
   ['listener', 'older-version'],
+  ['egress', 'call-home'],
 ] as const)
   test(`a scratch instance with the sabotage ${name} turns exactly its claims red`, async () => {
     const found = CHECKS.find((each) => each.name === check);

@@ -36,10 +36,11 @@ const SWIFT = [
   'AUD-02',
   'AUD-03',
   'AUD-05',
+  'LLM-08',
   'NET-04',
   'FUN-01',
 ];
-const HALF = ['ACC-05', 'KEY-04', 'TEN-01', 'TEN-02', 'CRY-02', 'RET-07', 'RET-10'];
+const HALF = ['ACC-05', 'KEY-04', 'TEN-01', 'TEN-02', 'CRY-02', 'RET-07', 'RET-10', 'LLM-08'];
 
 interface Running {
   readonly strongroom: Strongroom;

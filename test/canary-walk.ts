@@ -370,6 +370,10 @@ async function sowRefusals(
     headers: stale,
     body: { name: word('name of a refused change') },
   });
+  await sower.send('createVault', {
+    body: { name: word('name of a refused vault'), embedder: word('model of a refused vault') },
+  });
+  await sower.send('updateVault', { path: { vault }, body: { embedder: word('model of a refused change') } });
   await sower.send('updateMemory', {
     path: { vault, memory },
     headers: stale,

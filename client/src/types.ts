@@ -11,6 +11,43 @@ export type JsonObject = { [name: string]: JsonValue };
 export type Metric = 'cosine' | 'dot' | 'euclidean';
 export type VaultEnvironment = 'production' | 'staging' | 'development';
 
+/**
+ * The language of a vault's texts, for what counts as the same word: `auto` tells it from each text, `none` compares
+ * words as they stand.
+ */
+export type Language =
+  | 'auto'
+  | 'none'
+  | 'ar'
+  | 'ca'
+  | 'cs'
+  | 'da'
+  | 'de'
+  | 'en'
+  | 'es'
+  | 'eu'
+  | 'fi'
+  | 'fr'
+  | 'ga'
+  | 'hu'
+  | 'hy'
+  | 'it'
+  | 'nl'
+  | 'no'
+  | 'pt'
+  | 'ro'
+  | 'ru'
+  | 'sl'
+  | 'sv'
+  | 'ta'
+  | 'tr';
+
+/** How much the list by text and the list by vector count in a hybrid search: 0 to 1,000 each, not both 0. */
+export interface SearchWeights {
+  text: number;
+  vector: number;
+}
+
 export interface DeletionSetting {
   mode: 'trash' | 'immediate';
   /** Days in the trash before erasure, 1 to 30. */
@@ -24,12 +61,23 @@ export interface VaultInput {
   deletion?: { mode?: 'trash' | 'immediate' | undefined; days?: number | undefined } | undefined;
   history?: boolean | undefined;
   environment?: VaultEnvironment | undefined;
+  /** `auto` by default. */
+  language?: Language | undefined;
+  /** 1 each by default. */
+  weights?: SearchWeights | undefined;
+  /** The server's embedding model that makes the vectors nobody brings; null, the default: none is asked. */
+  embedder?: string | null | undefined;
 }
 
 export interface VaultPatch {
   name?: string | undefined;
   deletion?: { mode?: 'trash' | 'immediate' | undefined; days?: number | undefined } | undefined;
   history?: boolean | undefined;
+  /** Another language has the vault's index made anew. */
+  language?: Language | undefined;
+  weights?: SearchWeights | undefined;
+  /** Concerns what is added from now on: vectors that are there stay. */
+  embedder?: string | null | undefined;
 }
 
 export interface Vault {
@@ -41,6 +89,9 @@ export interface Vault {
   deletion: DeletionSetting;
   history: boolean;
   environment: VaultEnvironment;
+  language: Language;
+  weights: SearchWeights;
+  embedder: string | null;
   version: number;
   createdAt: string;
   updatedAt: string;
@@ -73,6 +124,8 @@ export interface MemoryInput {
   derivedFrom?: string[] | undefined;
   /** Who in the organization may see it: everybody who may read the vault. */
   visibility?: 'vault' | undefined;
+  /** False keeps the text from the vault's embedder: the memory has the vector that comes with it, or none. */
+  embed?: boolean | undefined;
 }
 
 /** What is absent stays; `null` removes. A patch makes a new version. */
@@ -87,6 +140,8 @@ export interface MemoryPatch {
   kind?: string | null | undefined;
   expiresAt?: string | null | undefined;
   visibility?: 'vault' | undefined;
+  /** False keeps a new text from the vault's embedder; the old text's vector goes. */
+  embed?: boolean | undefined;
 }
 
 export interface Memory {
@@ -143,12 +198,21 @@ export interface MemoryListQuery {
 }
 
 export interface SearchInput {
+  /**
+   * Words, or a question. `"in quotes"` stands for an exact phrase: alone it must be held, beside other words it comes
+   * first. `begin*` stands for every word that begins so. Dates ("last May") and names of speakers count too.
+   */
   query?: string | undefined;
   vector?: number[] | undefined;
   limit?: number | undefined;
   filter?: JsonObject | undefined;
-  /** By default what the request allows: `hybrid` with query and vector, else the one given. */
+  /**
+   * By default what the request allows: `hybrid` with query and vector, else the one given. In a vault with an embedder
+   * a query is embedded where no vector comes with it, unless the mode is `text`.
+   */
   mode?: 'text' | 'vector' | 'hybrid' | undefined;
+  /** For mode `hybrid`, instead of the vault's: a list's n-th counts weight / (60 + n). */
+  weights?: SearchWeights | undefined;
   include?: 'vector' | undefined;
 }
 

@@ -5,6 +5,7 @@ import { archiveCheck } from './checks/archive.ts';
 import { backupCopiesCheck } from './checks/backup-copies.ts';
 import { backupsCheck } from './checks/backups.ts';
 import { boxesCheck } from './checks/boxes.ts';
+import { egressCheck } from './checks/egress.ts';
 import { expiryCheck } from './checks/expiry.ts';
 import { failClosedCheck } from './checks/fail-closed.ts';
 import { floodCheck } from './checks/flood.ts';
@@ -34,6 +35,7 @@ export const CHECKS: readonly Check[] = [
   boxesCheck,
   appendOnlyCheck,
   failClosedCheck,
+  egressCheck,
   overdueCheck,
   // These turn the clock of the scratch instance.
   retentionCheck,

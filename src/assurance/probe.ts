@@ -92,3 +92,11 @@ export async function send(
     socket.once(isSecure ? 'secureConnect' : 'connect', () => void socket.write(bytes, 'latin1'));
   });
 }
+
+/** Begins a connection and gives it up: what a sabotage does to be heard. */
+export function knock(place: { readonly host: string; readonly port: number }): void {
+  const socket = connectPlain(place);
+  socket.on('error', () => undefined);
+  // One turn later, because the attempt itself is made in the next tick.
+  setImmediate(() => socket.destroy());
+}

@@ -1,5 +1,5 @@
 /** Values of flags, parsed where they are given: what does not fit is a usage error that names the flag. */
-import type { JsonObject, JsonValue } from '@strongroom/client';
+import type { JsonObject, JsonValue, SearchWeights } from '@strongroom/client';
 import { InvalidArgumentError } from 'commander';
 
 export const wholeNumber =
@@ -29,6 +29,13 @@ export function time(text: string): string {
   const ms = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(zoned) : Number.NaN;
   if (Number.isNaN(ms)) throw new InvalidArgumentError('A time like 2026-05-07T10:00:00Z or 2026-05-07.');
   return new Date(ms).toISOString();
+}
+
+/** `1:2`: the list by text counts once, the list by vector twice. */
+export function weights(text: string): SearchWeights {
+  const [, byText = '', byVector = ''] = /^(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)$/.exec(text) ?? [];
+  if (byText === '') throw new InvalidArgumentError('Two numbers like 1:2, for text and for vector.');
+  return { text: Number(byText), vector: Number(byVector) };
 }
 
 /** For flags that may be given several times. */

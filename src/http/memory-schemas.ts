@@ -15,6 +15,7 @@ import {
   textUpTo,
   time,
   vector,
+  weights,
 } from './schema-parts.ts';
 
 const text = textUpTo(LIMITS.textBytesMax);
@@ -25,6 +26,8 @@ export const messageInput = z.strictObject({
   name: label.optional(),
   at: time.optional(),
 });
+
+const EMBED_NOTE = 'False keeps the text from the embedder of the vault.';
 
 const memoryFields = z.strictObject({
   text: text.optional(),
@@ -40,6 +43,7 @@ const memoryFields = z.strictObject({
   derivedFrom: z.array(memoryId).max(LIMITS.derivedFromMax).optional(),
   // Nothing else is enforced yet, so nothing else is taken.
   visibility: z.literal('vault').optional(),
+  embed: z.boolean().register(schemaNotes, { description: EMBED_NOTE }).optional(),
 });
 
 type MemoryFields = z.output<typeof memoryFields>;
@@ -79,8 +83,11 @@ export const memoryPatch = z
     kind: label.nullable().optional(),
     expiresAt: time.nullable().optional(),
     visibility: z.literal('vault').optional(),
+    embed: z.boolean().register(schemaNotes, { description: EMBED_NOTE }).optional(),
   })
-  .refine((patch) => Object.keys(patch).length > 0, { error: 'must change something' });
+  .refine((patch) => Object.keys(patch).some((name) => name !== 'embed'), {
+    error: 'must change something',
+  });
 
 export const memory = z.object({
   id: z.string(),
@@ -124,22 +131,28 @@ export const memoryListQuery = z.strictObject({
   state: state.optional(),
 });
 
+const QUERY_NOTE =
+  'Words, or a question. "in quotes": an exact phrase; alone it must be held, beside other words it comes first. ' +
+  'begin*: every word that begins so. Dates and names of speakers count too. ';
+
 export const searchInput = z
   .strictObject({
-    query: textUpTo(LIMITS.queryBytesMax).optional(),
+    query: textUpTo(LIMITS.queryBytesMax, QUERY_NOTE).optional(),
     vector: vector.optional(),
     limit: z.int().min(1).max(LIMITS.searchMax).optional(),
     filter: filter.optional(),
     mode: z.enum(['text', 'vector', 'hybrid']).optional(),
+    weights: weights.optional(),
     include: include.optional(),
   })
-  .superRefine(({ query, vector, mode }, context) => {
+  .superRefine(({ query, vector, mode, weights }, context) => {
     if (query === undefined && vector === undefined)
       context.addIssue({ code: 'custom', message: 'needs `query`, `vector` or both' });
     if (query === undefined && (mode === 'text' || mode === 'hybrid'))
       context.addIssue({ code: 'custom', path: ['query'], message: `is needed in mode ${mode}` });
-    if (vector === undefined && (mode === 'vector' || mode === 'hybrid'))
-      context.addIssue({ code: 'custom', path: ['vector'], message: `is needed in mode ${mode}` });
+    // A query can stand in for the vector where the vault has an embedder; the schema does not know the vault.
+    if (weights !== undefined && mode !== undefined && mode !== 'hybrid')
+      context.addIssue({ code: 'custom', path: ['weights'], message: `say nothing in mode ${mode}` });
   });
 
 export const searchResults = z.object({ results: z.array(memory.extend({ score: z.number() })) });

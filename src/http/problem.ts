@@ -46,7 +46,10 @@ export function problemOf(error: StrongroomError): Problem {
 }
 
 /** What went wrong inside is for the log: the caller can do nothing with it, an attacker perhaps. */
-const isShown = ({ code, status }: StrongroomError): boolean => status < 500 || code === 'busy';
+const isShown = ({ code, status }: StrongroomError): boolean => status < 500 || SHOWN.has(code);
+
+/** Whose details are content-free words that help: what the embedding service did, and never what it said. */
+const SHOWN: ReadonlySet<ErrorCode> = new Set(['busy', 'embedder.failed', 'embedder.unavailable']);
 
 /** Headers that belong to an error, whatever it was an error of. */
 export function problemHeaders(error: StrongroomError): Record<string, string> {

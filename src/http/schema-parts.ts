@@ -29,14 +29,14 @@ const FLOAT32_LIMIT = FLOAT32_MAX + 2 ** 103;
 const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/;
 
 /** Text of at most so many bytes of UTF-8; a UTF-16 unit takes at most three, so most texts need no counting. */
-export const textUpTo = (bytesMax: number) =>
+export const textUpTo = (bytesMax: number, note = '') =>
   z
     .string()
     .min(1, 'must not be empty')
     .refine((text) => text.length * 3 <= bytesMax || Buffer.byteLength(text, 'utf8') <= bytesMax, {
       error: `is longer than ${bytesMax} bytes`,
     })
-    .register(schemaNotes, { description: `At most ${bytesMax} bytes of UTF-8.` });
+    .register(schemaNotes, { description: `${note}At most ${bytesMax} bytes of UTF-8.` });
 
 /** A short label that people and programs read: one line, nothing hidden at its ends. */
 export const label = z
@@ -74,6 +74,14 @@ export const vector = z
     maxItems: LIMITS.dimensionsMax,
     description: 'Finite float32 numbers.',
   });
+
+const weight = z.number().min(0).max(LIMITS.weightMax);
+
+/** How the lists of a hybrid search count. */
+export const weights = z
+  .strictObject({ text: weight, vector: weight })
+  .refine(({ text, vector }) => text + vector > 0, { error: 'are both 0, so nothing would count' })
+  .register(schemaNotes, { description: 'The n-th of a list counts weight / (60 + n); not both 0.' });
 
 export const metadata = z
   .custom<JsonObject>()

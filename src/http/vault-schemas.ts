@@ -1,12 +1,20 @@
 /** What vaults look like on the wire; held equal to the client's types by a test. */
 import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
-import { cursor, queryLimit, schemaNotes, vaultName } from './schema-parts.ts';
+import { LANGUAGES } from '../search/languages.ts';
+import { cursor, label, queryLimit, schemaNotes, vaultName, weights } from './schema-parts.ts';
 
 export const environment = z.enum(['production', 'staging', 'development']);
 const metric = z.enum(['cosine', 'dot', 'euclidean']);
 const days = z.int().min(1).max(LIMITS.trashDaysMax);
 const deletionMode = z.enum(['trash', 'immediate']);
+const language = z.enum(LANGUAGES).register(schemaNotes, {
+  description:
+    'What counts as the same word: in the language of each text (auto), in one, or as words stand (none).',
+});
+const embedder = label.nullable().register(schemaNotes, {
+  description: 'The embedding model of the server that makes the vectors nobody brings; null: none is asked.',
+});
 const deletionInput = z.strictObject({ mode: deletionMode.optional(), days: days.optional() });
 
 export const vaultInput = z.strictObject({
@@ -16,6 +24,9 @@ export const vaultInput = z.strictObject({
   deletion: deletionInput.optional(),
   history: z.boolean().optional(),
   environment: environment.optional(),
+  language: language.optional(),
+  weights: weights.optional(),
+  embedder: embedder.optional(),
 });
 
 export const vaultPatch = z
@@ -23,6 +34,9 @@ export const vaultPatch = z
     name: vaultName.optional(),
     deletion: deletionInput.optional(),
     history: z.boolean().optional(),
+    language: language.optional(),
+    weights: weights.optional(),
+    embedder: embedder.optional(),
   })
   .refine((patch) => Object.keys(patch).length > 0, { error: 'must change something' });
 
@@ -35,6 +49,9 @@ export const vault = z.object({
   deletion: z.object({ mode: deletionMode, days: z.int() }),
   history: z.boolean(),
   environment,
+  language,
+  weights,
+  embedder: z.string().nullable(),
   version: z.int(),
   createdAt: z.string(),
   updatedAt: z.string(),

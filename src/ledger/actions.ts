@@ -90,6 +90,8 @@ export const ACTIONS = {
   'ledger.prune': event,
   'refusals.counted': event,
   'backup.expire': event,
+  'egress.send': event,
+  'egress.answer': event,
 } as const satisfies Record<string, ActionKind>;
 
 export type Action = keyof typeof ACTIONS;

@@ -228,7 +228,7 @@ test('the catalogue is pinned: names are added, never changed or removed', () =>
       'hold.release archive.request archive.list archive.get archive.approve archive.refuse archive.read ' +
       'backup.list backup.drill server.start server.stop epoch.complete erasure.complete log.checkpoint ledger.recover ledger.rekey ' +
       'rotation.begin rotation.end memory.expire ' +
-      'memory.purge memory.archive archive.copy archive.expire hold.restore ledger.prune refusals.counted backup.expire',
+      'memory.purge memory.archive archive.copy archive.expire hold.restore ledger.prune refusals.counted backup.expire egress.send egress.answer',
   );
   for (const action of Object.keys(ACTIONS) as Action[]) {
     assert.match(action, /^[a-z]+\.[a-z]+$/);

@@ -10,7 +10,7 @@ import { openArchived, selectArchived } from '../vaults/archived-row.ts';
 import { openMemory } from '../vaults/memory-row.ts';
 import { selectJoined } from '../vaults/memory-store.ts';
 import { datedRecord } from '../vaults/retention.ts';
-import { openVaultRow, type Vault } from '../vaults/vault.ts';
+import { openVaultRow, selectVaults, type Vault } from '../vaults/vault.ts';
 import { StrongroomError } from '../errors.ts';
 
 export interface DueParts {
@@ -41,12 +41,10 @@ export async function* allVaults({
 }: Pick<DueParts, 'store' | 'sealer' | 'organizations'>): AsyncGenerator<Vault> {
   for (let after = ''; ;) {
     const rows = await store.read(SYSTEM, (db) =>
-      db
-        .selectFrom('vaults')
-        .selectAll()
-        .where('id', '>', after)
-        .where('state', 'in', ['live', 'trashed'])
-        .orderBy('id')
+      selectVaults(db)
+        .where('vaults.id', '>', after)
+        .where('vaults.state', 'in', ['live', 'trashed'])
+        .orderBy('vaults.id')
         .limit(PAGE_ROWS)
         .execute(),
     );

@@ -3,7 +3,7 @@
  *
  * - Words are runs of letters, marks and digits (Unicode), in lower case and compatibility form. English
  *   endings behind an apostrophe are dropped, and so are the accents of Latin letters.
- * - Latin words are stemmed as English, Cyrillic ones as Russian (Snowball).
+ * - Words are stemmed (Snowball) in the language of their text, which the vault says or the text itself (languages.ts).
  * - Scripts written without spaces (Han, Kana, Thai, Lao, Khmer, Burmese) give each pair of neighbouring characters.
  *   Pairs, unlike a dictionary of words, stay the same when Node's ICU changes. A text gives the single characters
  *   as well, so that a question of one character finds it.
@@ -12,79 +12,166 @@
  * Segments keep terms: whoever changes what comes out of here raises ANALYZER_VERSION, and they are read anew.
  */
 import { newStemmer, type Stemmer } from 'snowball-stemmers';
+import {
+  isSmallWord,
+  languageOf,
+  LANGUAGES,
+  stemmerOf,
+  STEMMERS,
+  votesOf,
+  type Language,
+  type LanguageCode,
+} from './languages.ts';
 
-export const ANALYZER_VERSION = 1;
+const ANALYZER_VERSION = 2;
+
+/** What a segment's terms were made by: the version above and the vault's language. */
+export const analyzerVersionOf = (language: Language): number =>
+  ANALYZER_VERSION * 256 + LANGUAGES.indexOf(language);
 
 const ASCII_WORD = /[a-z0-9]+(?:'[a-z]+)?/g;
 const WORD = /\p{Extended_Pictographic}|[\p{L}\p{N}](?:[\p{L}\p{N}\p{M}]|['’](?=\p{L}))*/gu;
 // eslint-disable-next-line no-control-regex -- all of ASCII is meant, control characters too
 const ASCII = /^[\u0000-\u007f]*$/;
-const UNSPACED =
+export const UNSPACED =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
 const UNSPACED_RUNS = new RegExp(`(?:${UNSPACED.source}[\\p{M}ー]*)+|(?:(?!${UNSPACED.source}).)+`, 'gu');
 const UNSPACED_UNIT = new RegExp(`${UNSPACED.source}[\\p{M}ー]*`, 'gu');
-const LATIN = /\p{Script=Latin}/u;
-const CYRILLIC = /\p{Script=Cyrillic}/u;
 const APOSTROPHE = /['’]/;
 const CONTRACTED = /['’](?:s|m|d|re|ve|ll)$/;
+/** "l'école" is a word about a school. */
+const ELISION = /^(?:[ldjnscmt]|qu|jusqu|lorsqu|puisqu|dell|all|nell|sull|dall|un)'(?=\p{L}{2})/u;
+/** Letters that stay when accents are taken away, and what they are written as without them. */
+const LIGATURES: Readonly<Record<string, string>> = {
+  ı: 'i',
+  ł: 'l',
+  ø: 'o',
+  đ: 'd',
+  æ: 'ae',
+  œ: 'oe',
+  ß: 'ss',
+};
+const LIGATURE = /[ıłøđæœß]/g;
+const LATIN = /\p{Script=Latin}/u;
 
-/** Stems that are remembered; what is held beyond that is forgotten at once. */
+/** Words that are remembered with their stems; what is held beyond that is forgotten at once. */
 const MEMO_MAX = 50_000;
 /** Longer runs are no words: they are kept as their beginning. */
 const WORD_CHARACTERS_MAX = 64;
 
-// English words that say nothing of what a text is about. Left out of questions, not of texts, and only while
-// the question holds other words.
-const COMMON = new Set(
-  (
-    "a about all also am an and any are as at be been but by can can't could did didn't do does doesn't don't for from " +
-    'had has have he her ' +
-    'hers him his how i if in into is it its just like may me might more most my no not of on or our out she should ' +
-    'so some such than that the their them then there these they this those to too up us was we were what when ' +
-    'where which while who whom whose why will with would you your'
-  ).split(' '),
-);
+export interface AnalyzedText {
+  readonly language: LanguageCode;
+  /** In order, repeated as they are. */
+  readonly terms: readonly string[];
+}
+
+export interface AnalyzedQuery {
+  readonly language: LanguageCode;
+  readonly terms: readonly QueryTerm[];
+}
 
 export interface QueryTerm {
-  readonly term: string;
-  /** Whether the word is among the most frequent of English. */
-  readonly common: boolean;
+  /** The words without accents, as they stand in the question. */
+  readonly words: readonly string[];
+  /** Its stem in each of the languages asked for; different ones only. */
+  readonly stems: readonly string[];
+  /** Whether the word is among the most frequent of its language. */
+  readonly isCommon: boolean;
+}
+
+/** What is known of a word. */
+interface Word {
+  readonly votes: number;
+  readonly stems: Map<LanguageCode | 'none', string>;
 }
 
 /** One for each worker: it remembers stems, because most words come again. */
 export class Analyzer {
-  readonly #english: Stemmer = newStemmer('english');
-  readonly #russian: Stemmer = newStemmer('russian');
-  readonly #memo = new Map<string, string>();
+  readonly #stemmers = new Map<LanguageCode, Stemmer>();
+  readonly #memo = new Map<string, Word>();
 
-  /** The terms of a text, in order, repeated as they are. */
-  terms(text: string): readonly string[] {
-    return words(text, 'text').map((word) => this.#term(word));
+  /** The terms of a text, stemmed in the vault's language or, where that is `auto`, in its own. */
+  analyze(text: string, setting: Language): AnalyzedText {
+    const found = words(text, 'text');
+    const known = found.map((word) => this.#know(word));
+    const language = setting === 'auto' ? languageOf(known.map(({ votes }) => votes)) : codeOf(setting);
+    const by = setting === 'none' ? 'none' : language;
+    const terms = known.map((word, at) => word.stems.get(by) ?? this.#stem(word, found[at] as string, by));
+    return { language, terms };
   }
 
-  /** The terms of a question, each once. */
-  queryTerms(text: string): readonly QueryTerm[] {
-    const terms = new Map<string, boolean>();
-    for (const word of words(text, 'question')) {
-      const term = this.#term(word);
-      terms.set(term, (terms.get(term) ?? true) && COMMON.has(word));
+  /** The words of a question, forms of one word once, stemmed in each of these languages. */
+  analyzeQuery(text: string, setting: Language, present: readonly LanguageCode[]): AnalyzedQuery {
+    const found = words(text, 'question');
+    const language =
+      setting === 'auto' ? languageOf(found.map((word) => this.#know(word).votes)) : codeOf(setting);
+    const by = setting === 'none' ? (['none'] as const) : setting === 'auto' ? present : [language];
+    const terms = new Map<string, QueryTerm>();
+    for (const word of found) {
+      const stems = [...new Set(by.map((each) => this.#stem(this.#know(word), word, each)))];
+      const name = stems.join(' ');
+      const before = terms.get(name);
+      const isCommon = isSmallWord(word, language) && (before?.isCommon ?? true);
+      terms.set(name, { words: [...(before?.words ?? []), bare(word)], stems, isCommon });
     }
-    return Array.from(terms, ([term, common]) => ({ term, common }));
+    return { language, terms: [...terms.values()] };
   }
 
-  #term(word: string): string {
-    const known = this.#memo.get(word);
-    if (known !== undefined) return known;
+  #know(word: string): Word {
+    const held = this.#memo.get(word);
+    if (held !== undefined) return held;
     if (this.#memo.size >= MEMO_MAX) this.#memo.clear();
-    const term = this.#stem(word.slice(0, WORD_CHARACTERS_MAX).toWellFormed());
-    this.#memo.set(word, term);
-    return term;
+    const known = { votes: votesOf(word), stems: new Map() };
+    this.#memo.set(word, known);
+    return known;
   }
 
-  #stem(word: string): string {
-    if (LATIN.test(word)) return this.#english.stem(word.normalize('NFD').replace(/\p{M}/gu, ''));
-    return CYRILLIC.test(word) ? this.#russian.stem(word) : word;
+  #stem({ stems }: Word, word: string, by: LanguageCode | 'none'): string {
+    const stem = stems.get(by) ?? this.#stemAnew(word.slice(0, WORD_CHARACTERS_MAX).toWellFormed(), by);
+    stems.set(by, stem);
+    return stem;
   }
+
+  #stemAnew(word: string, by: LanguageCode | 'none'): string {
+    const language = by === 'none' ? null : stemmerOf(word, by);
+    if (language === null) return bare(word);
+    // English words with accents are borrowed ones: its stemmer does not know the letters.
+    const whole = language === 'en' ? bare(word) : word.replace(ELISION, '');
+    const stem = this.#stemmer(language).stem(whole);
+    return folded(stem === '' ? whole : stem);
+  }
+
+  #stemmer(language: LanguageCode): Stemmer {
+    const held = this.#stemmers.get(language);
+    if (held !== undefined) return held;
+    const made = newStemmer(STEMMERS[language]);
+    this.#stemmers.set(language, made);
+    return made;
+  }
+}
+
+/** The words of a text as they stand in it, without accents: what phrases and prefixes are compared with. */
+export const surfaceWords = (text: string): readonly string[] => words(text, 'question').map(bare);
+
+/** The words of a name, of which any may be asked for. */
+export const nameWords = (name: string): readonly string[] => words(name, 'text').map(bare);
+
+/** For scripts without spaces: the text in one form, with nothing between its characters. */
+export const unspacedForm = (text: string): string =>
+  text.normalize('NFKC').toLowerCase().replace(/\s+/g, '');
+
+const codeOf = (setting: Language): LanguageCode =>
+  setting === 'auto' || setting === 'none' ? 'en' : setting;
+
+const bare = (word: string): string => folded(word.replace(ELISION, ''));
+
+/** Without the accents of Latin letters. */
+function folded(word: string): string {
+  if (ASCII.test(word) || !LATIN.test(word)) return word;
+  return word
+    .normalize('NFD')
+    .replace(/\p{M}/gu, '')
+    .replace(LIGATURE, (letter) => LIGATURES[letter] ?? letter);
 }
 
 type Purpose = 'text' | 'question';

@@ -1,8 +1,12 @@
 /**
  * Dates in a question, as weights on the time of a memory: "in May 2023", "on 7 May", "last week", "two months ago".
  *
- * People speak of a day on the days after it, so a day reaches a little further. English only; times are UTC.
+ * People speak of a day on the days after it, so a day reaches a little further. Times are UTC. English in many forms;
+ * in other languages the names of months with day and year, and what Unicode's data has for "yesterday" and "last week"
+ * (date-words.ts).
  */
+import { dateWordsOf, foldedText, type RelativeDate } from './date-words.ts';
+import type { LanguageCode } from './languages.ts';
 
 export const DAY_MS = 86_400_000;
 
@@ -27,6 +31,7 @@ const MONTHS = 'january february march april may june july august september octo
   ' ',
 );
 const WEEKDAYS = 'sunday monday tuesday wednesday thursday friday saturday'.split(' ');
+const SEASONS = ['spring', 'summer', 'autumn', 'fall', 'winter'];
 const NUMBERS = 'zero one two three four five six seven eight nine ten eleven twelve'.split(' ');
 
 const MONTH = `(${MONTHS.join('|')}|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\\.?`;
@@ -39,6 +44,10 @@ type Read = (groups: readonly (string | undefined)[], today: number) => readonly
 const PATTERNS: readonly (readonly [RegExp, Read])[] = [
   [/\b((?:19|20)\d{2})-(\d{2})-(\d{2})\b/g, ([y, m, d]) => onDay(Number(y), Number(m) - 1, Number(d))],
   [/\b((?:19|20)\d{2})-(\d{2})\b/g, ([y, m]) => inMonth(Number(y), Number(m) - 1)],
+  [
+    /\b(\d{1,2})\.\s?(\d{1,2})\.\s?((?:19|20)\d{2})\b/g,
+    ([d, m, y]) => onDay(Number(y), Number(m) - 1, Number(d)),
+  ],
   [pattern(`\\b${DAY}(?: of)? ${MONTH}\\b,?(?: ${YEAR}\\b)?`), ([d, m, y]) => onDayOf(d, m, y)],
   [pattern(`\\b${MONTH} ${DAY}\\b,?(?: ${YEAR}\\b)?`), ([m, d, y]) => onDayOf(d, m, y)],
   [pattern(`\\b${MONTH},?(?: of)? ${YEAR}\\b`), ([m, y]) => inMonth(Number(y), monthOf(m))],
@@ -53,18 +62,24 @@ const PATTERNS: readonly (readonly [RegExp, Read])[] = [
     pattern(`\\b(${MONTHS.filter((name) => name !== 'may' && name !== 'march').join('|')})\\b`),
     ([m]) => everyMonth(monthOf(m)),
   ],
-  [pattern(`\\b${YEAR}\\b`), ([y]) => [inYear(Number(y))]],
+  [pattern(`\\b(${SEASONS.join('|')})(?: of)? ${YEAR}\\b`), ([name, y]) => inSeason(name, Number(y))],
   [
-    /\b(yesterday|today|tomorrow)\b/gi,
-    ([word], today) => [dayHint(today + (word === 'today' ? 0 : word === 'tomorrow' ? 1 : -1))],
+    pattern(`\\b(last|past|this|next) (${SEASONS.join('|')})\\b`),
+    ([which, name], today) => nearSeason(which, name, today),
   ],
+  [pattern(`\\b${YEAR}\\b`), ([y]) => [inYear(Number(y))]],
+  [/\bday before yesterday\b/gi, (_, today) => [dayHint(today - 2)]],
+  [/\b(?:yesterday|last night)\b/gi, (_, today) => [dayHint(today - 1)]],
+  [/\b(?:today|tonight|this (?:morning|afternoon|evening))\b/gi, (_, today) => [dayHint(today)]],
+  [/\btomorrow\b/gi, (_, today) => [dayHint(today + 1)]],
+  [/\b(last|past|this|next) weekend\b/gi, ([which], today) => [nearWeekend(which, today)]],
   [/\b(last|past|this|next) (week|month|year)\b/gi, ([which, unit], today) => nearUnit(which, unit, today)],
   [
     pattern(`\\b(?:last|on|this|past) (${WEEKDAYS.join('|')})\\b`),
     ([name], today) => [lastWeekday(name, today)],
   ],
   [
-    pattern(`\\b(\\d{1,3}|an?|${NUMBERS.join('|')}) (day|week|month|year)s? ago\\b`),
+    pattern(`\\b(\\d{1,3}|an?|${NUMBERS.join('|')})(?: couple of)? (day|week|month|year)s? ago\\b`),
     ([n, unit], today) => ago(n, unit, today),
   ],
 ];
@@ -73,8 +88,49 @@ function pattern(source: string): RegExp {
   return new RegExp(source, 'gi');
 }
 
-/** @param now milliseconds; what "last week" counts from. */
-export function parseDates(question: string, now: number): readonly DateHint[] {
+/**
+ * @param now milliseconds; what "last week" counts from.
+ * @param language of the question; English forms are read in any.
+ */
+export function parseDates(
+  question: string,
+  now: number,
+  language: LanguageCode = 'en',
+): readonly DateHint[] {
+  const { hints, rest } =
+    language === 'en' ? { hints: [], rest: question } : foreign(question, now, language);
+  return [...hints, ...english(rest, now)];
+}
+
+/** What the words of another language say, and what is left of the question. */
+function foreign(
+  question: string,
+  now: number,
+  language: LanguageCode,
+): { hints: readonly DateHint[]; rest: string } {
+  const { day, month, relative } = dateWordsOf(language);
+  const hints: DateHint[] = [];
+  const rest = foldedText(question)
+    .replace(day.pattern, (_, d: string, name: string, y: string | undefined) => {
+      hints.push(...onDayIn(d, day.monthOf(name), y));
+      return ' ';
+    })
+    .replace(month.pattern, (_, name: string, y: string | undefined) => {
+      const number = month.monthOf(name);
+      hints.push(...(y === undefined ? everyMonth(number) : inMonth(Number(y), number)));
+      return ' ';
+    })
+    .replace(relative.pattern, (_, words: string) => {
+      hints.push(...nearby(relative.of(words), Math.floor(now / DAY_MS)));
+      return ' ';
+    });
+  return { hints, rest };
+}
+
+const nearby = ({ unit, step }: RelativeDate, today: number): readonly DateHint[] =>
+  unit === 'day' ? [dayHint(today + step)] : stepUnit(step, unit, today);
+
+function english(question: string, now: number): readonly DateHint[] {
   const hints: DateHint[] = [];
   let rest = question;
   for (const [regexp, read] of PATTERNS)
@@ -130,7 +186,11 @@ function onDayOf(
   month: string | undefined,
   year: string | undefined,
 ): readonly DateHint[] {
-  const [d, m] = [Number(day), monthOf(month)];
+  return onDayIn(day, monthOf(month), year);
+}
+
+function onDayIn(day: string | undefined, m: number, year: string | undefined): readonly DateHint[] {
+  const d = Number(day);
   if (year !== undefined) return onDay(Number(year), m, d);
   const days = [d + DAY_REACH[0], d + DAY_REACH[1]] as const;
   return [...everyMonth(m), { kind: 'yearly', month: m, days, weight: DAY_WEIGHT }];
@@ -146,14 +206,46 @@ function nearMonth(which: string | undefined, month: number, today: number): rea
   return [monthHint(passed ? year : year - 1, month)];
 }
 
-function nearUnit(which: string | undefined, unit: string | undefined, today: number): readonly DateHint[] {
-  const step = which === 'this' ? 0 : which === 'next' ? 1 : -1;
+const stepOf = (which: string | undefined): number => (which === 'this' ? 0 : which === 'next' ? 1 : -1);
+
+const nearUnit = (which: string | undefined, unit: string | undefined, today: number): readonly DateHint[] =>
+  stepUnit(stepOf(which), unit, today);
+
+function stepUnit(step: number, unit: string | undefined, today: number): readonly DateHint[] {
   const date = new Date(today * DAY_MS);
   if (unit === 'month') return [monthHint(date.getUTCFullYear(), date.getUTCMonth() + step)];
   if (unit === 'year') return [{ ...inYear(date.getUTCFullYear() + step), weight: MONTH_WEIGHT }];
-  // Weeks begin on Monday.
-  const monday = today - ((date.getUTCDay() + 6) % 7) + 7 * step;
+  const monday = mondayOf(today) + 7 * step;
   return [{ kind: 'days', from: monday, to: monday + 7, weight: MONTH_WEIGHT }];
+}
+
+/** Weeks begin on Monday. */
+const mondayOf = (day: number): number => day - ((new Date(day * DAY_MS).getUTCDay() + 6) % 7);
+
+/** A weekend is spoken of on the day after it, too; the last one is over. */
+function nearWeekend(which: string | undefined, today: number): DateHint {
+  const saturday = mondayOf(today) + 5 + 7 * stepOf(which);
+  return { kind: 'days', from: saturday, to: saturday + 3, weight: DAY_WEIGHT };
+}
+
+/** The seasons of the north, by months; a winter belongs to the year in which it began. */
+function inSeason(name: string | undefined, year: number): readonly DateHint[] {
+  const first = { spring: 2, summer: 5, autumn: 8, fall: 8, winter: 11 }[name ?? ''] ?? 0;
+  return [{ kind: 'days', from: daysOf(year, first), to: daysOf(year, first + 3), weight: MONTH_WEIGHT }];
+}
+
+/** "last summer": the latest that is over; "next summer": the first that has not begun. */
+function nearSeason(which: string | undefined, name: string | undefined, today: number): readonly DateHint[] {
+  const year = new Date(today * DAY_MS).getUTCFullYear();
+  const seasons = [-2, -1, 0, 1, 2].flatMap((step) => inSeason(name, year + step));
+  const days = seasons.filter((hint) => hint.kind === 'days');
+  const found =
+    which === 'next'
+      ? days.find(({ from }) => from > today)
+      : which === 'this'
+        ? days.find(({ to }) => to > today)
+        : days.findLast(({ to }) => to <= today);
+  return found === undefined ? [] : [found];
 }
 
 function lastWeekday(name: string | undefined, today: number): DateHint {

@@ -29,6 +29,9 @@ const word = fc.constantFrom(
   '🎉',
   'May',
   'running',
+  'Häuser',
+  'und',
+  'nicht',
 );
 const text = fc.array(word, { maxLength: 8 }).map((words) => words.join(' '));
 // Small whole numbers: their dot products are exact in float32, so that a tie is a tie on both sides.
@@ -49,14 +52,35 @@ const record = fc
     subject: fc.option(fc.constantFrom('s1', 's2')),
   })
   .map(({ number, ...own }) => recordOf(number, own));
-const question = fc
-  .tuple(text, fc.constantFrom('', 'in May 2026', 'yesterday', 'last week', 'ann', 'on 7 May'))
-  .map((parts) => parts.join(' '));
+const SAYINGS = [
+  '',
+  'in May 2026',
+  'yesterday',
+  'last week',
+  'ann',
+  'on 7 May',
+  'haus',
+  '"rain running"',
+  'guitar "rain running"',
+  '"京都"',
+  '"the g*"',
+  'rai*',
+  'runn* k*',
+  '"who" "rain"',
+  '“café May”',
+] as const;
+const question = fc.tuple(text, fc.constantFrom(...SAYINGS)).map((parts) => parts.join(' '));
 const request = fc.record({
   query: question,
   vector,
   mode: fc.constantFrom('text', 'vector', 'hybrid'),
   limit: fc.integer({ min: 1, max: 12 }),
+  weights: fc.constantFrom(
+    undefined,
+    { text: 0.5, vector: 2 },
+    { text: 0, vector: 1 },
+    { text: 1, vector: 0 },
+  ),
   filter: fc.constantFrom(
     undefined,
     parseFilter({ subject: 's1' }),

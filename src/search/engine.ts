@@ -8,18 +8,22 @@
 import { StrongroomError, type Fault } from '../errors.ts';
 import { LEAF_SLOTS } from '../keys/slot.ts';
 import { LIMITS } from '../limits.ts';
-import { ANALYZER_VERSION, type Analyzer } from './analyzer.ts';
-import { isExpired, NO_RULES } from './expiry.ts';
+import { analyzerVersionOf, type Analyzer } from './analyzer.ts';
+import { isExpired, NO_RULES, shortestMs } from './expiry.ts';
 import { matchesFilter } from './filter.ts';
 import { decodeSegment, encodeSegment, type SegmentRow } from './segment.ts';
-import { ScoreRoom, TextIndex, type TermCounts } from './text-index.ts';
+import { fuseLists, type RankedList } from './fusion.ts';
+import { RANKING, ScoreRoom, TextIndex, type TermCounts } from './text-index.ts';
+import { parseTextQuery, queryFaults, type TextQuery } from './text-query.ts';
 import { Threads } from './threads.ts';
 import { Top, type Scored } from './top.ts';
 import type {
   HeldRecord,
   Hit,
   IndexedRecord,
+  LoadedSegment,
   SearchRequest,
+  SearchWeights,
   Segment,
   VaultSettings,
   VaultStats,
@@ -34,8 +38,6 @@ export interface EngineRoom {
   readonly vectors: VectorRoom;
 }
 
-/** Reciprocal rank fusion (Cormack, Clarke and Büttcher, 2009): a list's n-th gives 1 / (60 + n). */
-const FUSION_K = 60;
 /** The part of the true neighbours that a search in a large vault finds, on the average, unless the vault says otherwise. */
 const RECALL = 0.99;
 /** How deep each list is looked at, at least. */
@@ -55,6 +57,7 @@ export class Engine {
   readonly #leaves = new Map<number, Set<number>>();
   readonly #threads: Threads;
   readonly #text: TextIndex;
+  readonly #analyzerVersion: number;
   readonly #vectors: VectorIndex;
   /** Records that will expire. */
   #expiring = 0;
@@ -62,7 +65,15 @@ export class Engine {
   constructor(settings: VaultSettings, room: EngineRoom) {
     this.#settings = settings;
     this.#threads = new Threads((document) => this.#recordOf(document));
-    this.#text = new TextIndex(room.analyzer, this.#threads, room.scores);
+    const language = settings.language ?? 'auto';
+    this.#analyzerVersion = analyzerVersionOf(language);
+    this.#text = new TextIndex({
+      analyzer: room.analyzer,
+      threads: this.#threads,
+      room: room.scores,
+      language,
+      textOf: (document) => this.#recordOf(document).text,
+    });
     this.#vectors = new VectorIndex(room.vectors, settings.metric, settings.dimensions);
   }
 
@@ -86,22 +97,26 @@ export class Engine {
 
   search(request: SearchRequest): readonly Hit[] {
     const { query, vector, limit, filter, mode, now, rules = NO_RULES } = request;
-    const faults = this.#faultsOf(request);
+    const asked = query === undefined || mode === 'vector' ? null : parseTextQuery(query);
+    const faults = this.#faultsOf(request, asked);
     if (faults.length > 0) throw new StrongroomError('request.invalid', { faults });
     const keeps = (document: number): boolean => {
       const record = this.#recordOf(document);
       if (isExpired(rules, record, now)) return false;
-      return filter === undefined || matchesFilter(filter, record);
+      if (filter !== undefined && !matchesFilter(filter, record)) return false;
+      return asked?.isExact !== true || asked.phrases.every((phrase) => phrase.isIn(record.text));
     };
+    const tieOf = (a: number, b: number): boolean => this.#comesFirst(a, b);
+    const { text: textWeight, vector: vectorWeight } = weightsOf(request);
     const depth = mode === 'hybrid' ? Math.max(limit, FUSION_DEPTH_MIN) : limit;
-    const lists: (readonly Scored[])[] = [];
-    if (mode !== 'vector' && query !== undefined) lists.push(this.#searchText(query, now, depth, keeps));
-    if (mode !== 'text' && vector !== undefined)
-      lists.push(
-        this.#searchVectors(vector, depth, filter === undefined && this.#expiring === 0 ? null : keeps),
-      );
-    const [only = []] = lists;
-    const best = lists.length > 1 ? this.#fuse(lists, limit) : only;
+    const canExpire = this.#expiring > 0 || shortestMs(rules) !== null;
+    const isOpen = filter === undefined && !canExpire && asked?.isExact !== true;
+    const lists: RankedList[] = [];
+    if (asked !== null && textWeight > 0)
+      lists.push({ weight: textWeight, best: this.#searchText(asked, now, depth, keeps) });
+    if (mode !== 'text' && vector !== undefined && vectorWeight > 0)
+      lists.push({ weight: vectorWeight, best: this.#searchVectors(vector, depth, isOpen ? null : keeps) });
+    const best = mode === 'hybrid' ? fuseLists(lists, limit, tieOf) : (lists[0]?.best ?? []);
     return best.map(({ row, score }): Hit => {
       const record = this.#recordOf(row);
       return request.withRecords === true ? { id: record.id, score, record } : { id: record.id, score };
@@ -139,14 +154,14 @@ export class Engine {
       leaf,
       metric: this.#settings.metric,
       dimensions: this.#vectors.dimensions,
-      analyzerVersion: ANALYZER_VERSION,
+      analyzerVersion: this.#analyzerVersion,
       rows,
     });
     return { leaf, bytes, cover: coverOf(rows) };
   }
 
   /** Throws `box.damaged` on bytes that are no segment of a vault like this one, and then has loaded nothing. */
-  loadSegment(bytes: Uint8Array): { readonly cover: readonly number[] } {
+  loadSegment(bytes: Uint8Array): LoadedSegment {
     const { metric, dimensions, analyzerVersion, rows } = decodeSegment(bytes);
     const own = this.#vectors.dimensions;
     if (metric !== this.#settings.metric || (dimensions !== null && own !== null && dimensions !== own))
@@ -154,12 +169,12 @@ export class Engine {
     const vectors = rows.flatMap(({ vector }) => (vector === null ? [] : [vector]));
     const [row] = vectors.flatMap((vector) => (vector.form === 'row' ? [vector.bytes] : []));
     if (dimensions !== null && vectors.length > 0) this.#vectors.reserve(vectors.length, dimensions, row);
+    const isCurrent = analyzerVersion === this.#analyzerVersion;
     for (const { slot, record, counts, vector } of rows) {
-      const isCurrent = analyzerVersion === ANALYZER_VERSION;
       const document = this.#enter(slot, record, isCurrent ? counts : this.#text.countTerms(record.text));
       if (vector !== null) this.#vectors.restore(document, vector);
     }
-    return { cover: coverOf(rows) };
+    return { cover: coverOf(rows), isCurrent };
   }
 
   close(): void {
@@ -183,8 +198,8 @@ export class Engine {
     if (vectors[0] !== undefined) this.#vectors.reserve(vectors.length, vectors[0].length);
   }
 
-  #faultsOf({ query, vector, limit, mode }: SearchRequest): readonly Fault[] {
-    const faults: Fault[] = [];
+  #faultsOf({ query, vector, limit, mode }: SearchRequest, asked: TextQuery | null): readonly Fault[] {
+    const faults: Fault[] = asked === null ? [] : [...queryFaults(asked)];
     if (!Number.isInteger(limit) || limit < 1 || limit > LIMITS.searchMax)
       faults.push({ path: '/limit', message: `must be a whole number from 1 to ${LIMITS.searchMax}` });
     if (mode !== 'vector' && query === undefined)
@@ -205,7 +220,7 @@ export class Engine {
   }
 
   #searchText(
-    query: string,
+    query: TextQuery,
     now: number,
     limit: number,
     keeps: (document: number) => boolean,
@@ -215,8 +230,10 @@ export class Engine {
       const scores = this.#text.score(query, now, documents);
       const top = new Top(limit, (a, b) => this.#comesFirst(a, b));
       for (let document = 0; document < documents; document++) {
-        const score = scores[document] as number;
-        if (score > 0 && score >= top.floor && keeps(document)) top.push(document, score);
+        const own = scores[document] as number;
+        if (own <= 0) continue;
+        const score = own + this.#phraseScore(query, document);
+        if (score >= top.floor && keeps(document)) top.push(document, score);
       }
       return top.list();
     } finally {
@@ -224,13 +241,11 @@ export class Engine {
     }
   }
 
-  #fuse(lists: readonly (readonly Scored[])[], limit: number): readonly Scored[] {
-    const scores = new Map<number, number>();
-    for (const list of lists)
-      list.forEach(({ row }, at) => scores.set(row, (scores.get(row) ?? 0) + 1 / (FUSION_K + at + 1)));
-    const top = new Top(limit, (a, b) => this.#comesFirst(a, b));
-    for (const [row, score] of scores) top.push(row, score);
-    return top.list();
+  /** What the document has for the phrases it holds. An exact question needs no more than that all are held. */
+  #phraseScore({ phrases, isExact }: TextQuery, document: number): number {
+    if (isExact || phrases.length === 0) return 0;
+    const { text } = this.#recordOf(document);
+    return phrases.reduce((sum, phrase) => sum + (phrase.isIn(text) ? RANKING.phrase : 0), 0);
   }
 
   /** Of two equal scores the newer id comes first. */
@@ -283,5 +298,9 @@ export class Engine {
     return held;
   }
 }
+
+/** A list that counts for nothing is not looked at. */
+const weightsOf = ({ mode, weights }: SearchRequest): SearchWeights =>
+  (mode === 'hybrid' ? weights : undefined) ?? { text: 1, vector: 1 };
 
 const coverOf = (rows: readonly SegmentRow[]): readonly number[] => rows.map(({ slot }) => slot);

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { Analyzer } from './analyzer.ts';
 import { PairLists } from './pair-lists.ts';
 import { Voices } from './voices.ts';
 
@@ -40,7 +39,7 @@ test('lists keep their pairs through any pushes and removals, and nothing of a r
 });
 
 test('a speaker is known by any word of the name, until the last message is gone', () => {
-  const voices = new Voices(new Analyzer());
+  const voices = new Voices();
   const ann = voices.join('Ann Smith');
   assert.equal(voices.join('Ann Smith'), ann);
   const bo = voices.join('Bo Smith');

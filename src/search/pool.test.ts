@@ -219,7 +219,7 @@ test('segments travel: exported by one vault, loaded by another, the bytes hande
   assert.deepEqual(await one.leaves(), [0, 1]);
   const other = await pool.open({ ...SETTINGS, id: 'vlt_b' }, async (filler) => {
     const { bytes } = await one.exportSegment(1);
-    assert.deepEqual(await filler.loadSegment(bytes), { cover: [5000] });
+    assert.deepEqual(await filler.loadSegment(bytes), { cover: [5000], isCurrent: true });
     assert.equal(bytes.length, 0);
   });
   assert.deepEqual(idsOf(await other.search(ask({ query: 'guitar' }))), [recordOf(5000).id]);

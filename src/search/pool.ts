@@ -12,6 +12,7 @@ import type {
   Hit,
   IndexedRecord,
   IndexFiller,
+  LoadedSegment,
   SearchPool,
   SearchRequest,
   Segment,
@@ -174,7 +175,7 @@ class OpenVault implements VaultIndex {
     return this.#ask('exportSegment', leaf);
   }
 
-  async loadSegment(bytes: Uint8Array): Promise<{ readonly cover: readonly number[] }> {
+  async loadSegment(bytes: Uint8Array): Promise<LoadedSegment> {
     const link = await this.#filled();
     return loadInto(link, this.vault, bytes);
   }
@@ -242,11 +243,7 @@ async function addTo(link: WorkerLink, vault: string, records: readonly IndexedR
 }
 
 /** Bytes that fill their buffer are handed over; others, a part of something larger, are copied. */
-async function loadInto(
-  link: WorkerLink,
-  vault: string,
-  bytes: Uint8Array,
-): Promise<{ readonly cover: readonly number[] }> {
+async function loadInto(link: WorkerLink, vault: string, bytes: Uint8Array): Promise<LoadedSegment> {
   const isWhole = bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength;
   const own = isWhole ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes);
   return link.call(vault, 'loadSegment', own, [own.buffer]);

@@ -9,6 +9,7 @@ import type {
   HeldRecord,
   Hit,
   IndexedRecord,
+  LoadedSegment,
   SearchRequest,
   Segment,
   VaultSettings,
@@ -31,7 +32,7 @@ export interface Operations {
   stats: { takes: null; answers: VaultStats };
   leaves: { takes: null; answers: readonly number[] };
   exportSegment: { takes: number; answers: Segment };
-  loadSegment: { takes: Uint8Array<ArrayBuffer>; answers: { readonly cover: readonly number[] } };
+  loadSegment: { takes: Uint8Array<ArrayBuffer>; answers: LoadedSegment };
   close: { takes: null; answers: null };
 }
 

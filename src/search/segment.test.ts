@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { StrongroomError } from '../errors.ts';
-import { ANALYZER_VERSION, Analyzer } from './analyzer.ts';
+import { Analyzer, analyzerVersionOf } from './analyzer.ts';
 import { parseFilter } from './parse-filter.ts';
 import { decodeSegment, encodeSegment } from './segment.ts';
 import { NOW, openEngine, recordOf } from './testing/records.ts';
-import type { IndexedRecord, SearchRequest } from './types.ts';
+import type { IndexedRecord, Language, SearchRequest } from './types.ts';
 
 const LEAF = 5;
 const SLOT = LEAF * 4096;
@@ -31,7 +31,7 @@ function conversation(): readonly IndexedRecord[] {
 
 /** Everything by which a record could be recognised in the bytes. */
 function marksOf(record: IndexedRecord): readonly Buffer[] {
-  const terms = new Analyzer().terms(record.text).filter((term) => term.length > 4);
+  const terms = new Analyzer().analyze(record.text, 'auto').terms.filter((term) => term.length > 4);
   const numbers = [...(record.vector ?? [])].map((value) => Buffer.from(Float32Array.of(value).buffer));
   const length = Math.hypot(...(record.vector ?? []));
   const scaled = [...(record.vector ?? [])].map((value) =>
@@ -122,15 +122,17 @@ test('a newer record replaces what a segment brought, and a segment replaces not
   assert.deepEqual(other.exportSegment(LEAF).cover, [SLOT + 2, SLOT + 4, SLOT + 100]);
 });
 
-test('terms of another analyzer are made anew from the text', () => {
+test('terms of another analyzer, or of another language, are made anew from the text', () => {
   const record = recordOf(1, { slot: SLOT, text: 'running' });
   const row = { slot: SLOT, record, counts: new Map([['stale', 1]]), vector: null };
   const content = { leaf: LEAF, metric: 'cosine', dimensions: null, rows: [row] } as const;
   const engine = openEngine();
-  engine.loadSegment(encodeSegment({ ...content, analyzerVersion: ANALYZER_VERSION + 1 }));
+  const load = (language: Language) =>
+    engine.loadSegment(encodeSegment({ ...content, analyzerVersion: analyzerVersionOf(language) }));
+  assert.equal(load('de').isCurrent, false);
   assert.equal(engine.search(ask({ query: 'run' })).length, 1);
   assert.equal(engine.search(ask({ query: 'stale' })).length, 0);
-  engine.loadSegment(encodeSegment({ ...content, analyzerVersion: ANALYZER_VERSION }));
+  assert.equal(load('auto').isCurrent, true);
   assert.equal(engine.search(ask({ query: 'stale' })).length, 1);
 });
 

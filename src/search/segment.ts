@@ -12,7 +12,7 @@
  *          5     1  metric: 0 cosine, 1 dot, 2 euclidean
  *          6     2  dimensions, 0 while the vault has no vector
  *          8     4  leaf
- *         12     4  version of the analyzer that made the terms
+ *         12     4  analyzer and language that made the terms (analyzer.ts)
  *         16     4  a: bytes of the records
  *         20     4  b: bytes of the terms
  *         24     4  c: bytes of the counts

@@ -6,14 +6,21 @@
  *
  *     score(d) = Σ_t idf(t) · max over |j| ≤ 3 of 0.6^|j| · tf(t, d+j)·(k1 + 1) / (tf + k1·(1 − b + b·length/average))
  *              + 3 if the question names the speaker + 3 · the weights of its dates that d's time meets
+ *              + 100 for each quoted phrase that d holds, which is more than words come to
  *     idf(t)   = ln(1 + (N − n + 0.5) / (n + 0.5))
+ *
+ * A term of the question may be several of the index, which then count as one: the stems of a word in each language of the
+ * vault, or all words with one beginning. The language of a text that is not English is a term of its own, so that
+ * an index knows which languages it holds without learning anything beside its postings.
  *
  * Invariant: after any sequence of additions and removals, counts and scores equal those of an index built from what is
  * left. The constants were chosen on LoCoMo, leaving out one conversation at a time (bench/locomo.ts).
  */
 import type { Analyzer } from './analyzer.ts';
 import { DAY_MS, parseDates, type DateHint } from './dates.ts';
+import { LANGUAGE_CODES, type Language, type LanguageCode } from './languages.ts';
 import { grown, PairLists } from './pair-lists.ts';
+import { countBeginnings, type TextQuery } from './text-query.ts';
 import type { Threads } from './threads.ts';
 import { Voices } from './voices.ts';
 
@@ -24,10 +31,14 @@ export const RANKING = {
   contextDecay: 0.6,
   speaker: 3,
   date: 3,
+  phrase: 100,
 } as const;
 
 /** Terms of a document and how often each occurs. */
 export type TermCounts = ReadonlyMap<string, number>;
+
+/** Stands before the code of a language: no word begins so. */
+const LANGUAGE_MARK = '\u0001';
 
 export interface TextDocument {
   readonly counts: TermCounts;
@@ -39,24 +50,42 @@ export interface TextDocument {
 const NO_DAY = -(2 ** 31);
 const NO_SPEAKER = -1;
 
+/** Letters at the end of a stem that its words may not have. */
+const STEM_CHANGES = 2;
+
 /** Room for sums that all vaults of a worker share; zero between searches. */
 export class ScoreRoom {
   scores = new Float64Array(0);
   best = new Float64Array(0);
   touched = new Int32Array(0);
+  /** How often a document holds any of several terms, and the documents that hold one. */
+  frequencies = new Int32Array(0);
+  holding = new Int32Array(0);
 
   reach(documents: number): void {
     if (documents <= this.scores.length) return;
     this.scores = grown(this.scores, documents);
     this.best = grown(this.best, documents);
     this.touched = grown(this.touched, documents);
+    this.frequencies = grown(this.frequencies, documents);
+    this.holding = grown(this.holding, documents);
   }
+}
+
+export interface TextIndexParts {
+  readonly analyzer: Analyzer;
+  readonly threads: Threads;
+  readonly room: ScoreRoom;
+  readonly language: Language;
+  readonly textOf: (document: number) => string;
 }
 
 export class TextIndex {
   readonly #analyzer: Analyzer;
   readonly #threads: Threads;
   readonly #room: ScoreRoom;
+  readonly #language: Language;
+  readonly #textOf: (document: number) => string;
   readonly #terms = new Map<string, number>();
   readonly #names: string[] = [];
   readonly #freeTerms: number[] = [];
@@ -72,11 +101,13 @@ export class TextIndex {
   #size = 0;
   #length = 0;
 
-  constructor(analyzer: Analyzer, threads: Threads, room: ScoreRoom) {
+  constructor({ analyzer, threads, room, language, textOf }: TextIndexParts) {
     this.#analyzer = analyzer;
     this.#threads = threads;
     this.#room = room;
-    this.#voices = new Voices(analyzer);
+    this.#language = language;
+    this.#textOf = textOf;
+    this.#voices = new Voices();
   }
 
   get bytes(): number {
@@ -87,7 +118,9 @@ export class TextIndex {
 
   countTerms(text: string): TermCounts {
     const counts = new Map<string, number>();
-    for (const term of this.#analyzer.terms(text)) counts.set(term, (counts.get(term) ?? 0) + 1);
+    const { language, terms } = this.#analyzer.analyze(text, this.#language);
+    for (const term of terms) counts.set(term, (counts.get(term) ?? 0) + 1);
+    if (this.#language === 'auto' && language !== 'en') counts.set(LANGUAGE_MARK + language, 1);
     return counts;
   }
 
@@ -98,7 +131,7 @@ export class TextIndex {
     for (const [name, count] of counts) {
       const term = this.#termOf(name);
       this.#forward.push(document, term, this.#postings.push(term, document, count));
-      length += count;
+      if (!name.startsWith(LANGUAGE_MARK)) length += count;
     }
     this.#lengths[document] = length;
     this.#length += length;
@@ -136,14 +169,22 @@ export class TextIndex {
    * The score of each document below `documents`, zero for those the question says nothing of.
    * What is returned belongs to the room: `release` makes it zero again, before anyone else searches.
    */
-  score(question: string, now: number, documents: number): Float64Array {
+  score(query: TextQuery, now: number, documents: number): Float64Array {
     this.#room.reach(documents);
-    const all = this.#analyzer.queryTerms(question);
-    const telling = all.filter(({ common }) => !common);
-    const terms = (telling.length > 0 ? telling : all).map(({ term }) => term);
-    for (const name of terms) this.#addTerm(name);
-    this.#addSpeakers(terms, documents);
-    for (const hint of parseDates(question, now)) this.#addDate(hint, documents);
+    const { language, terms: all } = this.#analyzer.analyzeQuery(
+      query.words,
+      this.#language,
+      this.#languages(),
+    );
+    const isTelling = all.some(({ isCommon }) => !isCommon) || query.prefixes.length > 0;
+    const terms = isTelling ? all.filter(({ isCommon }) => !isCommon) : all;
+    for (const { stems } of terms) this.#addWord(stems);
+    for (const prefix of query.prefixes) this.#addBeginning(prefix);
+    this.#addSpeakers(
+      terms.flatMap(({ words }) => words),
+      documents,
+    );
+    for (const hint of parseDates(query.words, now, language)) this.#addDate(hint, documents);
     return this.#room.scores;
   }
 
@@ -151,33 +192,116 @@ export class TextIndex {
     this.#room.scores.fill(0, 0, documents);
   }
 
-  #addTerm(name: string): void {
-    const term = this.#terms.get(name);
-    if (term === undefined) return;
-    const { k1, b } = RANKING;
-    const { scores, best, touched } = this.#room;
+  /** The languages that texts of this index were taken for. */
+  #languages(): readonly LanguageCode[] {
+    return LANGUAGE_CODES.filter((code) => code === 'en' || this.#terms.has(LANGUAGE_MARK + code));
+  }
+
+  #addWord(stems: readonly string[]): void {
+    const terms = stems.flatMap((stem) => this.#terms.get(stem) ?? []);
+    const [only] = terms;
+    if (only === undefined) return;
+    if (terms.length === 1) {
+      this.#addTerm(only);
+      return;
+    }
+    let holding = 0;
+    for (const term of terms) holding = this.#gather(term, holding);
+    this.#addGathered(holding);
+  }
+
+  #addTerm(term: number): void {
     const pool = this.#postings.pool;
     const start = 2 * this.#postings.start(term);
     const count = this.#postings.count(term);
-    const lengths = this.#lengths;
-    const idf = Math.log(1 + (this.#size - count + 0.5) / (count + 0.5));
-    const average = this.#length / this.#size;
-    const walk = new ContextWalk(this.#threads, best, touched);
+    const bm25 = this.#bm25();
+    const walk = new ContextWalk(this.#threads, this.#room.best, this.#room.touched);
     for (let at = start; at < start + 2 * count; at += 2) {
       const document = pool[at] as number;
-      const frequency = pool[at + 1] as number;
-      const length = lengths[document] as number;
-      walk.mark(document, (frequency * (k1 + 1)) / (frequency + k1 * (1 - b + (b * length) / average)));
+      walk.mark(document, bm25(document, pool[at + 1] as number));
     }
-    for (let i = 0; i < walk.count; i++) {
+    this.#addBest(walk.count, count);
+  }
+
+  /**
+   * All words with one beginning. A stem that begins so stands for such words; of one that is shorter, or has other letters
+   * at its end ("dying" is "die"), the texts are asked, because `runn*` means "running" and not "run".
+   */
+  #addBeginning(prefix: string): void {
+    let holding = 0;
+    const doubtful: number[] = [];
+    for (const [name, term] of this.#terms) {
+      let same = 0;
+      while (same < prefix.length && name.charCodeAt(same) === prefix.charCodeAt(same)) same++;
+      if (same === prefix.length) holding = this.#gather(term, holding);
+      else if (same > 0 && same >= name.length - STEM_CHANGES) doubtful.push(term);
+    }
+    for (const term of doubtful) holding = this.#gatherAsked(term, holding, prefix);
+    this.#addGathered(holding);
+  }
+
+  /** Adds up how often each document holds the term; returns how many documents hold any so far. */
+  #gather(term: number, holding: number): number {
+    const { frequencies, holding: list } = this.#room;
+    let held = holding;
+    for (let at = 0; at < this.#postings.count(term); at++) {
+      const document = this.#postings.first(term, at);
+      if (frequencies[document] === 0) list[held++] = document;
+      frequencies[document] = (frequencies[document] as number) + this.#postings.second(term, at);
+    }
+    return held;
+  }
+
+  /** The same with the words that begin so in the text of each document: all of them, so never less than terms say. */
+  #gatherAsked(term: number, holding: number, prefix: string): number {
+    const { frequencies, holding: list } = this.#room;
+    let held = holding;
+    for (let at = 0; at < this.#postings.count(term); at++) {
+      const document = this.#postings.first(term, at);
+      const count = countBeginnings(this.#textOf(document), prefix);
+      const known = frequencies[document] as number;
+      if (known === 0 && count > 0) list[held++] = document;
+      if (count > known) frequencies[document] = count;
+    }
+    return held;
+  }
+
+  #addGathered(holding: number): void {
+    if (holding === 0) return;
+    const { frequencies, holding: list, best, touched } = this.#room;
+    const bm25 = this.#bm25();
+    const walk = new ContextWalk(this.#threads, best, touched);
+    for (let at = 0; at < holding; at++) {
+      const document = list[at] as number;
+      walk.mark(document, bm25(document, frequencies[document] as number));
+      frequencies[document] = 0;
+    }
+    this.#addBest(walk.count, holding);
+  }
+
+  /** What a document counts for a term by its frequency there, before the term's own weight. */
+  #bm25(): (document: number, frequency: number) => number {
+    const { k1, b } = RANKING;
+    const lengths = this.#lengths;
+    const average = this.#length / this.#size;
+    return (document, frequency) => {
+      const length = lengths[document] as number;
+      return (frequency * (k1 + 1)) / (frequency + k1 * (1 - b + (b * length) / average));
+    };
+  }
+
+  #addBest(touchedCount: number, holding: number): void {
+    const idf = Math.log(1 + (this.#size - holding + 0.5) / (holding + 0.5));
+    const { scores, best, touched } = this.#room;
+    for (let i = 0; i < touchedCount; i++) {
       const document = touched[i] as number;
       scores[document] = (scores[document] as number) + idf * (best[document] as number);
       best[document] = 0;
     }
   }
 
-  #addSpeakers(terms: readonly string[], documents: number): void {
-    const isNamed = this.#voices.named(terms);
+  #addSpeakers(words: readonly string[], documents: number): void {
+    const isNamed = this.#voices.named(words);
     if (isNamed === null) return;
     const { scores } = this.#room;
     for (let document = 0; document < documents; document++) {

@@ -4,11 +4,11 @@
  * An index lives in memory only and holds records that were opened elsewhere; it knows neither the database nor keys.
  * `slot` says which leaf page, and so which segment, a record belongs to.
  */
-import type { JsonObject, Metric } from '@strongroom/client';
+import type { JsonObject, Language, Metric, SearchWeights } from '@strongroom/client';
 import type { ExpiryRules } from './expiry.ts';
 import type { Filter } from './filter.ts';
 
-export type { JsonObject, Metric };
+export type { JsonObject, Language, Metric, SearchWeights };
 
 /** What filters see of a memory. Times are milliseconds since 1970. */
 export interface FilterableRecord {
@@ -50,6 +50,8 @@ export interface SearchRequest {
   readonly limit: number;
   readonly filter?: Filter | undefined;
   readonly mode: SearchMode;
+  /** How much each list counts in mode `hybrid`; 1 each by default. */
+  readonly weights?: SearchWeights | undefined;
   /** The moment of asking: what expires at or before it is left out, and "last week" counts from it. */
   readonly now: number;
   /** Whether hits carry their records. */
@@ -72,6 +74,8 @@ export interface VaultSettings {
   readonly dimensions: number | null;
   /** The part of the true neighbours that a search finds on the average, where not all vectors are compared. */
   readonly recall?: number;
+  /** Of its texts; by default each text's own. */
+  readonly language?: Language;
 }
 
 export interface VaultStats {
@@ -94,11 +98,17 @@ export interface Segment {
   readonly cover: readonly number[];
 }
 
+export interface LoadedSegment {
+  readonly cover: readonly number[];
+  /** False where its terms had to be made anew: by another analyzer or in another language. */
+  readonly isCurrent: boolean;
+}
+
 /** What fills an index: from segments, from records, or both (later calls replace what earlier ones gave). */
 export interface IndexFiller {
   add(records: readonly IndexedRecord[]): Promise<void>;
   remove(ids: readonly string[]): Promise<void>;
-  loadSegment(bytes: Uint8Array): Promise<{ readonly cover: readonly number[] }>;
+  loadSegment(bytes: Uint8Array): Promise<LoadedSegment>;
 }
 
 /**

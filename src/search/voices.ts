@@ -1,5 +1,5 @@
 /** The speakers of a vault, as numbers: found by any word of their name, forgotten with their last message. */
-import type { Analyzer } from './analyzer.ts';
+import { nameWords } from './analyzer.ts';
 
 interface Voice {
   readonly name: string;
@@ -7,15 +7,10 @@ interface Voice {
 }
 
 export class Voices {
-  readonly #analyzer: Analyzer;
   readonly #numbers = new Map<string, number>();
   readonly #voices: (Voice | undefined)[] = [];
   readonly #free: number[] = [];
-  readonly #byTerm = new Map<string, Set<number>>();
-
-  constructor(analyzer: Analyzer) {
-    this.#analyzer = analyzer;
-  }
+  readonly #byWord = new Map<string, Set<number>>();
 
   /** Counts one more message of the speaker. */
   join(name: string): number {
@@ -28,18 +23,18 @@ export class Voices {
     const voice = this.#voices[number] as Voice;
     if (--voice.messages > 0) return;
     this.#numbers.delete(voice.name);
-    for (const term of this.#analyzer.terms(voice.name)) {
-      const numbers = this.#byTerm.get(term);
+    for (const word of nameWords(voice.name)) {
+      const numbers = this.#byWord.get(word);
       numbers?.delete(number);
-      if (numbers?.size === 0) this.#byTerm.delete(term);
+      if (numbers?.size === 0) this.#byWord.delete(word);
     }
     this.#voices[number] = undefined;
     this.#free.push(number);
   }
 
-  /** A 1 for each speaker one of whose words is among the terms; null if there is none. */
-  named(terms: readonly string[]): Uint8Array | null {
-    const numbers = terms.flatMap((term) => [...(this.#byTerm.get(term) ?? [])]);
+  /** A 1 for each speaker one of whose words is among these; null if there is none. */
+  named(words: readonly string[]): Uint8Array | null {
+    const numbers = words.flatMap((word) => [...(this.#byWord.get(word) ?? [])]);
     if (numbers.length === 0) return null;
     const isNamed = new Uint8Array(this.#voices.length);
     for (const number of numbers) isNamed[number] = 1;
@@ -50,9 +45,9 @@ export class Voices {
     const number = this.#free.pop() ?? this.#voices.length;
     this.#voices[number] = { name, messages: 0 };
     this.#numbers.set(name, number);
-    for (const term of this.#analyzer.terms(name)) {
-      const numbers = this.#byTerm.get(term) ?? new Set();
-      this.#byTerm.set(term, numbers.add(number));
+    for (const word of nameWords(name)) {
+      const numbers = this.#byWord.get(word) ?? new Set();
+      this.#byWord.set(word, numbers.add(number));
     }
     return number;
   }

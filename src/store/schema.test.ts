@@ -4,6 +4,7 @@ import { foundation } from './migrations/0001-foundation.ts';
 import { retention } from './migrations/0002-retention.ts';
 import type { backups } from './migrations/0003-backups.ts';
 import { rotation } from './migrations/0005-rotation.ts';
+import { vaultSearch } from './migrations/0006-vault-search.ts';
 import { TABLES, TENANT_TABLES } from './migrations.ts';
 import type { Database, TableName } from './schema.ts';
 import { annotationFaults, type Column, type Table, type Tables } from './table.ts';
@@ -25,7 +26,8 @@ type RowOf<T extends Table> = { -readonly [K in keyof T['columns']]: ValueOf<T['
 type Created = typeof foundation.creates &
   typeof retention.creates &
   typeof backups.creates &
-  typeof rotation.creates;
+  typeof rotation.creates &
+  typeof vaultSearch.creates;
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 
 test('the row types are those of the tables, column by column', () => {

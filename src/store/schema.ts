@@ -22,6 +22,7 @@ export interface Database extends RetentionDatabase {
   organizations: OrganizationRow;
   projects: ProjectRow;
   vaults: VaultRow;
+  vault_search: VaultSearchRow;
   subjects: SubjectRow;
   conversations: ConversationRow;
   memories: MemoryRow;
@@ -149,6 +150,16 @@ export interface VaultRow extends Owned {
   created_at: number;
   updated_at: number;
   deleted_at: number | null;
+}
+
+/** A vault without a row has the defaults. */
+export interface VaultSearchRow extends Owned {
+  vault: string;
+  language: string;
+  /** JSON: the weights of the list by text and of the list by vector. */
+  weights: string;
+  /** The model its vectors come from, by the name the deployment knows it under. */
+  embedder: string | null;
 }
 
 export interface SubjectRow extends Owned {

@@ -84,12 +84,21 @@ export class VaultIndexes {
 
   /** The vault's index, opened and filled if it is not, with every change in it that was committed before. */
   async of(vault: Vault): Promise<VaultIndex> {
-    const open = this.#open.get(vault.id) ?? this.#begin(vault);
+    const open = this.#fitting(vault) ?? this.#begin(vault);
     // The map keeps the order of use: first the one that rested longest.
     this.#open.delete(vault.id);
     this.#open.set(vault.id, open);
     await open.applied;
     return open.index;
+  }
+
+  /** The open index, unless the vault has another language by now: its words are others then. */
+  #fitting(vault: Vault): OpenIndex | undefined {
+    const open = this.#open.get(vault.id);
+    if (open === undefined || open.vault.language === vault.language || open.vault.version > vault.version)
+      return open;
+    this.drop(vault).catch(this.#parts.onError);
+    return undefined;
   }
 
   /** A mark that is another one once a memory was taken out of the vault, or its index opened anew. */
@@ -207,15 +216,17 @@ export class VaultIndexes {
 
   async #fillNew(vault: Vault): Promise<VaultIndex> {
     await this.#closing.get(vault.id);
-    const { id, metric, dimensions } = vault;
-    return this.#parts.pool.open({ id, metric, dimensions }, (filler) => this.#fill(vault, filler));
+    const { id, metric, dimensions, language } = vault;
+    return this.#parts.pool.open({ id, metric, dimensions, language }, (filler) => this.#fill(vault, filler));
   }
 
   /** Segments first, then the leaf pages that have none, then what changed since the oldest segment. */
   async #fill(vault: Vault, filler: IndexFiller): Promise<void> {
     const { store, segments } = this.#parts;
     const names = await this.#parts.names(vault);
-    const { leaves, throughChange } = await segments.load(vault, filler);
+    const { leaves, outdated, throughChange } = await segments.load(vault, filler);
+    // What they say was made anew, and is worth keeping.
+    for (const leaf of outdated) this.#open.get(vault.id)?.touched.add(leaf);
     const owned = await store.read(SYSTEM, (db) =>
       db.selectFrom('leaves').select('leaf').where('owner', '=', vault.id).orderBy('leaf').execute(),
     );

@@ -33,6 +33,7 @@ import type { Store } from '../store/store.ts';
 import type { Cursors, ListBinding } from '../access/cursors.ts';
 import { openArchived, requireRow, selectArchived, type ArchivedRow } from './archived-row.ts';
 import type { DeletionGuard } from './deletion-guard.ts';
+import type { Embedding } from './embedding.ts';
 import type { VaultIndexes } from './indexes.ts';
 import { toFloat32 } from './memory-content.ts';
 import {
@@ -72,6 +73,7 @@ export interface MemoriesParts {
   readonly vaults: Vaults;
   readonly rows: MemoryStore;
   readonly indexes: VaultIndexes;
+  readonly embedding: Embedding;
   readonly recorder: Recorder;
   readonly cursors: Cursors;
   readonly newId: NewId;
@@ -220,11 +222,12 @@ export class Memories {
   async updateMemory(
     context: RequestContext,
     place: MemoryPlace,
-    patch: MemoryPatch,
+    given: MemoryPatch,
     ifMatch: number | null,
   ): Promise<Memory> {
     const { vaults, rows, recorder, destruction, guard } = this.#parts;
     const reached = await vaults.reach(context, 'memory.update', place.vault);
+    const patch = await this.#embedded(context, reached, { place, given, ifMatch });
     const { after, names, request } = await recorder.write(context, async (tx) => {
       const vault = await vaults.within(reached);
       const row = await requireMemory(tx.sql, vault, place.memory, ['live']);
@@ -361,16 +364,17 @@ export class Memories {
     const { vaults, indexes, recorder } = this.#parts;
     const vault = await vaults.reach(context, 'memory.search', reference);
     const filter: Filter | undefined = input.filter === undefined ? undefined : parseFilter(input.filter);
-    const vector = input.vector === undefined ? undefined : toFloat32(input.vector);
-    if (vector !== undefined) checkVector(vault, vector, vault.dimensions, '/vector');
     const { query, limit } = input;
-    const mode = input.mode ?? (vector === undefined ? 'text' : query === undefined ? 'vector' : 'hybrid');
+    const mode = modeOf(vault, input);
     if (mode !== 'vector' && query === undefined) throw invalid('/query', `is needed in mode ${mode}`);
-    if (mode !== 'text' && vector === undefined) throw invalid('/vector', `is needed in mode ${mode}`);
+    if (mode !== 'hybrid' && input.weights !== undefined)
+      throw invalid('/weights', `say nothing in mode ${mode}`);
+    const vector = await this.#queryVector(context, vault, { ...input, mode });
+    const weights = input.weights ?? vault.weights;
     const index = await indexes.of(vault);
     const withRecords = input.include !== 'vector';
     const mark = indexes.removalMark(vault);
-    const asked = { query, vector, limit, filter, mode, now: this.#now(), withRecords };
+    const asked = { query, vector, limit, filter, mode, weights, now: this.#now(), withRecords };
     const found = await index.search({ ...asked, rules: await this.#parts.retention.of(vault) });
     // By the rules as they are now: one may have been set while the index looked.
     const rules = await this.#parts.retention.of(vault);
@@ -403,11 +407,12 @@ export class Memories {
   async #add(
     context: RequestContext,
     reached: Vault,
-    drafts: readonly MemoryDraft[],
+    given: readonly MemoryDraft[],
     many: boolean,
   ): Promise<readonly OpenedMemory[]> {
-    const { vaults, rows, recorder, indexes } = this.#parts;
-    checkVectors(reached, drafts);
+    const { vaults, rows, recorder, indexes, embedding } = this.#parts;
+    checkVectors(reached, given);
+    const drafts = await embedding.drafts(context, reached, given);
     await indexes.room(reached);
     return recorder.write(context, async (tx) => {
       const vault = await vaults.within(reached);
@@ -418,6 +423,40 @@ export class Memories {
       indexes.change(tx, vault, { added: added.map((opened) => indexedRecord(opened, names)) });
       return { result: added, deed: addition(vault, names, added, many) };
     });
+  }
+
+  /** The patch with the vector of its new text, made before the transaction; nothing leaves for a change that cannot be. */
+  async #embedded(
+    context: RequestContext,
+    vault: Vault,
+    change: { place: MemoryPlace; given: MemoryPatch; ifMatch: number | null },
+  ): Promise<MemoryPatch> {
+    const { store, embedding } = this.#parts;
+    const { place, given, ifMatch } = change;
+    if (!embedding.changesVector(vault, given)) return given;
+    const row = await store.read(vault.organization.id, (db) =>
+      requireMemory(db, vault, place.memory, ['live']),
+    );
+    this.#requireCurrent(await this.#parts.retention.of(vault), vault, row);
+    requireVersion(row.version, ifMatch);
+    return embedding.patch(context, vault, given);
+  }
+
+  /** The caller's vector or, where a mode needs one and the vault has an embedder, the query's. */
+  async #queryVector(
+    context: RequestContext,
+    vault: Vault,
+    { vector: given, query, mode }: SearchInput,
+  ): Promise<Float32Array | undefined> {
+    if (given !== undefined) {
+      const vector = toFloat32(given);
+      checkVector(vault, vector, vault.dimensions, '/vector');
+      return vector;
+    }
+    if (mode === 'text') return undefined;
+    if (query === undefined || vault.embedder === null)
+      throw invalid('/vector', `is needed in mode ${mode}: the vault has no embedder`);
+    return this.#parts.embedding.query(context, vault, query);
   }
 
   async #scan(vault: Vault, query: Scan): Promise<{ found: OpenedMemory[]; last: string | null }> {
@@ -505,6 +544,14 @@ const namesOf = (
   conversation:
     row.conversation === null ? null : (names.conversations.withId(row.conversation)?.name ?? null),
 });
+
+/** A vault without any vector has nothing that a query's could be compared with, so it is not made. */
+function modeOf(vault: Vault, { mode, query, vector }: SearchInput): 'text' | 'vector' | 'hybrid' {
+  if (mode !== undefined) return mode;
+  if (query === undefined) return 'vector';
+  const canEmbed = vault.embedder !== null && vault.dimensions !== null;
+  return vector !== undefined || canEmbed ? 'hybrid' : 'text';
+}
 
 const heldResult = ({ record, score }: Hit): SearchResult[] =>
   record === undefined ? [] : [{ ...heldView(record), score }];

@@ -12,6 +12,8 @@ export interface MemoryDraft {
   readonly subject: string | null;
   readonly conversation: string | null;
   readonly expiresAt: number | null;
+  /** Whether an embedder may see the text. */
+  readonly embed: boolean;
   /** JSON Pointer of the input it came from, for faults. */
   readonly path: string;
 }
@@ -100,6 +102,7 @@ function draftMemory(input: MemoryInput, path: string, now: number): MemoryDraft
     subject: input.subject ?? null,
     conversation: input.conversation ?? null,
     expiresAt: expiryOf(input.expiresAt, `${path}/expiresAt`, now),
+    embed: input.embed !== false,
     path,
   };
 }

@@ -17,7 +17,7 @@ import type { NewId } from '../ids.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
 import { LEAF_SLOTS, type Slot } from '../keys/slot.ts';
-import type { IndexFiller, VaultIndex } from '../search/types.ts';
+import type { IndexFiller, LoadedSegment, VaultIndex } from '../search/types.ts';
 import type { BlobStore } from '../store/blobs.ts';
 import type { Destruction } from '../store/destruction.ts';
 import type { SegmentRow } from '../store/schema.ts';
@@ -44,6 +44,8 @@ export interface SegmentsParts {
 /** What loading segments left to be read from the store. */
 export interface Loaded {
   readonly leaves: ReadonlySet<number>;
+  /** Leaf pages whose segment speaks of other words than the vault does now: worth writing anew. */
+  readonly outdated: readonly number[];
   /** Rows changed after this lie over the segments; null if none was loaded. */
   readonly throughChange: number | null;
 }
@@ -79,13 +81,16 @@ export class Segments {
         .execute(),
     );
     const leaves = new Set<number>();
+    const outdated: number[] = [];
     let throughChange: number | null = null;
     for (const row of rows) {
-      if (!(await this.#loadOne(vault, row, filler))) continue;
+      const loaded = await this.#loadOne(vault, row, filler);
+      if (loaded === null) continue;
+      if (!loaded.isCurrent) outdated.push(row.leaf);
       leaves.add(row.leaf);
       throughChange = Math.min(throughChange ?? row.through_change, row.through_change);
     }
-    return { leaves, throughChange };
+    return { leaves, outdated, throughChange };
   }
 
   /** Whether the leaf page has a segment that is whole. */
@@ -196,11 +201,11 @@ export class Segments {
   }
 
   /** Whether the segment is in the index now. One that is damaged is said in the log, and its records are read instead. */
-  async #loadOne(vault: Vault, row: SegmentRow, filler: IndexFiller): Promise<boolean> {
+  async #loadOne(vault: Vault, row: SegmentRow, filler: IndexFiller): Promise<LoadedSegment | null> {
     try {
       const box = await this.#parts.blobs.get(row.blob);
-      await filler.loadSegment(this.#boxes(vault, row.id as SegmentId, row.slot as Slot).open('blob', box));
-      return true;
+      const boxes = this.#boxes(vault, row.id as SegmentId, row.slot as Slot);
+      return await filler.loadSegment(boxes.open('blob', box));
     } catch (error) {
       if (!(error instanceof StrongroomError) || !IS_SPOILT.has(error.code)) throw error;
       if (error.code !== 'erased')
@@ -208,7 +213,7 @@ export class Segments {
           new StrongroomError('box.damaged', { detail: `segment ${row.id}`, cause: error }),
         );
       await this.#destroy([row.id as SegmentId]);
-      return false;
+      return null;
     }
   }
 

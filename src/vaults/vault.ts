@@ -8,8 +8,10 @@ import type { Scope } from '../keys/record-key.ts';
 import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { VaultRow } from '../store/schema.ts';
+import type { ReadSql } from '../store/store.ts';
+import { vaultSearchOf, type VaultSearch, type VaultSearchColumns } from './vault-search.ts';
 
-export interface Vault {
+export interface Vault extends VaultSearch {
   readonly id: VaultId;
   readonly organization: Organization;
   readonly project: ProjectId;
@@ -31,11 +33,22 @@ export const vaultScope = (vault: { organization: Organization; slot: Slot }): S
   ['vault', vault.slot],
 ];
 
-export function openVaultRow(sealer: RecordSealer, organization: Organization, row: VaultRow): Vault {
+/** A vault's row with how it is searched, where that is not the default. */
+export type JoinedVaultRow = VaultRow & VaultSearchColumns;
+
+export const selectVaults = (db: ReadSql) =>
+  db
+    .selectFrom('vaults')
+    .leftJoin('vault_search', 'vault_search.vault', 'vaults.id')
+    .selectAll('vaults')
+    .select(['vault_search.language', 'vault_search.weights', 'vault_search.embedder']);
+
+export function openVaultRow(sealer: RecordSealer, organization: Organization, row: JoinedVaultRow): Vault {
   const vault = { id: row.id as VaultId, organization, slot: row.slot as Slot, version: row.version };
   const name = decodeUtf8(nameBoxes(sealer, vault).open('name_box', row.name_box));
   return {
     ...vault,
+    ...vaultSearchOf(row),
     name,
     project: row.project as ProjectId,
     dimensions: row.dimensions,
@@ -78,6 +91,9 @@ export const vaultView = (vault: Vault): VaultView => ({
   deletion: { ...vault.deletion },
   history: vault.history,
   environment: vault.environment,
+  language: vault.language,
+  weights: { ...vault.weights },
+  embedder: vault.embedder,
   version: vault.version,
   createdAt: new Date(vault.createdAt).toISOString(),
   updatedAt: new Date(vault.updatedAt).toISOString(),

@@ -17,7 +17,8 @@ import type { DeletionGuard } from './deletion-guard.ts';
 import { Directory, type Names } from './directory.ts';
 import type { VaultRow } from '../store/schema.ts';
 import { onRollback } from './rollback.ts';
-import { openVaultRow, vaultColumns, vaultView, type Vault } from './vault.ts';
+import { openVaultRow, selectVaults, vaultColumns, vaultView, type Vault } from './vault.ts';
+import { DEFAULT_SEARCH, requireModel, writeVaultSearch } from './vault-search.ts';
 
 export interface VaultsParts {
   readonly store: Store;
@@ -29,6 +30,8 @@ export interface VaultsParts {
   readonly guard: DeletionGuard;
   readonly newId: NewId;
   readonly environment: Environment;
+  /** The embedding models that this server has. */
+  readonly models: readonly string[];
 }
 
 export class Vaults {
@@ -43,6 +46,7 @@ export class Vaults {
   async createVault(context: RequestContext, input: VaultInput): Promise<VaultView> {
     const { access, organizations, recorder } = this.#parts;
     access.require(context, 'vault.create', null);
+    requireModel(input.embedder, this.#parts.models);
     const environment = input.environment ?? context.principal.environment;
     if (!includesEnvironment(context.principal, environment))
       throw new StrongroomError(
@@ -73,6 +77,9 @@ export class Vaults {
       metric: input.metric ?? 'cosine',
       deletion: { mode: input.deletion?.mode ?? 'trash', days: input.deletion?.days ?? LIMITS.trashDaysMax },
       history: input.history ?? false,
+      language: input.language ?? DEFAULT_SEARCH.language,
+      weights: input.weights ?? DEFAULT_SEARCH.weights,
+      embedder: input.embedder ?? null,
       environment: input.environment ?? 'production',
       version: 1,
       createdAt: now,
@@ -80,6 +87,7 @@ export class Vaults {
     };
     requireFreeName(names, vault);
     await tx.sql.insertInto('vaults').values(this.#columns(tx, vault)).execute();
+    if (hasOwnSearch(input)) await writeVaultSearch(tx, vault);
     names.put(vault);
     onRollback(tx, () => names.remove(vault.id));
     return vault;
@@ -117,6 +125,7 @@ export class Vaults {
   ): Promise<VaultView> {
     const { recorder, environment } = this.#parts;
     const reached = await this.reach(context, 'vault.update', reference);
+    requireModel(patch.embedder, this.#parts.models);
     const names = await this.#directory.of(context.organization);
     const changed = await recorder.write(context, async (tx) => {
       const current = this.#current(names, reached.id);
@@ -126,10 +135,14 @@ export class Vaults {
         name: patch.name ?? current.name,
         deletion: { ...current.deletion, ...definedOnly(patch.deletion ?? {}) },
         history: patch.history ?? current.history,
+        language: patch.language ?? current.language,
+        weights: patch.weights ?? current.weights,
+        embedder: patch.embedder === undefined ? current.embedder : patch.embedder,
         version: current.version + 1,
         updatedAt: environment.clock.now(),
       };
       await this.#write(tx, names, next);
+      if (hasOwnSearch(patch)) await writeVaultSearch(tx, next);
       return { result: next, deed: { action: 'vault.update', target: next.id } };
     });
     return vaultView(changed);
@@ -214,9 +227,7 @@ export class Vaults {
   async #load(id: OrganizationId): Promise<readonly Vault[]> {
     const { store, sealer, organizations } = this.#parts;
     const organization = await organizations.get(id);
-    const rows = await store.read(id, (db) =>
-      db.selectFrom('vaults').selectAll().where('state', '=', 'live').execute(),
-    );
+    const rows = await store.read(id, (db) => selectVaults(db).where('vaults.state', '=', 'live').execute());
     return rows.map((row) => openVaultRow(sealer, organization, row));
   }
 }
@@ -235,6 +246,9 @@ function requireFreeName(names: Names<Vault>, vault: Vault): void {
       faults: [{ path: '/name', message: 'is the name of another vault' }],
     });
 }
+
+const hasOwnSearch = ({ language, weights, embedder }: VaultPatch): boolean =>
+  language !== undefined || weights !== undefined || embedder !== undefined;
 
 const definedOnly = <T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
   Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as {

@@ -9,7 +9,11 @@ export const MODELS_CLAIMS: readonly Claim[] = [
       'Each active provider has a dated no-training basis; opt-in flags off; own pipelines have no training job or dataset export',
     method: 'E A',
     supports: ['C1.1 P4.1', 'A.5.20 A.5.34', '28(3)(a) 5(1)(b)', '504(e)', '140(ag) r7051'],
-    state: { kind: 'not_claimed', reason: 'No model provider is called, and no provider is on record.' },
+    state: {
+      kind: 'not_claimed',
+      reason:
+        'On what terms an embedding service handles what it is sent nobody has on record; no other provider is called.',
+    },
   }),
   claimed({
     id: 'LLM-02',
@@ -18,7 +22,10 @@ export const MODELS_CLAIMS: readonly Claim[] = [
       'Adapter status: OpenAI admin endpoint, Azure capability, gateway flag, Anthropic attested + eligible endpoints only, local none',
     method: 'E A',
     supports: ['C1.2 P6.4', 'A.5.23 A.8.10', '28 5(1)(e)', '504(e)', 'r7051'],
-    state: { kind: 'not_claimed', reason: 'No model provider is called.' },
+    state: {
+      kind: 'not_claimed',
+      reason: 'What an embedding service keeps cannot be seen from here; no other provider is called.',
+    },
   }),
   claimed({
     id: 'LLM-03',
@@ -27,7 +34,7 @@ export const MODELS_CLAIMS: readonly Claim[] = [
       'Distinct credentials and clients; forced outage of pinned provider does not reroute; no shared context between calls',
     method: 'T',
     supports: ['CC6.1 CC9.2', 'A.5.23 A.8.22', '32', '312(a)(1)', ''],
-    state: { kind: 'not_claimed', reason: 'No model provider is called.' },
+    state: { kind: 'not_claimed', reason: 'There is one embedding service at most, so nothing to isolate.' },
   }),
   claimed({
     id: 'LLM-04',
@@ -36,7 +43,7 @@ export const MODELS_CLAIMS: readonly Claim[] = [
       'Mock provider on the wire receives no canary PII; block mode refuses; measured recall on corpus ≥ floor (AISVS 8.2.1)',
     method: 'T',
     supports: ['C1.1 P4.1', 'A.8.11 A.8.12', '25 5(1)(c)', '502(b)', '100(c)'],
-    state: { kind: 'not_claimed', reason: 'No model provider is called.' },
+    state: { kind: 'not_claimed', reason: 'Texts go to an embedding service that is set up as they are.' },
   }),
   claimed({
     id: 'LLM-05',
@@ -44,7 +51,10 @@ export const MODELS_CLAIMS: readonly Claim[] = [
     examines: 'After a call: metadata row only; canary absent from every store; switch state shown on page',
     method: 'T',
     supports: ['P4.2', 'A.8.10', '5(1)(c)', '502(b)', '100(c)'],
-    state: { kind: 'not_claimed', reason: 'No model provider is called.' },
+    state: {
+      kind: 'not_claimed',
+      reason: 'Only an embedding service is ever called, and no check looks for what is left of a call.',
+    },
   }),
   claimed({
     id: 'LLM-06',
@@ -52,7 +62,10 @@ export const MODELS_CLAIMS: readonly Claim[] = [
     examines: 'Each active model has an eval ≤30 d and score ≥ floor; failing model is blocked',
     method: 'E*',
     supports: ['CC7.1 CC9.2', 'A.8.29', '32(1)(d)', '308(a)(8)', ''],
-    state: { kind: 'not_claimed', reason: 'No model is used.' },
+    state: {
+      kind: 'not_claimed',
+      reason: 'Of models only an embedding service is used, and it is not evaluated.',
+    },
   }),
   claimed({
     id: 'LLM-07',
@@ -70,8 +83,12 @@ export const MODELS_CLAIMS: readonly Claim[] = [
     method: 'T',
     supports: ['P2.1', 'A.5.23', '7 25', '', '120'],
     state: {
-      kind: 'not_claimed',
-      reason: 'No model provider is called; nothing measures outside connections.',
+      kind: 'partial',
+      missing: 'an organization cannot bring its own key: the embedding service is the operator’s',
+      notProven:
+        'That a service which the operator sets up keeps to itself what it is sent, or that other programs on the host stay silent. Connections of search workers are not heard; they have no code for any.',
+      hoursFresh: 26,
+      mend: 'Find what reached out: the fault names where to. Nothing but src/egress may.',
     },
   }),
 ];

@@ -3,10 +3,15 @@ import type { Memory, MemoryInput, MemoryPatch, SearchInput } from '@strongroom/
 import { Option, type Command } from 'commander';
 import { LIMITS } from '../../limits.ts';
 import { usage } from '../exit.ts';
-import { given, jsonObject, time, wholeNumber } from '../flags.ts';
+import { given, jsonObject, time, weights, wholeNumber } from '../flags.ts';
 import type { Session } from '../session.ts';
 import { counted } from '../show/number.ts';
 import { memoryDetail, memoryText, resultText } from '../show/memory.ts';
+
+interface EmbedFlag {
+  /** False where `--no-embed` was given. */
+  readonly embed: boolean;
+}
 
 interface VaultFlag {
   readonly vault: string;
@@ -45,24 +50,28 @@ function addCommand(program: Command, session: Session): void {
   withFields(program.command('add').argument('[text]', 'what to remember; - or nothing: from standard input'))
     .description('add a memory')
     .addOption(vaultOption())
-    .action(async (text: string | undefined, flags: VaultFlag & FieldFlags) => {
-      const { vault, ...fields } = flags;
-      const input = { text: await textOrInput(session, text), ...given(fields) };
+    .option('--no-embed', 'keep the text from the embedder of the vault')
+    .action(async (text: string | undefined, flags: VaultFlag & FieldFlags & EmbedFlag) => {
+      const { vault, embed, ...fields } = flags;
+      const input = { text: await textOrInput(session, text), ...given(fields), ...embedOf(embed) };
       const memory = await session.client.memories.add(vault, input);
       await session.show(memory, () => `${memory.id}\n`);
     });
 }
 
+type SearchFlags = Pick<SearchInput, 'limit' | 'filter' | 'mode' | 'weights'>;
+
 function searchCommand(program: Command, session: Session): void {
   program
     .command('search')
     .description('find memories by what they say')
-    .argument('<query...>', 'a question or some words')
+    .argument('<query...>', 'a question or some words; \'"an exact phrase"\', begin*')
     .addOption(vaultOption())
     .option('--limit <n>', 'at most so many', wholeNumber(1, LIMITS.searchMax))
     .option('--filter <json>', 'a filter, like {"speaker": "Ann"}', jsonObject)
     .addOption(new Option('--mode <mode>', 'how to search').choices(['text', 'vector', 'hybrid']))
-    .action(async (words: string[], flags: VaultFlag & Pick<SearchInput, 'limit' | 'filter' | 'mode'>) => {
+    .option('--weights <text:vector>', 'how the two lists of a hybrid search count, like 1:2', weights)
+    .action(async (words: string[], flags: VaultFlag & SearchFlags) => {
       const { vault, ...rest } = flags;
       const results = await session.client.search(vault, { query: words.join(' '), ...given(rest) });
       await session.show({ results }, () =>
@@ -126,7 +135,7 @@ async function showAll(session: Session, memories: AsyncIterable<Memory>): Promi
   for await (const memory of memories) await session.show(memory, () => memoryText(memory, session.place));
 }
 
-interface UpdateFlags extends VaultFlag, FieldFlags {
+interface UpdateFlags extends VaultFlag, FieldFlags, EmbedFlag {
   readonly unset?: readonly (keyof MemoryPatch)[];
   readonly ifVersion?: number;
 }
@@ -148,17 +157,19 @@ function updateCommand(program: Command, session: Session): void {
     .description('change a memory: what is not named stays')
     .addOption(vaultOption())
     .addOption(new Option('--unset <field...>', 'fields to remove').choices(UNSETTABLE))
+    .option('--no-embed', 'keep a new text from the embedder of the vault')
     .option(
       '--if-version <n>',
       'only if this is the current version',
       wholeNumber(1, Number.MAX_SAFE_INTEGER),
     )
     .action(async (id: string, text: string | undefined, flags: UpdateFlags) => {
-      const { vault, unset = [], ifVersion, ...fields } = flags;
+      const { vault, unset = [], ifVersion, embed, ...fields } = flags;
       const removed = Object.fromEntries(unset.map((field) => [field, null]));
       const patch = { ...given({ text, ...fields }), ...removed };
       if (Object.keys(patch).length === 0) throw usage('nothing to change: give a new text or a field');
-      const memory = await session.client.memories.update(vault, id, patch, given({ ifVersion }));
+      const change = { ...patch, ...embedOf(embed) };
+      const memory = await session.client.memories.update(vault, id, change, given({ ifVersion }));
       await session.show(memory, () => `${memory.id} is now version ${memory.version}\n`);
     });
 }
@@ -215,6 +226,8 @@ function historyCommand(program: Command, session: Session): void {
       );
     });
 }
+
+const embedOf = (embed: boolean): { embed?: false } => (embed ? {} : { embed: false });
 
 const vectorOf = (flags: { readonly vector?: boolean }): 'vector' | undefined =>
   flags.vector === true ? 'vector' : undefined;

@@ -1,9 +1,17 @@
 /** vault create, list, get, update, delete. */
-import type { Metric, Vault, VaultEnvironment, VaultInput } from '@strongroom/client';
+import type {
+  Language,
+  Metric,
+  SearchWeights,
+  Vault,
+  VaultEnvironment,
+  VaultInput,
+} from '@strongroom/client';
 import { Option, type Command } from 'commander';
 import { LIMITS } from '../../limits.ts';
+import { LANGUAGES } from '../../search/languages.ts';
 import { usage } from '../exit.ts';
-import { given, wholeNumber } from '../flags.ts';
+import { given, weights, wholeNumber } from '../flags.ts';
 import type { Session } from '../session.ts';
 import { tableText } from '../show/table.ts';
 import { showTime } from '../show/time.ts';
@@ -12,6 +20,9 @@ interface SettingFlags {
   readonly deletion?: 'trash' | 'immediate';
   readonly days?: number;
   readonly history?: boolean;
+  readonly language?: Language;
+  readonly weights?: SearchWeights;
+  readonly embedder?: string | false;
 }
 
 interface CreateFlags extends SettingFlags {
@@ -25,7 +36,13 @@ const withSettings = (command: Command): Command =>
     .addOption(new Option('--deletion <mode>', 'what deleting does').choices(['trash', 'immediate']))
     .option('--days <n>', 'days in the trash before erasure', wholeNumber(1, LIMITS.trashDaysMax))
     .option('--history', 'keep older versions')
-    .option('--no-history', 'keep the current version only');
+    .option('--no-history', 'keep the current version only')
+    .addOption(
+      new Option('--language <code>', 'of its texts: what counts as the same word').choices(LANGUAGES),
+    )
+    .option('--weights <text:vector>', 'how the two lists of a hybrid search count, like 1:2', weights)
+    .option('--embedder <model>', 'the model of the server that makes vectors for what comes without')
+    .option('--no-embedder', 'no model; what is here keeps its vectors');
 
 export function vaultCommands(program: Command, session: Session): void {
   const vault = program.command('vault').description('make, list, change and delete vaults');
@@ -129,6 +146,9 @@ const vaultDetail = (vault: Vault): string =>
     ['deletion', deletionText(vault)],
     ['history', vault.history ? 'older versions are kept' : 'the current version only'],
     ['environment', vault.environment],
+    ['language', vault.language === 'auto' ? 'told from each text' : vault.language],
+    ['weights', `text ${vault.weights.text}, vector ${vault.weights.vector}`],
+    ['embedder', vault.embedder ?? 'none: vectors are brought'],
     ['version', String(vault.version)],
     ['made', showTime(vault.createdAt)],
     ['changed', showTime(vault.updatedAt)],
@@ -136,10 +156,13 @@ const vaultDetail = (vault: Vault): string =>
     .map(([name = '', value = '']) => `${name.padEnd(12)}  ${value}\n`)
     .join('');
 
-function settingsOf(flags: SettingFlags): Pick<VaultInput, 'deletion' | 'history'> {
+function settingsOf(flags: SettingFlags): Omit<VaultInput, 'name' | 'dimensions' | 'metric' | 'environment'> {
   const deletion = given({ mode: flags.deletion, days: flags.days });
   return given({
     history: flags.history,
+    language: flags.language,
+    weights: flags.weights,
+    embedder: flags.embedder === false ? null : flags.embedder,
     deletion: Object.keys(deletion).length === 0 ? undefined : deletion,
   });
 }

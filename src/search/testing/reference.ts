@@ -3,10 +3,12 @@
  *
  * It shares the analyzer and the reading of dates with the index, and nothing of postings, threads, heaps or kernels.
  */
-import { Analyzer } from '../analyzer.ts';
+import { Analyzer, nameWords, surfaceWords } from '../analyzer.ts';
 import { DAY_MS, parseDates, type DateHint } from '../dates.ts';
 import { matchesFilter } from '../filter.ts';
+import type { LanguageCode } from '../languages.ts';
 import { RANKING } from '../text-index.ts';
+import { parseTextQuery } from '../text-query.ts';
 import { CONTEXT_PAUSE_MS, momentOf } from '../threads.ts';
 import type { Hit, IndexedRecord, Metric, SearchRequest } from '../types.ts';
 
@@ -17,10 +19,12 @@ export function referenceSearch(
   metric: Metric,
   request: SearchRequest,
 ): readonly Hit[] {
-  const { query = '', vector, mode, filter, limit, now } = request;
+  const { query = '', vector, mode, filter, limit, now, weights = { text: 1, vector: 1 } } = request;
+  const { phrases, isExact } = parseTextQuery(query);
   const visible = (record: IndexedRecord): boolean =>
     (record.expiresAt === null || record.expiresAt > now) &&
-    (filter === undefined || matchesFilter(filter, record));
+    (filter === undefined || matchesFilter(filter, record)) &&
+    (mode === 'vector' || !isExact || phrases.every((phrase) => phrase.isIn(record.text)));
   const rank = (score: (record: IndexedRecord) => number | null): readonly Hit[] =>
     records
       .filter(visible)
@@ -33,8 +37,9 @@ export function referenceSearch(
   if (mode === 'vector') return byVector().slice(0, limit);
   const depth = Math.max(limit, 100);
   const fused = new Map<string, number>();
-  for (const list of [byText(), byVector()])
-    list.slice(0, depth).forEach(({ id }, at) => fused.set(id, (fused.get(id) ?? 0) + 1 / (61 + at)));
+  for (const [list, weight] of [[byText(), weights.text] as const, [byVector(), weights.vector] as const])
+    if (weight > 0)
+      list.slice(0, depth).forEach(({ id }, at) => fused.set(id, (fused.get(id) ?? 0) + weight / (61 + at)));
   return rank(({ id }) => fused.get(id) ?? null).slice(0, limit);
 }
 
@@ -43,35 +48,51 @@ function textScorer(
   query: string,
   now: number,
 ): (r: IndexedRecord) => number | null {
-  const terms = new Map(records.map((record) => [record.id, analyzer.terms(record.text)]));
-  const withText = [...terms.values()].filter((list) => list.length > 0);
-  const average = withText.reduce((sum, list) => sum + list.length, 0) / withText.length;
-  const all = analyzer.queryTerms(query);
-  const telling = all.some(({ common }) => !common) ? all.filter(({ common }) => !common) : all;
-  const hints = parseDates(query, now);
+  const analyzed = new Map(records.map((record) => [record.id, analyzer.analyze(record.text, 'auto')]));
+  const withText = [...analyzed.values()].filter(({ terms }) => terms.length > 0);
+  const average = withText.reduce((sum, { terms }) => sum + terms.length, 0) / withText.length;
+  const present = new Set<LanguageCode>(['en', ...withText.map(({ language }) => language)]);
+  const { words, prefixes, phrases, isExact } = parseTextQuery(query);
+  const { language, terms: all } = analyzer.analyzeQuery(words, 'auto', [...present]);
+  const isTelling = prefixes.length > 0 || all.some(({ isCommon }) => !isCommon);
+  const telling = isTelling ? all.filter(({ isCommon }) => !isCommon) : all;
+  const hints = parseDates(words, now, language);
+  const frequencies: readonly ((record: IndexedRecord) => number)[] = [
+    ...telling.map(
+      ({ stems }) =>
+        ({ id }: IndexedRecord) =>
+          analyzed.get(id)?.terms.filter((term) => stems.includes(term)).length ?? 0,
+    ),
+    ...prefixes.map(
+      (prefix) =>
+        ({ text }: IndexedRecord) =>
+          surfaceWords(text).filter((word) => word.startsWith(prefix)).length,
+    ),
+  ];
 
-  const ownPart = (record: IndexedRecord, term: string): number => {
-    const list = terms.get(record.id) ?? [];
-    const frequency = list.filter((other) => other === term).length;
+  const ownPart = (record: IndexedRecord, frequency: number): number => {
+    const length = analyzed.get(record.id)?.terms.length ?? 0;
     const { k1, b } = RANKING;
-    return (frequency * (k1 + 1)) / (frequency + k1 * (1 - b + (b * list.length) / average));
+    return (frequency * (k1 + 1)) / (frequency + k1 * (1 - b + (b * length) / average));
   };
   return (record) => {
     let score = 0;
-    for (const { term } of telling) {
-      const holding = withText.filter((list) => list.includes(term)).length;
+    for (const frequencyIn of frequencies) {
+      const holding = records.filter((other) => frequencyIn(other) > 0).length;
       if (holding === 0) continue;
       const idf = Math.log(1 + (withText.length - holding + 0.5) / (holding + 0.5));
       const parts = contextOf(records, record).map(
-        ([neighbour, weight]) => weight * ownPart(neighbour, term),
+        ([neighbour, weight]) => weight * ownPart(neighbour, frequencyIn(neighbour)),
       );
       score += idf * Math.max(...parts);
     }
-    const name = record.speaker === null ? [] : analyzer.terms(record.speaker);
-    if (telling.some(({ term }) => name.includes(term))) score += RANKING.speaker;
+    const name = record.speaker === null ? [] : nameWords(record.speaker);
+    if (telling.some(({ words }) => words.some((word) => name.includes(word)))) score += RANKING.speaker;
     for (const hint of hints)
       if (record.at !== null && meets(hint, record.at)) score += RANKING.date * hint.weight;
-    return score > 0 ? score : null;
+    if (score <= 0) return null;
+    const held = isExact ? [] : phrases.filter((phrase) => phrase.isIn(record.text));
+    return score + RANKING.phrase * held.length;
   };
 }
 
