@@ -71,7 +71,7 @@ const row = (name: string, times: readonly number[], addMs: number) => ({
 console.table([row('strongroom', ours, oursAddMs), row('minisearch', theirs, peerAddMs)]);
 console.log(`text bytes per memory: ${Math.round(engine.stats().textBytes / records.length)}`);
 console.log(
-  `p50 ratio strongroom / minisearch: ${(quantile(ours, 0.5) / quantile(theirs, 0.5)).toFixed(3)} (at most 1 wanted)`,
+  `p50 ratio strongroom / minisearch: ${(quantile(ours, 0.5) / quantile(theirs, 0.5)).toFixed(3)} (at most 0.5 wanted)`,
 );
 
 async function fromLocomo(path: string, size: number): Promise<Corpus> {

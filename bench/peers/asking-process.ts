@@ -1,0 +1,213 @@
+/**
+ * Asks a server over HTTP, in a process of its own. Bodies are made before the clock starts, connections are kept open, and
+ * answers are read: what was found is held against the true neighbours.
+ */
+import { Agent as PlainAgent, request as requestPlain } from 'node:http';
+import { Agent as TlsAgent, request as requestTls } from 'node:https';
+import { answerParent } from '../child.ts';
+import { Corpus } from '../corpus.ts';
+import { quantile } from '../figures.ts';
+import type { Pass } from './contestant.ts';
+import { NEIGHBOURS, readSet, recallOf, vectorAt, type VectorSet } from './sets.ts';
+
+export type Target =
+  | { readonly kind: 'strongroom'; readonly url: string; readonly ca: string; readonly apiKey: string }
+  | { readonly kind: 'chroma'; readonly url: string; readonly collection: string };
+
+export interface AddLoad {
+  readonly target: Target;
+  readonly batchSize: number;
+  readonly inFlight: number;
+}
+
+export interface SearchLoad {
+  readonly target: Target;
+  readonly inFlight: number;
+  /** Null: each query once. */
+  readonly seconds: number | null;
+}
+
+export interface AskingQuestions {
+  /** Makes the vault. */
+  readonly open: { takes: { readonly target: Target }; answers: null };
+  /** Additions per second, up to the first search that is answered after the last. */
+  readonly add: { takes: AddLoad; answers: { readonly perSecond: number; readonly batchP50Ms: number } };
+  readonly search: { takes: SearchLoad; answers: Pass };
+}
+
+const VAULT = 'peers';
+/** Bodies that are held at once while all vectors are added. */
+const BODIES_MAX = 40;
+
+const [setFolder = ''] = process.argv.slice(2);
+const set = await readSet(setFolder);
+const corpus = new Corpus(1);
+/** The row behind each id that Strongroom gave. */
+const rowsById = new Map<string, number>();
+
+interface Form {
+  readonly addPath: string;
+  readonly searchPath: string;
+  addBody(rows: readonly number[]): unknown;
+  added(rows: readonly number[], answer: unknown): void;
+  searchBody(query: number): unknown;
+  found(answer: unknown): readonly number[];
+}
+
+const forms: { readonly [Kind in Target['kind']]: (target: Extract<Target, { kind: Kind }>) => Form } = {
+  strongroom: () => ({
+    addPath: `/v1/vaults/${VAULT}/memories`,
+    searchPath: `/v1/vaults/${VAULT}/search`,
+    addBody: (rows) => ({ memories: rows.map((row) => ({ text: corpus.text(), vector: numbersAt(row) })) }),
+    added: (rows, answer) => {
+      const { memories } = answer as { memories: { id: string }[] };
+      memories.forEach(({ id }, at) => rowsById.set(id, rows[at] ?? -1));
+    },
+    searchBody: (query) => ({ mode: 'vector', limit: NEIGHBOURS, vector: queryAt(query) }),
+    found: (answer) =>
+      (answer as { results: { id: string }[] }).results.map(({ id }) => rowsById.get(id) ?? -1),
+  }),
+  chroma: ({ collection }) => ({
+    addPath: `${collection}/add`,
+    searchPath: `${collection}/query`,
+    addBody: (rows) => ({
+      ids: rows.map(String),
+      embeddings: rows.map(numbersAt),
+      documents: rows.map(() => corpus.text()),
+    }),
+    added: () => undefined,
+    searchBody: (query) => ({
+      query_embeddings: [queryAt(query)],
+      n_results: NEIGHBOURS,
+      include: ['documents', 'distances'],
+    }),
+    found: (answer) => ((answer as { ids: string[][] }).ids[0] ?? []).map(Number),
+  }),
+};
+
+const formOf = (target: Target): Form =>
+  target.kind === 'strongroom' ? forms.strongroom(target) : forms.chroma(target);
+
+answerParent<AskingQuestions>({
+  open: async ({ target }) => {
+    await poster(target)('/v1/vaults', json({ name: VAULT, dimensions: set.dimensions }));
+    return null;
+  },
+  add: async ({ target, batchSize, inFlight }) => {
+    const form = formOf(target);
+    const post = poster(target);
+    const times: number[] = [];
+    let elapsedMs = 0;
+    const count = set.base.length / set.dimensions;
+    for (let from = 0; from < count; from += batchSize * BODIES_MAX) {
+      const batches = batchesOf(from, Math.min(count, from + batchSize * BODIES_MAX), batchSize);
+      const bodies = batches.map((rows) => json(form.addBody(rows)));
+      const started = performance.now();
+      await inLanes(inFlight, batches.length, async (at) => {
+        const sent = performance.now();
+        const answer = await post(form.addPath, bodies[at] as Buffer);
+        times.push(performance.now() - sent);
+        form.added(batches[at] ?? [], answer);
+      });
+      elapsedMs += performance.now() - started;
+    }
+    const body = json(form.searchBody(0));
+    const started = performance.now();
+    await post(form.searchPath, body);
+    elapsedMs += performance.now() - started;
+    return { perSecond: (count / elapsedMs) * 1000, batchP50Ms: quantile(times, 0.5) };
+  },
+  search: async ({ target, inFlight, seconds }) => {
+    const form = formOf(target);
+    const post = poster(target);
+    const queries = set.truth.length / NEIGHBOURS;
+    const bodies = Array.from({ length: queries }, (_, query) => json(form.searchBody(query)));
+    const times: number[] = [];
+    let recall = 0;
+    const started = performance.now();
+    const isOver = (): boolean => seconds !== null && performance.now() - started >= seconds * 1000;
+    await inLanes(inFlight, seconds === null ? queries : Number.POSITIVE_INFINITY, async (at) => {
+      if (isOver()) return false;
+      const sent = performance.now();
+      const answer = await post(form.searchPath, bodies[at % queries] as Buffer);
+      times.push(performance.now() - sent);
+      recall += recallOf(set, at % queries, form.found(answer));
+      return true;
+    });
+    const elapsedMs = performance.now() - started;
+    return {
+      recall: recall / times.length,
+      p50Ms: quantile(times, 0.5),
+      p95Ms: quantile(times, 0.95),
+      perSecond: (times.length / elapsedMs) * 1000,
+    };
+  },
+});
+
+/** Does the work for each number below `count`, so many at a time, until one says false. */
+async function inLanes(
+  lanes: number,
+  count: number,
+  work: (at: number) => Promise<boolean | void>,
+): Promise<void> {
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    for (let at = next++; at < count; at = next++) if ((await work(at)) === false) return;
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+}
+
+type Post = (path: string, body: Buffer) => Promise<unknown>;
+
+const posters = new Map<string, Post>();
+
+function poster(target: Target): Post {
+  const known = posters.get(target.url) ?? newPoster(target);
+  posters.set(target.url, known);
+  return known;
+}
+
+/** Rejects on any answer but success: a figure for refusals would be a fine one. */
+function newPoster(target: Target): Post {
+  const isTls = target.kind === 'strongroom';
+  const agent = isTls
+    ? new TlsAgent({ keepAlive: true, ca: target.ca })
+    : new PlainAgent({ keepAlive: true });
+  const make = isTls ? requestTls : requestPlain;
+  return (path, body) =>
+    new Promise((resolve, reject) => {
+      const req = make(`${target.url}${path}`, {
+        method: 'POST',
+        agent,
+        headers: {
+          'content-type': 'application/json',
+          'content-length': body.length,
+          ...(isTls ? { authorization: `Bearer ${target.apiKey}` } : {}),
+        },
+      });
+      req.on('error', reject);
+      req.on('response', (res) => {
+        const chunks: Buffer[] = [];
+        res.on('error', reject);
+        res.on('data', (chunk: Buffer) => chunks.push(chunk));
+        res.on('end', () => {
+          const text = Buffer.concat(chunks).toString('utf8');
+          if (res.statusCode === 200 || res.statusCode === 201)
+            resolve(text === '' ? null : JSON.parse(text));
+          else reject(new Error(`${path} answered ${res.statusCode}: ${text.slice(0, 300)}`));
+        });
+      });
+      req.end(body);
+    });
+}
+
+const batchesOf = (from: number, to: number, size: number): readonly (readonly number[])[] =>
+  Array.from({ length: Math.ceil((to - from) / size) }, (_, at) =>
+    Array.from({ length: Math.min(size, to - from - at * size) }, (_each, i) => from + at * size + i),
+  );
+
+const numbersOf = (vectors: (of: VectorSet) => Float32Array, row: number): number[] =>
+  Array.from(vectorAt(set, vectors(set), row));
+const numbersAt = (row: number): number[] => numbersOf(({ base }) => base, row);
+const queryAt = (query: number): number[] => numbersOf(({ queries }) => queries, query);
+const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value), 'utf8');

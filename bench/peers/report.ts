@@ -1,0 +1,134 @@
+/** The figures of one run as Markdown, and where they go in the documents. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { arch, cpus, loadavg, platform } from 'node:os';
+import { dirname, join } from 'node:path';
+import { rounded } from '../figures.ts';
+import type { LibraryFigures, PeerFigures } from './library.ts';
+import { plotSvg } from './plot.ts';
+import { SERVED, type ServedFigures } from './served.ts';
+
+export interface Run {
+  /** Names the run in the documents: letters, digits and dashes. */
+  readonly label: string;
+  readonly title: string;
+  readonly count: number;
+  readonly queries: number;
+  readonly rounds: number;
+  readonly library: LibraryFigures | null;
+  readonly served: ServedFigures | null;
+}
+
+export function markdownOf(run: Run, figure: string | null): string {
+  const machine = `${new Date().toISOString().slice(0, 10)}, Node ${process.version}, ${platform()} ${arch()}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? ''}, load ${loadavg()
+    .map((load) => load.toFixed(1))
+    .join(' ')}`;
+  return [
+    `### ${run.title}`,
+    `${machine}. ${run.queries} queries; ratios are medians of ${run.rounds} rounds in turns.`,
+    ...(run.library === null ? [] : [libraryTable(run.library)]),
+    ...(figure === null ? [] : [`![recall against queries per second](${figure})`]),
+    ...(run.served === null ? [] : [servedTable(run.served)]),
+  ].join('\n\n');
+}
+
+/** Puts the run between its own marks in the document, which it has or gets, and its plot beside it. */
+export async function writeRun(run: Run, document: string): Promise<void> {
+  const figure = run.library === null ? null : `figures/peers-${run.label}.svg`;
+  if (run.library !== null && figure !== null) {
+    const file = join(dirname(document), figure);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, plotSvg(run.title, linesOf(run.library)));
+  }
+  const text = await readFile(document, 'utf8');
+  const [from, to] = [`<!-- peers: ${run.label} -->`, `<!-- end of peers: ${run.label} -->`];
+  const section = `${from}\n\n${markdownOf(run, figure)}\n\n${to}`;
+  const [start, end] = [text.indexOf(from), text.indexOf(to)];
+  const isThere = start >= 0 && end > start;
+  const next = isThere
+    ? text.slice(0, start) + section + text.slice(end + to.length)
+    : `${text.trimEnd()}\n\n${section}\n`;
+  await writeFile(document, next);
+}
+
+const linesOf = ({ ours, peers }: LibraryFigures) => [
+  { name: ours.name, points: ours.curve, isOurs: true },
+  ...peers.map(({ name, curve }) => ({ name, points: curve, isOurs: false })),
+];
+
+function libraryTable({ ours, peers }: LibraryFigures): string {
+  const { chosen } = ours;
+  return table(
+    [
+      'engine',
+      'setting',
+      'recall@10',
+      'p50 ms',
+      'p95 ms',
+      'queries/s',
+      'added and indexed/s',
+      'memory each, bytes',
+      'p50, ours to its',
+      'adds, ours to its',
+      'data',
+    ],
+    [
+      [
+        `**${ours.name}**`,
+        `${ours.knob} ${chosen.knob}`,
+        chosen.recall.toFixed(4),
+        ...[chosen.p50Ms, chosen.p95Ms, chosen.perSecond, ours.addsPerSecond, ours.bytesPerVector].map(shown),
+        '',
+        '',
+        ours.storage,
+      ],
+      ...peers.map(peerRow),
+    ],
+  );
+}
+
+const peerRow = (peer: PeerFigures): readonly string[] => [
+  `${peer.name} ${peer.version}`,
+  `${peer.knob} ${peer.chosen.knob}${peer.reached ? '' : ' (the most)'}`,
+  peer.chosen.recall.toFixed(4),
+  ...[
+    peer.chosen.p50Ms,
+    peer.chosen.p95Ms,
+    peer.chosen.perSecond,
+    peer.addsPerSecond,
+    peer.bytesPerVector,
+  ].map(shown),
+  peer.p50Ratio.toFixed(2),
+  peer.addRatio.toFixed(1),
+  peer.storage,
+];
+
+function servedTable({ ours, chroma, reached, perSecondRatio, p50Ratio, addRatio }: ServedFigures): string {
+  const row = (side: ServedFigures['ours'], how: string): readonly string[] => [
+    `${side.name}, ${how}`,
+    side.knob,
+    side.recall.toFixed(4),
+    ...[side.addsPerSecond, side.perSecond, side.p50BusyMs, side.p50Ms, side.p95Ms].map(shown),
+  ];
+  const head = [
+    'server',
+    'setting',
+    'recall@10',
+    'durable adds/s',
+    'queries/s',
+    'p50 ms',
+    'alone: p50 ms',
+    'p95 ms',
+  ];
+  const rows = [
+    row(ours, 'HTTPS, authenticated, sealed, in the ledger'),
+    row(chroma, `HTTP, open, in the clear${reached ? '' : ' (recall not reached)'}`),
+    ['ratio', '', '', addRatio.toFixed(2), perSecondRatio.toFixed(2), '', p50Ratio.toFixed(2), ''],
+  ];
+  const { batchSize, addsInFlight, searchesInFlight } = SERVED;
+  return `${table(head, rows)}\n\nBatches of ${batchSize}, ${addsInFlight} in flight; searches ${searchesInFlight} at a time, then one at a time.`;
+}
+
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+
+const shown = (value: number): string => rounded(value).toLocaleString('en', { maximumFractionDigits: 3 });
