@@ -4,7 +4,8 @@
  *
  * Until the commit nothing of the keystore is written and nothing in the data can be changed. The commit is one epoch that
  * ends every slot the restored rows cannot know; then rows that have died since are taken out, what was kept beside
- * the keystore (erasures, revocations, holds) is in force, and only then may the data be served.
+ * the keystore (erasures, revocations, holds) is in force, the keys of the service are replaced, and only then may the
+ * data be served.
  */
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,6 +16,8 @@ import { isInitialised } from './initialise.ts';
 import type { Keyring, PunctureOutcome } from './keys/keyring.ts';
 import { openForRestore, openKeyring } from './keys/open.ts';
 import type { Slot } from './keys/slot.ts';
+import { isServiceKey } from './lifecycle/rotated-keys.ts';
+import { ROTATION_KEYS } from './lifecycle/rotations.ts';
 import { deploymentAt } from './recovery/catalogue.ts';
 import { dropDeadRows, type DroppedRows } from './recovery/dead-rows.ts';
 import { layOut, type LaidOut } from './recovery/lay-out.ts';
@@ -148,6 +151,9 @@ export async function commitRestore(options: OpenStrongroom): Promise<Committed>
       });
       return Promise.resolve();
     });
+    environment.fault('restore.rotate');
+    // The copy knows nothing of what replaced its keys since: they introduce new ones, and wait for their end again.
+    await open.rotations.run(ROTATION_KEYS.filter(isServiceKey), { cause: 'restore', atOnce: false });
     environment.fault('restore.unmark');
     await removeRestoreMark(directory);
     return { backup, takenAt, epoch: open.keyring.epoch, missing, dropped };

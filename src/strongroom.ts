@@ -246,7 +246,8 @@ async function openSigners(
   { clock }: Environment,
 ): Promise<Signers> {
   const isErased = (slot: Slot): boolean => keyring.isErased(slot);
-  for (const name of [SLOT_NAMES['api-keys'], SLOT_NAMES.cursors]) await services.open(name, isErased);
+  for (const name of [SLOT_NAMES['api-keys'], SLOT_NAMES.cursors, SLOT_NAMES.backups])
+    await services.open(name, isErased);
   const slot = await services.open(SLOT_NAMES.ledger, isErased);
   const signer = slot === null ? null : new SigningKey(serviceKey(keyring, slot, SLOT_NAMES.ledger));
   const name = deploymentName(keyring.deployment);
@@ -278,7 +279,8 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     environment.random,
   );
   const organizations = new Organizations({ store, slots, sealer, newId, environment });
-  const access = new Access({ store, keys: recordKeys, sealer, organizations, environment });
+  const isErased = (slot: Slot): boolean => keyring.isErased(slot);
+  const access = new Access({ store, keys: recordKeys, sealer, organizations, isErased, environment });
   const idempotency = new Idempotency({
     store,
     keys: recordKeys,
@@ -422,7 +424,6 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   const rotationRequests = new RotationRequests({ rotations, organizations, access, recorder });
   const refusals = new RefusalCounts(ledger, store, environment.clock);
   const checkpoints = new CheckpointClock(ledger);
-  const signerSlot = await services.get('backup signing');
   const realBackups = new Backups({
     store,
     target: storeTarget(options),
@@ -430,7 +431,8 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     slots,
     destruction,
     ledger,
-    signer: new SigningKey(serviceKey(keyring, signerSlot, 'backup signing')),
+    signer: () =>
+      new SigningKey(serviceKey(keyring, services.current(SLOT_NAMES.backups), SLOT_NAMES.backups)),
     blobs,
     places: base.restoring === null ? await backupPlaces(options) : [],
     locations: options.settings.backupLocations,

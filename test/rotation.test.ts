@@ -20,6 +20,7 @@ import type { Strongroom } from '../src/strongroom.ts';
 import { BACKUP_DAYS } from '../src/recovery/backups.ts';
 import { addTenant, idOf, settingsOf, TestDeployment } from './deployment.ts';
 import { checkInvariants } from './invariants.ts';
+import { testPostgres } from './postgres.ts';
 import { RestoredCopy } from './recovery.ts';
 import { flipped, readAll, withDatabase, withoutTriggers } from './raw-database.ts';
 
@@ -86,6 +87,7 @@ test('every key is replaced on command and nothing is lost; the old ones end whe
       ['ledger', 'kept'],
       ['api-keys', 'kept'],
       ['cursors', 'kept'],
+      ['backups', 'ended'],
     ],
   );
   await check();
@@ -100,6 +102,8 @@ test('every key is replaced on command and nothing is lost; the old ones end whe
       assert.notEqual(slots.get(name), before.slots.get(name), name);
       assert.equal(open.keyring.isErased(before.slots.get(name)!), false, `${name} is kept`);
     }
+    const [signed, signer] = [before, { slots }].map((of) => of.slots.get('backup signing'));
+    assert.ok(signed !== signer && open.keyring.isErased(signed!), 'nothing needs it any more');
     deployment.clock.advance(36 * DAY_MS);
     await open.rotations.tend();
     for (const name of names) assert.ok(open.keyring.isErased(before.slots.get(name)!), `${name} has ended`);
@@ -183,7 +187,7 @@ test('rotation is for the organization that init made; every other sees how old 
   const refused = await deployment.call('POST', ROTATIONS, { key: tenant.apiKey, body: {} });
   assert.deepEqual([refused.status, refused.json['code']], [403, 'access.refused']);
   const { json } = await deployment.must('GET', ROTATIONS, { key: tenant.apiKey });
-  assert.equal((json['keys'] as unknown[]).length, 5);
+  assert.equal((json['keys'] as unknown[]).length, 6);
   for (const body of [{ keys: ['pepper'] }, { retired: 'now' }, { more: 1 }])
     assert.equal((await deployment.call('POST', ROTATIONS, { body })).status, 400, JSON.stringify(body));
 });
@@ -345,16 +349,29 @@ test('a replaced key is kept no shorter than backups are', () => {
 test('a backup from before a rotation restores with its API keys, as long as the old keys are kept', async (t) => {
   const { deployment } = await used(t);
   await deployment.must('POST', '/v1/backups', { body: { kind: 'full' } });
+  const known = String((await deployment.must('GET', '/v1/ledger/checkpoint')).json['verifierKey']);
   const later = await deployment.must('POST', '/v1/keys', { body: { name: 'later' } });
   await deployment.must('POST', ROTATIONS, { body: {} });
   await deployment.stop();
   const copy = await RestoredCopy.beside(t, deployment, { replicas: ['a', 'b'] });
   await copy.restore();
+  const before = await copy.opened(serviceSlotsOf);
   await copy.commit();
+  await copy.opened(async (open) => {
+    const after = await serviceSlotsOf(open);
+    for (const name of ['ledger signing', 'pepper', 'cursors', 'backup signing'])
+      assert.notEqual(after.get(name), before.get(name), `${name} had been replaced, and is again`);
+  });
   await copy.served(async (call) => {
     const key = deployment.apiKey;
     assert.equal((await call('GET', `${MEMORIES}?limit=5`, { key })).status, 200);
     assert.equal((await call('GET', MEMORIES, { key: String(later.json['apiKey']) })).status, 401);
+    // Whoever knew the key that signed the backed-up log follows it to the one that signs now.
+    const checkpoint = await call('GET', '/v1/ledger/checkpoint', { key });
+    assert.notEqual(checkpoint.json['verifierKey'], known);
+    const { text } = await call('GET', '/v1/ledger/export', { key });
+    const { faults } = await verifyExport(text.split('\n'), () => parseVkey(known));
+    assert.deepEqual(faults, []);
     assert.equal((await call('POST', ROTATIONS, { key, body: {} })).status, 200);
     assert.equal((await call('GET', MEMORIES, { key })).status, 200);
   });
@@ -392,4 +409,39 @@ test('one from before a rotation that has ended opens, needs new API keys, and s
     const { faults } = await verifyStore(open.store, (log) => open.ledger.verifierKeys(log));
     assert.deepEqual(faults, []);
   });
+});
+
+test('on PostgreSQL keys are replaced and ended, and what stopped anywhere in between is gone on with', async (t) => {
+  const postgres = await testPostgres();
+  if ('absent' in postgres) return t.skip(postgres.absent);
+  const { url, ownerUrl } = await postgres.createDatabase();
+  let stopsAt = '';
+  const deployment = await TestDeployment.make(t, {
+    settings: { database: url, databaseOwner: ownerUrl },
+    fault: (name) => {
+      if (name === stopsAt) throw new Error(`stopped at ${name}`);
+    },
+  });
+  const before = await deployment.opened(serviceSlotsOf);
+  for (const point of ['begin', 'switch', 'rewrap', 'verify', 'keep', 'destroy']) {
+    await deployment.opened(async ({ rotations }) => {
+      stopsAt = `rotation.${point}`;
+      for (const key of ['api-keys', 'ledger'] as const)
+        await assert.rejects(rotations.run([key], { cause: 'command', atOnce: true }), /stopped at rotation/);
+      stopsAt = '';
+    });
+    await deployment.opened(async (open) => {
+      assert.deepEqual(await checkInvariants(open, deployment.directory), [], point);
+      await open.rotations.tend();
+      const old = (await open.rotations.ages()).flatMap(({ retired }) => retired);
+      assert.deepEqual(old, [], 'an old key ends at once, as it was asked');
+    });
+  }
+  await deployment.opened(async (open) => {
+    for (const name of ['ledger signing', 'pepper'])
+      assert.ok(open.keyring.isErased(before.get(name)!), name);
+    assert.deepEqual((await verifyStore(open.store, (log) => open.ledger.verifierKeys(log))).faults, []);
+  });
+  await deployment.serve();
+  await deployment.must('GET', MEMORIES);
 });

@@ -508,9 +508,10 @@ export type * from './retention-types.ts';
 
 /**
  * The keys of the service that replace each other: the keystore's root with all its pages, the keys of the files beside
- * it, the key that signs the ledger, the one that hashes of API keys lie under, and that of list cursors.
+ * it, the key that signs the ledger, the one that hashes of API keys lie under, that of list cursors, and the one that
+ * signs the manifests of backups.
  */
-export type RotationKey = 'root' | 'keystore' | 'ledger' | 'api-keys' | 'cursors';
+export type RotationKey = 'root' | 'keystore' | 'ledger' | 'api-keys' | 'cursors' | 'backups';
 
 export interface RotationKeyAge {
   key: RotationKey;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { schemaNotes } from './schema-parts.ts';
 
-const rotationKey = z.enum(['root', 'keystore', 'ledger', 'api-keys', 'cursors']);
+const rotationKey = z.enum(['root', 'keystore', 'ledger', 'api-keys', 'cursors', 'backups']);
 
 export const rotationInput = z.strictObject({
   keys: z.array(rotationKey).max(rotationKey.options.length).optional(),

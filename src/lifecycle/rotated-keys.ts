@@ -1,6 +1,6 @@
 /**
  * The keys of the service that replace each other, each with what has to be done when one does: the key that signs the
- * ledger, the pepper of API keys, the key of cursors. How it is done, and in which order, is `rotations.ts`.
+ * ledger, the pepper of API keys, the key of cursors, the one that signs backups. How it is done, and in which order, is `rotations.ts`.
  */
 import type { RotationKey } from '@strongroom/client';
 import type { Pepper } from '../access/pepper.ts';
@@ -23,6 +23,7 @@ export const SLOT_NAMES = {
   ledger: 'ledger signing',
   'api-keys': 'pepper',
   cursors: 'cursors',
+  backups: 'backup signing',
 } as const satisfies Partial<Record<RotationKey, string>>;
 
 export type ServiceKeyName = keyof typeof SLOT_NAMES;
@@ -55,7 +56,8 @@ export interface RotatedKeysParts {
 export const rotatedKeys = (parts: RotatedKeysParts): Readonly<Record<ServiceKeyName, RotatedKey>> => ({
   ledger: ledgerKey(parts),
   'api-keys': pepperKey(parts),
-  cursors: cursorKey,
+  cursors: passingKey,
+  backups: passingKey,
 });
 
 /** What was signed stays signed; each log says from where on the next key signs. */
@@ -94,8 +96,8 @@ function pepperKey({ pepper, environment }: RotatedKeysParts): RotatedKey {
   };
 }
 
-/** Cursors are short-lived: what lies under the old key is left to end by itself. */
-const cursorKey: RotatedKey = {
+/** Nothing is brought over: cursors end by themselves, and a manifest stays as it was signed. */
+const passingKey: RotatedKey = {
   switchTo: () => Promise.resolve(),
   switched: () => Promise.resolve(),
   rewrap: () => Promise.resolve(),

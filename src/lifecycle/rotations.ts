@@ -29,7 +29,7 @@ import { isServiceKey, SLOT_NAMES, type RotatedKey, type ServiceKeyName } from '
 /** How old keys may become, in days. */
 export interface RotationDays {
   readonly ledger: number;
-  /** The pepper, cursors and the files beside the root. */
+  /** The pepper, cursors, manifests of backups and the files beside the root. */
   readonly service: number;
   /** How long a replaced key is kept for the backups from before. */
   readonly retired: number;
@@ -38,12 +38,14 @@ export interface RotationDays {
 /** Broken one at a time by sabotages. */
 export interface RotationSteps {
   readonly isDue: (age: RotationKeyAge, nowMs: number) => boolean;
+  readonly adopt: (services: ServiceSlots, name: string, next: Slot) => void;
   readonly rewrap: (key: RotatedKey, old: Slot, next: Slot) => Promise<void>;
   readonly destroy: (destruction: Destruction, old: Slot, tx: Tx) => Promise<PunctureRequest | null>;
 }
 
 export const soundRotationSteps: RotationSteps = {
   isDue: (age, nowMs) => Date.parse(age.rotateBy) <= nowMs,
+  adopt: (services, name, next) => void services.adopt(name, next),
   rewrap: (key, old, next) => key.rewrap(old, next),
   destroy: (destruction, old, tx) => destruction.order(tx, [old], 'key.rotation'),
 };
@@ -69,13 +71,20 @@ export interface RotationOrder {
   readonly atOnce: boolean;
 }
 
-export const ROTATION_KEYS: readonly RotationKey[] = ['root', 'keystore', 'ledger', 'api-keys', 'cursors'];
+export const ROTATION_KEYS: readonly RotationKey[] = [
+  'root',
+  'keystore',
+  'ledger',
+  'api-keys',
+  'cursors',
+  'backups',
+];
 
 const DAY_MS = 86_400_000;
 /** The keyring turns its root and pages by itself (`Keyring.tend`). */
 const ROOT_DAYS = 1;
-/** No backup needs an old cursor, and no list goes on for longer. */
-const CURSOR_DAYS = 1;
+/** How long old keys are kept that no backup needs: no list goes on for longer, and a manifest brings its public key along. */
+const KEPT_DAYS: Readonly<Partial<Record<ServiceKeyName, number>>> = { cursors: 1, backups: 0 };
 
 export class Rotations {
   readonly #parts: RotationsParts;
@@ -140,7 +149,7 @@ export class Rotations {
     if (own.length > 0) done.push(...(await this.#turnKeystore(own, order)));
     for (const key of new Set(keys)) {
       if (!isServiceKey(key)) continue;
-      const row = await this.#begin(key, order.cause);
+      const row = await this.#begin(key, order);
       done.push(rotationOf(await this.#goOn(row, order.atOnce)));
     }
     if (order.atOnce)
@@ -175,7 +184,7 @@ export class Rotations {
   }
 
   /** A rotation of that key that is under way is gone on with instead. */
-  async #begin(what: ServiceKeyName, cause: RotationRow['cause']): Promise<RotationRow> {
+  async #begin(what: ServiceKeyName, { cause, atOnce }: RotationOrder): Promise<RotationRow> {
     const { store, services, newId, environment } = this.#parts;
     const underWay = (await this.#rows()).find((row) => row.what === what && row.state !== 'kept');
     if (underWay !== undefined) return underWay;
@@ -190,7 +199,8 @@ export class Rotations {
         new_slot: await services.take(tx),
         started_at: this.#now(),
         switched_at: null,
-        due_at: null,
+        // Whoever goes on with it after a crash ends the old key at once too.
+        due_at: atOnce ? this.#now() : null,
         ended_at: null,
         change: tx.change,
       };
@@ -212,8 +222,8 @@ export class Rotations {
     environment.fault('rotation.verify');
     await key.verify(next);
     environment.fault('rotation.keep');
-    const keptDays = what === 'cursors' ? CURSOR_DAYS : this.#parts.days.retired;
-    const due_at = this.#now() + (atOnce ? 0 : keptDays * DAY_MS);
+    const keptDays = KEPT_DAYS[what] ?? this.#parts.days.retired;
+    const due_at = this.#now() + (atOnce || row.due_at !== null ? 0 : keptDays * DAY_MS);
     return this.#end(await this.#set(switched, { state: 'kept', due_at }), this.#now());
   }
 
@@ -226,7 +236,7 @@ export class Rotations {
       await services.replace(tx, SLOT_NAMES[what], next);
       await key.switchTo(tx, next);
     });
-    services.adopt(SLOT_NAMES[what], next);
+    this.#steps.adopt(services, SLOT_NAMES[what], next);
     await key.switched();
     return changed;
   }
@@ -320,6 +330,7 @@ export class Rotations {
       age('ledger', slots.ledger, days.ledger),
       age('api-keys', slots['api-keys'], days.service),
       age('cursors', slots.cursors, days.service),
+      age('backups', slots.backups, days.service),
     ];
   }
 
@@ -340,7 +351,12 @@ async function serviceKeysSince(db: ReadSql): Promise<Readonly<Record<ServiceKey
   const rows = await db.selectFrom('service_slots').select(['name', 'created_at']).execute();
   const since = (name: ServiceKeyName): number =>
     rows.find((row) => row.name === SLOT_NAMES[name])?.created_at ?? 0;
-  return { ledger: since('ledger'), 'api-keys': since('api-keys'), cursors: since('cursors') };
+  return {
+    ledger: since('ledger'),
+    'api-keys': since('api-keys'),
+    cursors: since('cursors'),
+    backups: since('backups'),
+  };
 }
 
 /** The last turn of the keystore's own keys; the keystore's beginning where there was none. */

@@ -62,7 +62,8 @@ export interface BackupsParts {
   readonly slots: SlotAllocator;
   readonly destruction: Destruction;
   readonly ledger: Ledger;
-  readonly signer: SigningKey;
+  /** The key that signs manifests, as it is now. */
+  readonly signer: () => SigningKey;
   readonly blobs: BlobStore;
   /** The first is written, and what it holds is copied to the others. */
   readonly places: readonly BackupPlace[];
@@ -290,8 +291,9 @@ export class Backups {
       key.fill(0);
       await snapshot.close();
     }
-    const body = this.#manifestOf(begun, snapshot.change, takenAt, collected);
-    const { signer } = this.#parts;
+    const signer = this.#parts.signer();
+    const publicKey = encodeHex(signer.publicKey);
+    const body = { ...this.#manifestOf(begun, snapshot.change, takenAt, collected), publicKey };
     const manifest = sealManifest(begun, body, { keys: keyring, signer, random: environment.random });
     environment.fault('backup.manifest');
     await reached.put(manifestName(begun.id), manifest);
@@ -329,8 +331,13 @@ export class Backups {
     return { id, kind, from, generation, previous, startedAt, deployment: keyring.deployment, slot };
   }
 
-  #manifestOf(begun: Begun, to: number, takenAt: number, collected: Collected): ManifestContent {
-    const { environment, signer } = this.#parts;
+  #manifestOf(
+    begun: Begun,
+    to: number,
+    takenAt: number,
+    collected: Collected,
+  ): Omit<ManifestContent, 'publicKey'> {
+    const { environment } = this.#parts;
     const { kind, from, generation, previous } = begun;
     return {
       kind,
@@ -341,7 +348,6 @@ export class Backups {
       takenAt,
       finishedAt: environment.clock.now(),
       generation,
-      publicKey: encodeHex(signer.publicKey),
       ...collected,
     };
   }

@@ -343,9 +343,9 @@ export interface LedgerKeyRow extends Changed {
 
 export interface RotationRow extends Changed {
   id: string;
-  what: 'root' | 'keystore' | 'ledger' | 'api-keys' | 'cursors';
+  what: 'root' | 'keystore' | 'ledger' | 'api-keys' | 'cursors' | 'backups';
   state: 'begun' | 'switched' | 'kept' | 'ended';
-  cause: 'command' | 'schedule';
+  cause: 'command' | 'schedule' | 'restore';
   /** Null where there is no slot to replace: the keystore's own keys. */
   old_slot: number | null;
   new_slot: number | null;

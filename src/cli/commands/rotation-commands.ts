@@ -6,7 +6,7 @@ import { readSettings } from '../settings.ts';
 import { tableText } from '../show/table.ts';
 import { showTime } from '../show/time.ts';
 
-const KEYS: readonly RotationKey[] = ['root', 'keystore', 'ledger', 'api-keys', 'cursors'];
+const KEYS: readonly RotationKey[] = ['root', 'keystore', 'ledger', 'api-keys', 'cursors', 'backups'];
 
 interface RunFlags {
   readonly data?: string;
