@@ -1,6 +1,7 @@
 /**
- * kill -9 under concurrent writes, again and again on the same deployment: what was acknowledged is there and opens,
- * what was acknowledged as erased is gone, everything else is whole or absent, and the ledger says all of it once.
+ * kill -9 under concurrent writes and rotations of keys, again and again on the same deployment: what was acknowledged is
+ * there and opens, what was acknowledged as erased is gone, everything else is whole or absent, and the ledger says all of
+ * it once.
  *
  * `STRONGROOM_KILL_ROUNDS` sets the number of rounds, shared by both engines; `STRONGROOM_KILL_SEED` repeats a run.
  */
@@ -16,6 +17,7 @@ import type { SettingsInput } from '../../src/config.ts';
 import { initDeployment } from '../../src/deployment.ts';
 import { realEnvironment } from '../../src/environment.ts';
 import { openStrongroom } from '../../src/strongroom.ts';
+import { ROTATION_KEYS } from '../../src/lifecycle/rotations.ts';
 import { silentLog } from '../../src/http/request-log.ts';
 import { countRequests, readMemories } from '../afterwards.ts';
 import { exchange, settingsOf, temporaryFolder } from '../deployment.ts';
@@ -28,6 +30,8 @@ const ROUNDS = Number(process.env['STRONGROOM_KILL_ROUNDS'] ?? 20);
 const SEED = Number(process.env['STRONGROOM_KILL_SEED'] ?? randomInt(2 ** 31));
 const CLIENTS = 4;
 const LIFE_MS_MAX = 1500;
+/** Between two rotations. */
+const PAUSE_MS_MAX = 100;
 
 test(`SQLite keeps what it acknowledged through ${Math.ceil(ROUNDS / 2)} kills`, async (t) => {
   await killRounds(t, {}, Math.ceil(ROUNDS / 2));
@@ -68,6 +72,7 @@ async function killRounds(t: TestContext, settings: SettingsInput, rounds: numbe
     ]),
   );
   const random = seeded(SEED);
+  let rotations = 0;
   const clients = Array.from(
     { length: CLIENTS },
     (_, at) => new Client(`client-${at}`, 'default', seeded(SEED + at + 1)),
@@ -76,7 +81,10 @@ async function killRounds(t: TestContext, settings: SettingsInput, rounds: numbe
     const server = await ServerProcess.start(directory, {
       variables: { ...variables, STRONGROOM_LOG_LEVEL: 'error' },
     });
-    const running = clients.map((client) => client.run(server.url, apiKey));
+    const running = [
+      ...clients.map((client) => client.run(server.url, apiKey)),
+      rotateOn(server.url, apiKey, random).then((count) => void (rotations += count)),
+    ];
     await delay(random() * LIFE_MS_MAX);
     await server.end('SIGKILL');
     await Promise.all(running);
@@ -85,12 +93,31 @@ async function killRounds(t: TestContext, settings: SettingsInput, rounds: numbe
     for (const client of clients) assert.deepEqual(client.settle(found), [], where);
   }
   const answered = clients.flatMap(({ acknowledged }) => acknowledged);
-  t.diagnostic(`${answered.length} requests were acknowledged in ${rounds} rounds`);
-  assert.ok(answered.length > rounds * 10);
+  t.diagnostic(
+    `${answered.length} requests and ${rotations} rotations were acknowledged in ${rounds} rounds`,
+  );
+  assert.ok(answered.length > rounds * 10 && rotations >= rounds / 4);
   // And it can still be served.
   const server = await ServerProcess.start(directory, { variables });
   assert.equal((await exchange(server.url, 'GET', '/readyz')).status, 200);
   assert.equal(await server.end('SIGTERM'), 0);
+}
+
+/** Replaces one key after another until the server is gone; answers how many were. */
+async function rotateOn(url: string, key: string, random: () => number): Promise<number> {
+  for (let count = 0; ; count++) {
+    const at = Math.floor(random() * ROTATION_KEYS.length);
+    const retired = random() < 0.5 ? 'keep' : 'destroy';
+    const body = { keys: ROTATION_KEYS.slice(at, at + 1), retired };
+    try {
+      assert.equal((await exchange(url, 'POST', '/v1/rotations', { key, body })).status, 200);
+    } catch (error) {
+      if (!(error instanceof Error) || !('code' in error) || error instanceof assert.AssertionError)
+        throw error;
+      return count;
+    }
+    await delay(random() * PAUSE_MS_MAX);
+  }
 }
 
 /** Opens what the kill left, checks every invariant and the ledger's entries, and reads all memories. */
