@@ -208,6 +208,25 @@ test('where a replica of the keystore is away, a rotation of it is refused and n
   });
 });
 
+test('where it is away when keys are due by themselves, the others are replaced, and the keystore’s when it is back', async (t) => {
+  const deployment = await TestDeployment.make(t);
+  const replica = join(deployment.directory, 'keystore', 'b');
+  await deployment.opened(async (open) => {
+    const before = await serviceSlotsOf(open);
+    const sides = open.keyring.sideGeneration;
+    deployment.clock.advance(91 * DAY_MS);
+    await rename(replica, `${replica}-away`);
+    await assert.rejects(open.rotations.tend(), ({ code }: { code: string }) => code === 'store.unavailable');
+    const after = await serviceSlotsOf(open);
+    for (const name of ['pepper', 'cursors']) assert.notEqual(after.get(name), before.get(name), name);
+    assert.equal(open.keyring.sideGeneration, sides);
+    await rename(`${replica}-away`, replica);
+    await open.rotations.tend();
+    assert.equal(open.keyring.sideGeneration, sides + 1);
+    assert.deepEqual(await serviceSlotsOf(open), after);
+  });
+});
+
 test('old checkpoints verify with the key that signed them, the log is followed from any key, and a replaced key signs nothing more', async (t) => {
   const deployment = await TestDeployment.make(t);
   await addTenant(deployment);

@@ -123,13 +123,17 @@ export class Rotations {
       await this.#finish();
       const now = this.#now();
       const due = (await this.#ages()).filter((age) => age.key !== 'root' && this.#steps.isDue(age, now));
-      if (due.length > 0)
-        await this.#run(
-          due.map(({ key }) => key),
-          { cause: 'schedule', atOnce: false },
-        );
+      const kept = (await this.#rows()).filter(({ state }) => state === 'kept');
       const trusted = this.#parts.trusted();
-      for (const row of await this.#rows()) if (row.state === 'kept') await this.#end(row, trusted);
+      // One that cannot be done now (a replica of the keystore is away) keeps no other from being done.
+      await allTried([
+        ...due.map(
+          ({ key }) =>
+            () =>
+              this.#run([key], { cause: 'schedule', atOnce: false }),
+        ),
+        ...kept.map((row) => () => this.#end(row, trusted)),
+      ]);
     });
   }
 
@@ -343,6 +347,13 @@ export class Rotations {
     this.#tail = turn.catch(() => undefined);
     return turn;
   }
+}
+
+/** Tries one after the other, and throws the first error when all have been tried. */
+async function allTried(work: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const errors: unknown[] = [];
+  for (const each of work) await each().catch((error: unknown) => void errors.push(error));
+  if (errors.length > 0) throw errors[0];
 }
 
 const ended = (at: number): Partial<RotationRow> => ({ state: 'ended', ended_at: at });
