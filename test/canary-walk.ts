@@ -347,6 +347,11 @@ async function sowLedger(sower: Sower, canaries: Canaries, why: Why): Promise<vo
   await sower.send('runRotation', { body: { keys: [canaries.word('rotated key')] } });
   await sower.must('proveLedgerEntry', { path: { n: '0' }, headers: why('proveLedgerEntry') });
   await sower.send('proveLedgerEntry', { path: { n: canaries.word('entry number') } });
+  await sower.must('proveLedgerConsistency', {
+    query: { from: '1' },
+    headers: why('proveLedgerConsistency'),
+  });
+  await sower.send('proveLedgerConsistency', { query: { from: canaries.word('size of a checkpoint') } });
   await sower.must('exportLedger', { headers: why('exportLedger') });
   await sower.must('runVerification', { body: { claims: [] }, headers: why('runVerification') });
   for (const name of ['createBackup', 'listBackups', 'backupStatus', 'runDrill', 'listDrills'])

@@ -153,6 +153,7 @@ const GRANTED: Readonly<Record<string, Maker>> = {
   listLedgerEntries: () => get('/v1/ledger?limit=5'),
   ledgerCheckpoint: () => get('/v1/ledger/checkpoint'),
   proveLedgerEntry: () => get('/v1/ledger/entries/0/proof'),
+  proveLedgerConsistency: () => get('/v1/ledger/consistency?from=1'),
   exportLedger: () => get('/v1/ledger/export'),
   ledgerKeys: () => get('/v1/ledger/keys'),
   listRotations: () => get('/v1/rotations'),

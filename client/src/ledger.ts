@@ -1,6 +1,7 @@
 import { pathOf, type CallOptions, type Transport } from './transport.ts';
 import type {
   LedgerCheckpoint,
+  LedgerConsistency,
   LedgerEntry,
   LedgerKeys,
   LedgerPage,
@@ -48,6 +49,15 @@ export class Ledger {
   proof(n: number, options: CallOptions & { readonly size?: number | undefined } = {}): Promise<LedgerProof> {
     const path = `${pathOf('v1', 'ledger', 'entries', String(n))}/proof`;
     return this.#transport.json({ method: 'GET', path, query: { size: options.size }, options });
+  }
+
+  /** That the log only grew since it had `from` entries (RFC 6962), up to today or to when it had `size`. */
+  consistency(
+    from: number,
+    options: CallOptions & { readonly size?: number | undefined } = {},
+  ): Promise<LedgerConsistency> {
+    const query = { from, size: options.size };
+    return this.#transport.json({ method: 'GET', path: '/v1/ledger/consistency', query, options });
   }
 
   /** The log as lines of JSON that verify offline (`strongroom ledger verify --export FILE`). Keep them as they come. */

@@ -87,6 +87,8 @@ describe('each call asks for its resource', () => {
     await strongroom.ledger.checkpoint();
     await strongroom.ledger.proof(7);
     await strongroom.ledger.proof(7, { size: 9 });
+    await strongroom.ledger.consistency(7);
+    await strongroom.ledger.consistency(7, { size: 9 });
     await strongroom.health();
     assert.deepEqual(sent(), [
       'POST /v1/keys {"name":"robot"}',
@@ -97,6 +99,8 @@ describe('each call asks for its resource', () => {
       'GET /v1/ledger/checkpoint',
       'GET /v1/ledger/entries/7/proof',
       'GET /v1/ledger/entries/7/proof?size=9',
+      'GET /v1/ledger/consistency?from=7',
+      'GET /v1/ledger/consistency?from=7&size=9',
       'GET /readyz',
     ]);
   });

@@ -316,6 +316,18 @@ export interface LedgerProof {
   proof: string;
 }
 
+export interface LedgerConsistency {
+  from: number;
+  size: number;
+  /** What the log's root was at `from`: compare it with that of the checkpoint you kept. */
+  fromRootHash: string;
+  rootHash: string;
+  /** Hashes that lead from one root to the other, hex (RFC 6962, 2.1.2). */
+  path: string[];
+  /** The same with the checkpoint of `size`, as witnesses take it (C2SP tlog-witness, add-checkpoint). */
+  proof: string;
+}
+
 export interface Health {
   status: 'ok' | 'failing';
   checks: { name: string; status: 'ok' | 'failing'; detail?: string }[];

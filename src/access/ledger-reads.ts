@@ -1,6 +1,7 @@
 /** The ledger of an organization as its members read it. Reading it is an action of its own, with its own entry. */
 import type {
   LedgerCheckpoint,
+  LedgerConsistency,
   LedgerEntry as EntryView,
   LedgerKeys,
   LedgerPage,
@@ -97,6 +98,22 @@ export class LedgerReads {
       n: proof.n,
       size: proof.size,
       leafHash: encodeHex(proof.leafHash),
+      rootHash: encodeHex(proof.root),
+      path: proof.path.map(encodeHex),
+      proof: proof.text,
+    };
+  }
+
+  /** That the log of `from` entries is the beginning of that of `size` entries, or of today's. */
+  async consistency(context: RequestContext, from: number, size: number | null): Promise<LedgerConsistency> {
+    const { access, ledger, recorder } = this.#parts;
+    access.require(context, 'ledger.proof', null);
+    const proof = await ledger.growthProof(context.organization, from, size ?? undefined);
+    await recorder.record(context, { action: 'ledger.proof', target: context.organization });
+    return {
+      from: proof.from,
+      size: proof.size,
+      fromRootHash: encodeHex(proof.fromRoot),
       rootHash: encodeHex(proof.root),
       path: proof.path.map(encodeHex),
       proof: proof.text,

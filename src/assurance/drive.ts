@@ -138,6 +138,7 @@ const REQUESTS: Readonly<Record<string, (stage: Stage) => Promise<Request> | Req
   ledgerCheckpoint: () => get('/v1/ledger/checkpoint'),
   proveLedgerEntry: () => get('/v1/ledger/entries/0/proof'),
   ledgerKeys: () => get('/v1/ledger/keys'),
+  proveLedgerConsistency: () => get('/v1/ledger/consistency?from=1'),
   exportLedger: () => get('/v1/ledger/export'),
   listRotations: () => get('/v1/rotations'),
   // Replaces nothing: the keys are not the reserved organization's.

@@ -84,6 +84,7 @@ test('the server takes every call of the client', async () => {
     ],
     ['checkpoint', () => strongroom.ledger.checkpoint()],
     ['proof', () => strongroom.ledger.proof(0, { size: 1 })],
+    ['consistency', () => strongroom.ledger.consistency(1, { size: 1 })],
     ['exportLedger', () => Array.fromAsync(strongroom.ledger.export())],
     ['verifierKeys', () => strongroom.ledger.keys()],
     ['listRotations', () => strongroom.rotations.list()],

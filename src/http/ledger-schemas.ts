@@ -64,4 +64,23 @@ export const ledgerProof = z.object({
   proof: z.string(),
 });
 
+export const consistencyQuery = z
+  .strictObject({
+    from: queryInteger(1, Number.MAX_SAFE_INTEGER),
+    size: queryInteger(1, Number.MAX_SAFE_INTEGER).optional(),
+  })
+  .refine(({ from, size }) => size === undefined || from <= size, {
+    path: ['from'],
+    error: 'is more than size',
+  });
+
+export const ledgerConsistency = z.object({
+  from: z.int(),
+  size: z.int(),
+  fromRootHash: z.string(),
+  rootHash: z.string(),
+  path: z.array(z.string()),
+  proof: z.string(),
+});
+
 schemaNotes.add(ledgerEntry, { id: 'LedgerEntry' });

@@ -3,7 +3,9 @@ import { z } from 'zod';
 import { StrongroomError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import {
+  consistencyQuery,
   ledgerCheckpoint,
+  ledgerConsistency,
   ledgerKeys,
   ledgerPage,
   ledgerProof,
@@ -69,6 +71,19 @@ export const ledgerRoutes = (ledger: LedgerReads): readonly Route[] => [
     answer: ledgerProof,
     status: 200,
     run: (context, { params, query }) => ledger.proof(context, numberOf(params.n), query.size ?? null),
+  }),
+  defineRoute({
+    name: 'proveLedgerConsistency',
+    method: 'GET',
+    url: '/v1/ledger/consistency',
+    action: 'ledger.proof',
+    summary: 'That the log only grew since it had so many entries (RFC 6962, C2SP tlog-witness)',
+    params: nothing,
+    query: consistencyQuery,
+    body: noBody,
+    answer: ledgerConsistency,
+    status: 200,
+    run: (context, { query }) => ledger.consistency(context, query.from, query.size ?? null),
   }),
   defineStream(
     {

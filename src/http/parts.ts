@@ -23,6 +23,7 @@ import type {
   KeyInput,
   KeyPage,
   LedgerCheckpoint,
+  LedgerConsistency,
   LedgerKeys,
   LedgerPage,
   LedgerProof,
@@ -184,6 +185,8 @@ export interface LedgerReads {
   verifierKeys(context: RequestContext): Promise<LedgerKeys>;
   /** Of entry `n` in the tree of `size` entries; null: of today's size. */
   proof(context: RequestContext, n: number, size: number | null): Promise<LedgerProof>;
+  /** Of the tree of `from` entries as the beginning of that of `size`; null: of today's. */
+  consistency(context: RequestContext, from: number, size: number | null): Promise<LedgerConsistency>;
   /** Lines of the ledger's own export format, each with its newline; the entry of the export is durable before the first. */
   exportLedger(context: RequestContext): AsyncIterable<string>;
 }

@@ -74,6 +74,7 @@ const equal: readonly true[] = [
   true satisfies Equal<typeof rotations.rotationInput, client.RotationInput>,
   true satisfies Equal<typeof rotations.rotationKeys, client.RotationKeys>,
   true satisfies Equal<typeof rotations.rotationResult, client.RotationResult>,
+  true satisfies Equal<typeof ledger.ledgerConsistency, client.LedgerConsistency>,
   true satisfies Equal<typeof verifications.verificationInput, client.VerificationInput>,
   true satisfies Equal<typeof verifications.claimResult, client.ClaimResult>,
   true satisfies Equal<typeof verifications.verification, client.Verification>,

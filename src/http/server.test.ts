@@ -113,6 +113,7 @@ const GOOD_REQUESTS: readonly (InjectOptions & { calls: string; status: number }
   { method: 'GET', url: '/v1/rotations', calls: 'listRotations', status: 200 },
   { method: 'POST', url: '/v1/rotations', payload: {}, calls: 'runRotation', status: 200 },
   { method: 'GET', url: '/v1/ledger/entries/0/proof?size=1', calls: 'proof', status: 200 },
+  { method: 'GET', url: '/v1/ledger/consistency?from=1&size=1', calls: 'consistency', status: 200 },
   { method: 'GET', url: '/v1/ledger/export', calls: 'exportLedger', status: 200 },
   { method: 'POST', url: '/v1/verifications', payload: { claims: ['CRY-01'] }, calls: 'verify', status: 200 },
   { method: 'POST', url: '/v1/backups', payload: { kind: 'full' }, calls: 'createBackup', status: 201 },

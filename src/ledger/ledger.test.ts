@@ -7,6 +7,7 @@ import { forEachEngine, onPostgres } from '../store/testing/engines.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import { DEPLOYMENT_LOG, encodeLeaf, parseLeaf, type LedgerEntry, type LogId } from './entry.ts';
 import type { Ledger } from './ledger.ts';
+import { verifyConsistencyProof } from './consistency-proof.ts';
 import { verifyConsistency, verifyInclusion } from './merkle.ts';
 import { encodeVkey, parseVkey } from './note.ts';
 import { verifyProof } from './proof.ts';
@@ -266,7 +267,13 @@ forEachEngine('proofs of any entry and any two sizes verify', async (t, engine) 
     const whole = await ledger.inclusionProof(organization, n);
     assert.ok(verifyInclusion(whole, head.root));
     const from = { size, root: proof.root };
-    assert.ok(verifyConsistency(from, head, await ledger.consistencyProof(organization, size, 560)));
+    const growth = await ledger.growthProof(organization, size);
+    assert.ok(verifyConsistency(from, head, growth.path));
+    assert.deepEqual(
+      [growth.from, growth.size, growth.fromRoot, growth.root],
+      [size, 560, proof.root, head.root],
+    );
+    assert.equal(verifyConsistencyProof(growth.text, from, ledger.verifierKey(organization)).size, 560);
   }
   const proof = await ledger.proof(organization, 300);
   const leaf = leafOf((await ledger.entry(organization, 300))!);

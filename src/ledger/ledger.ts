@@ -13,6 +13,7 @@ import type { RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
 import { SYSTEM, type ReadSql, type Store, type Tx } from '../store/store.ts';
 import { openCheckpointBy, signCheckpoint } from './checkpoint.ts';
+import { encodeConsistencyProof } from './consistency-proof.ts';
 import { logContents, type ContentsSource } from './contents.ts';
 import { openDetails, sealDetails } from './details.ts';
 import {
@@ -75,6 +76,16 @@ export interface EntryProof extends Inclusion {
   /** Verifies the checkpoint in it. */
   readonly vkey: string;
   /** c2sp.org/tlog-proof v1, with the checkpoint that covers the entry. */
+  readonly text: string;
+}
+
+export interface GrowthProof {
+  readonly from: number;
+  readonly size: number;
+  readonly fromRoot: Bytes;
+  readonly root: Bytes;
+  readonly path: readonly Bytes[];
+  /** c2sp.org/tlog-witness `add-checkpoint`, with the checkpoint of the larger tree. */
   readonly text: string;
 }
 
@@ -279,6 +290,20 @@ export class Ledger {
     const inclusion = await this.inclusionProof(log, n, checkpoint.size);
     const text = encodeProof({ n, path: inclusion.path, checkpoint: checkpoint.note });
     return { ...inclusion, vkey: checkpoint.vkey, text };
+  }
+
+  /**
+   * A proof that the log of `from` entries is the beginning of that of `size`, or of today's, with a checkpoint signed for the
+   * larger. Throws `not_found` outside of it.
+   */
+  async growthProof(log: LogId, from: number, size?: number): Promise<GrowthProof> {
+    const checkpoint = await this.checkpoint(log, size);
+    const { path, fromRoot } = await this.#read(log, async (db) => ({
+      path: await readConsistency(db, log, from, checkpoint.size),
+      fromRoot: await readRoot(db, log, from),
+    }));
+    const text = encodeConsistencyProof({ from, path, checkpoint: checkpoint.note });
+    return { from, size: checkpoint.size, fromRoot, root: checkpoint.root, path, text };
   }
 
   /**

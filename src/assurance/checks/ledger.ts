@@ -1,13 +1,16 @@
 /**
- * The ledger from outside, with what any customer has: two signed checkpoints with deeds between them, and an export. Roots
- * are computed anew from the exported leaves, the export is verified as anybody could offline, and copies of it that were
- * altered in every way must each be found out.
+ * The ledger from outside, with what any customer has: two signed checkpoints with deeds between them, the proof that one grew
+ * out of the other, and an export. Roots are computed anew from the exported leaves, the export is verified as anybody could
+ * offline, and copies of it that were altered in every way must each be found out.
  */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { encodeHex, encodeUtf8 } from '../../bytes/encoding.ts';
+import { isEqual } from '../../bytes/equal.ts';
+import { openCheckpoint } from '../../ledger/checkpoint.ts';
+import { verifyConsistencyProof } from '../../ledger/consistency-proof.ts';
 import { Frontier, leafHash } from '../../ledger/merkle.ts';
-import { parseVkey } from '../../ledger/note.ts';
+import { parseVkey, type VerifierKey } from '../../ledger/note.ts';
 import { verifyExport } from '../../ledger/verify-export.ts';
 import { canaryEnd, withVault } from '../canary-vault.ts';
 import { defineCheck, judged } from '../check.ts';
@@ -32,6 +35,8 @@ interface Exported {
     readonly claimed: string;
     readonly computed: string | null;
   }[];
+  /** What is wrong with the proof that the later checkpoint begins with the earlier; null: nothing. */
+  readonly growthFault: string | null;
   readonly entries: number;
   readonly declared: number;
   /** Faults that verification names in the export as it came. */
@@ -53,11 +58,12 @@ export const ledgerCheck = defineCheck<Exported>({
   place: 'live',
   observe: exportLedger,
   judges: {
-    'AUD-02': ({ checkpoints, altered, heads, backwards, skewMs, entries }, { seconds = 0 }) => {
+    'AUD-02': ({ checkpoints, growthFault, altered, heads, backwards, skewMs, entries }, { seconds = 0 }) => {
       const faults = [
         ...checkpoints
           .filter(({ claimed, computed }) => claimed !== computed)
           .map(({ size }) => `the signed root of ${size} entries is not that of the entries`),
+        ...(growthFault === null ? [] : [growthFault]),
         ...Object.entries(altered).flatMap(([how, isFound]) =>
           isFound ? [] : [`a copy is not found out: ${how}`],
         ),
@@ -96,6 +102,22 @@ export const ledgerCheck = defineCheck<Exported>({
             checkpoint: async (context) => {
               const checkpoint = await real.ledger.checkpoint(context);
               return { ...checkpoint, rootHash: encodeHex(leafHash(encodeUtf8(checkpoint.rootHash))) };
+            },
+          }),
+        }),
+      },
+    },
+    {
+      name: 'forked-growth',
+      breaks: 'The log that is said to have grown out of an earlier one is another.',
+      turns: ['AUD-02'],
+      change: {
+        parts: (real) => ({
+          ...real,
+          ledger: replaced(real.ledger, {
+            consistency: async (context, from, size) => {
+              const growth = await real.ledger.consistency(context, from, size);
+              return { ...growth, proof: growth.proof.replace(/(?<=^old \d+\n)./, otherLetter) };
             },
           }),
         }),
@@ -186,6 +208,7 @@ async function exportLedger(world: World): Promise<Exported> {
     return ids;
   });
   const second = await client.ledger.checkpoint();
+  const growth = await client.ledger.consistency(first.size, { size: second.size });
   const sinceMs = world.clock.now();
   const lines = await Array.fromAsync(client.ledger.export());
   const key = parseVkey(second.verifierKey);
@@ -202,13 +225,21 @@ async function exportLedger(world: World): Promise<Exported> {
       claimed: rootHash,
       computed: rootOf(entries.slice(0, size), size),
     })),
+    growthFault: growthFault(growth.proof, [first.note, second.note], key),
     entries: entries.length,
     declared: parsed[0]?.size ?? 0,
     faults: [
       ...faults.map(({ n, detail }) => `entry ${n}: ${detail}`),
       ...(fileFault === null ? [] : [`line ${fileFault.line}: ${fileFault.detail}`]),
     ],
-    altered: await alterations(lines, second),
+    altered: {
+      ...(await alterations(lines, second)),
+      'a growth since another checkpoint':
+        growthFault(growth.proof, [second.note, second.note], key) !== null,
+      'a growth changed':
+        growthFault(growth.proof.replace(/(?<=^old \d+\n)./, otherLetter), [first.note, second.note], key) !==
+        null,
+    },
     missingDeeds: deeds.filter((id) => !own.has(id)).length,
     deeds: deeds.length,
     exportEntries: leaves.filter(({ n, action }) => n >= second.size && action === 'ledger.export').length,
@@ -225,6 +256,22 @@ interface Leaf {
   readonly target: string;
   readonly targets?: readonly string[];
 }
+
+/** What is wrong with the proof that the second checkpoint's log begins with the first's; null: nothing. */
+function growthFault(proof: string, notes: readonly [string, string], key: VerifierKey): string | null {
+  try {
+    const now = openCheckpoint(notes[1], key);
+    const grown = verifyConsistencyProof(proof, openCheckpoint(notes[0], key), key);
+    return grown.size === now.size && isEqual(grown.root, now.root)
+      ? null
+      : 'the proof of growth is for another checkpoint';
+  } catch (error) {
+    if (error instanceof RangeError) return `the log did not only grow: ${error.message}`;
+    throw error;
+  }
+}
+
+const otherLetter = (letter: string): string => (letter === 'A' ? 'B' : 'A');
 
 /** Null where there are fewer entries than that. */
 function rootOf(entries: readonly Line[], size: number): string | null {

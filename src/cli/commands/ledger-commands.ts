@@ -1,4 +1,4 @@
-/** ledger list, checkpoint, proof, export, verify; and health. */
+/** ledger list, checkpoint, proof, consistency, export, verify; and health. */
 import type { Health, LedgerEntry, LedgerQuery } from '@strongroom/client';
 import { Option, type Command } from 'commander';
 import { StrongroomError } from '../../errors.ts';
@@ -49,6 +49,15 @@ export function ledgerCommands(program: Command, session: Session): void {
     )
     .action(async (n: number, flags: { size?: number }) => {
       const proof = await session.client.ledger.proof(n, given(flags));
+      await session.show(proof, () => proof.proof);
+    });
+  ledger
+    .command('consistency')
+    .description('show that the ledger only grew since it had so many entries')
+    .argument('<from>', 'size of the checkpoint you kept', wholeNumber(1, Number.MAX_SAFE_INTEGER))
+    .option('--size <n>', 'up to when it had so many entries', wholeNumber(1, Number.MAX_SAFE_INTEGER))
+    .action(async (from: number, flags: { size?: number }) => {
+      const proof = await session.client.ledger.consistency(from, given(flags));
       await session.show(proof, () => proof.proof);
     });
   ledger

@@ -334,6 +334,11 @@ function ledger([part, n]: string[]): Answer {
       status: 200,
       body: { n: Number(n), size: 2, leafHash: 'ab', rootHash: 'cd', path: [], proof: 'a proof\n' },
     };
+  if (part === 'consistency')
+    return {
+      status: 200,
+      body: { from: 1, size: 2, fromRootHash: 'ab', rootHash: 'cd', path: [], proof: 'a proof of growth\n' },
+    };
   if (part === 'export') return { status: 200, body: ['{"header":1}\n', '{"n":0}\n', '{"n":1}\n'] };
   return { status: 200, body: { entries: [ENTRY], next: null } };
 }

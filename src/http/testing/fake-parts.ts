@@ -346,6 +346,15 @@ function fakeLedger(did: Did): HttpParts['ledger'] {
     verifierKeys: (context) => did('verifierKeys', context, [], { log: 'org', keys: [] }),
     proof: (context, n, size) =>
       did('proof', context, [n, size], { n, size: 1, leafHash: '00', rootHash: '00', path: [], proof: '' }),
+    consistency: (context, from, size) =>
+      did('consistency', context, [from, size], {
+        from,
+        size: 1,
+        fromRootHash: '00',
+        rootHash: '00',
+        path: [],
+        proof: '',
+      }),
     async *exportLedger(context) {
       await did('exportLedger', context, [], null);
       yield '{"n":0}\n';
