@@ -23,7 +23,8 @@ import { StrongroomError } from '../errors.ts';
 import type { NewId, OrganizationId } from '../ids.ts';
 import { DEPLOYMENT_LOG, encodeLeaf, type Facts, type LogId } from '../ledger/entry.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { Buckets, type Rate } from '../http/rate-limit.ts';
+import { chargeTo } from '../http/rate-limit.ts';
+import { TokenBuckets, type Rate } from '../http/token-buckets.ts';
 import { SYSTEM, type Store } from '../store/store.ts';
 import { digestOf, digestsOf, type Unproven } from './bundle.ts';
 import type { Check } from './check.ts';
@@ -63,7 +64,7 @@ export class Assurance {
   readonly #parts: AssuranceParts;
   readonly #claims: ReadonlyMap<string, Claim>;
   readonly #findings: Findings;
-  readonly #budget: Buckets;
+  readonly #budget: TokenBuckets;
   readonly #stop = new AbortController();
   #isRunning = false;
 
@@ -71,7 +72,7 @@ export class Assurance {
     this.#parts = parts;
     this.#claims = new Map(parts.claims.map((claim) => [claim.id, claim]));
     this.#findings = new Findings(parts.store);
-    this.#budget = new Buckets(RUNS, () => parts.clock.now());
+    this.#budget = new TokenBuckets(RUNS, () => parts.clock.now());
   }
 
   /** See `Verifications` in http/parts.ts. */
@@ -140,7 +141,7 @@ export class Assurance {
   /** Takes the one turn there is; what comes back gives it up. */
   #begin(organization: OrganizationId): () => void {
     if (this.#isRunning) throw new StrongroomError('busy', 'another verification is running');
-    this.#budget.take(organization);
+    chargeTo(this.#budget, organization);
     this.#isRunning = true;
     return () => {
       this.#isRunning = false;

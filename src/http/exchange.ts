@@ -8,11 +8,14 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Secret } from '../bytes/secret.ts';
-import { StrongroomError } from '../errors.ts';
+import { StrongroomError, type ErrorCode } from '../errors.ts';
 import { ID_PREFIXES, isId, type IdKind } from '../ids.ts';
+import type { BodyPace } from './body-pace.ts';
+import { isEverybody, type Gate } from './gate.ts';
 import { matchBearer, parseIdempotencyKey, parsePurpose } from './headers.ts';
 import type { HttpParts, KeptResponse, Principal, RequestContext } from './parts.ts';
-import { LimitedError, rateHeaders, type Allowance, type RequestLimits } from './rate-limit.ts';
+import { LimitedError, rateHeaders, type RequestLimits } from './rate-limit.ts';
+import type { Allowance } from './token-buckets.ts';
 import { isWrite, type JsonOutcome, type Route, type StreamOutcome } from './route.ts';
 
 /** What is known of a request while it runs. */
@@ -48,17 +51,27 @@ export interface ExchangeOptions {
   readonly parts: HttpParts;
   /** Null: no limits. */
   readonly limits: RequestLimits | null;
+  readonly gate: Gate;
+  /** Null: bodies are read as fast as they come. */
+  readonly pace: BodyPace | null;
   readonly requirePurpose: boolean;
 }
+
+/** Refusals of bodies, which cost more than others. */
+const COSTLY: readonly ErrorCode[] = ['request.too_large', 'request.unsupported'];
 
 export class Exchanges {
   readonly #parts: HttpParts;
   readonly #limits: RequestLimits | null;
+  readonly #gate: Gate;
+  readonly #pace: BodyPace | null;
   readonly #requirePurpose: boolean;
 
-  constructor({ parts, limits, requirePurpose }: ExchangeOptions) {
+  constructor({ parts, limits, gate, pace, requirePurpose }: ExchangeOptions) {
     this.#parts = parts;
     this.#limits = limits;
+    this.#gate = gate;
+    this.#pace = pace;
     this.#requirePurpose = requirePurpose;
   }
 
@@ -68,7 +81,10 @@ export class Exchanges {
     try {
       this.#show(reply, this.#limits?.charge(request.exchange.address, apiKey));
     } catch (error) {
-      if (error instanceof LimitedError) this.#show(reply, error.allowance);
+      if (error instanceof LimitedError) {
+        this.#show(reply, error.allowance);
+        this.#hangUp(request, reply, error);
+      }
       throw error;
     }
   }
@@ -92,6 +108,8 @@ export class Exchanges {
       recorded: false,
     };
     exchange.context = context;
+    this.#gate.signedIn(request.raw.socket);
+    this.#pace?.seen(principal.id);
     // From here on whatever goes wrong is the principal's and is recorded.
     this.#show(reply, this.#limits?.signedIn(apiKey, principal.id));
     if (purpose.error !== null) throw purpose.error;
@@ -127,6 +145,7 @@ export class Exchanges {
     error: StrongroomError,
   ): Promise<StrongroomError> {
     const { context, address } = request.exchange;
+    if (context !== null && COSTLY.includes(error.code)) this.#limits?.fine(context.principal.id);
     if (context === null || route === undefined) {
       const pattern = request.routeOptions.config.pattern ?? 'unmatched';
       this.#parts.records.countAnonymous({
@@ -142,6 +161,14 @@ export class Exchanges {
     } catch (cause) {
       return cause instanceof StrongroomError ? cause : new StrongroomError('ledger.unavailable', { cause });
     }
+  }
+
+  /** Who goes on beyond its budget has to connect again, which has a budget of its own. */
+  #hangUp(request: FastifyRequest, reply: FastifyReply, { isAnonymous }: LimitedError): void {
+    const { address } = request.exchange;
+    if (isEverybody(address)) return;
+    void reply.header('connection', 'close');
+    if (isAnonymous) this.#gate.fine(address);
   }
 
   async #authenticate(apiKey: string, address: string): Promise<Principal> {

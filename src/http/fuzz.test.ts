@@ -256,6 +256,8 @@ async function checkAnswer({ app, fake }: Server, { route: name, request }: Atte
   assert.ok(typeof response.headers['x-request-id'] === 'string');
   if (status < 300) {
     assert.equal(status, route.status);
+    // Two attempts may have drawn the same idempotency key: then nothing is done the second time.
+    if (response.headers['idempotency-replayed'] === 'true') return fake.calls.length === 0;
     assert.equal(fake.calls.length, 1);
     assert.ok(fake.calls[0]?.context.recorded);
     return true;

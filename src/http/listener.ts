@@ -4,6 +4,7 @@
  * Invariants: plain HTTP on a loopback address only; a peer that sends slowly, too much, or not HTTP is answered with a
  * problem document where an answer is still possible, and dropped.
  */
+import { constants } from 'node:crypto';
 import type { Server, ServerOptions as HttpOptions, ServerResponse } from 'node:http';
 import type { ServerOptions as HttpsOptions } from 'node:https';
 import type { Socket } from 'node:net';
@@ -11,7 +12,6 @@ import { Server as SecureServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import { isLoopback } from '../config.ts';
 import { StrongroomError } from '../errors.ts';
-import { plainAddress } from './address.ts';
 import { SECURITY_HEADERS, TRANSPORT_SECURITY } from './headers.ts';
 import { problemHeaders, problemOf, toStrongroomError } from './problem.ts';
 
@@ -26,7 +26,18 @@ export const LISTENER_LIMITS = {
   headerBytesMax: 16 * 1024,
   headersMax: 100,
   connectionsMax: 2_048,
-  connectionsPerAddressMax: 256,
+  /** Of one neighbour. */
+  gate: {
+    connectionsMax: 256,
+    waitingMax: 64,
+    connections: { perSecond: 50, burst: 64 },
+    perLook: 4,
+    fine: 9,
+  },
+  /** What must pass in a window while the other side has to send or to take something. */
+  dawdling: { windowMs: 10_000, bytesMin: 10 * 1024 },
+  /** Of large bodies, by one principal while others ask. */
+  bodyBytesPerSecond: 16 * 1024 * 1024,
 } as const;
 
 export interface TlsMaterial {
@@ -40,6 +51,11 @@ export type TlsMinimum = '1.2' | '1.3';
 
 /** AES-256 first. The TLS 1.2 suites (named exception) all have forward secrecy and are authenticated. */
 const CIPHERS_13 = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'];
+/**
+ * Groups of at least 128 bits, the hybrid one first, which also holds against those who record now and compute later. None
+ * over finite fields: those are the ones where a client makes the server work hardest.
+ */
+const GROUPS = ['X25519MLKEM768', 'X25519', 'P-256', 'P-384'];
 const CIPHERS_12 = ['ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384'];
 
 export function httpOptions(): HttpOptions {
@@ -70,6 +86,9 @@ export const secureContextOf = ({ certificate, key }: TlsMaterial, minimum: TlsM
   cert: certificate,
   key,
   minVersion: `TLSv${minimum}` as const,
+  ecdhCurve: GROUPS.join(':'),
+  // TLS 1.2 would let a client ask for one handshake after the other on the same connection.
+  secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
   ciphers: (minimum === '1.3' ? CIPHERS_13 : [...CIPHERS_13, ...CIPHERS_12]).join(':'),
 });
 
@@ -80,28 +99,6 @@ export function checkExposure(host: string, isSecure: boolean): void {
       'tls.required',
       `plain HTTP is served on a loopback address only, not on ${host}`,
     );
-}
-
-export function limitConnections(server: Server): void {
-  server.maxHeadersCount = LISTENER_LIMITS.headersMax;
-  server.maxConnections = LISTENER_LIMITS.connectionsMax;
-  const open = new Map<string, number>();
-  server.on('connection', (socket: Socket) => {
-    const address = plainAddress(socket.remoteAddress ?? '');
-    // Behind a proxy on this machine everybody has the same address.
-    if (isLoopback(address)) return;
-    const count = (open.get(address) ?? 0) + 1;
-    if (count > LISTENER_LIMITS.connectionsPerAddressMax) {
-      socket.destroy();
-      return;
-    }
-    open.set(address, count);
-    socket.once('close', () => {
-      const left = (open.get(address) ?? 1) - 1;
-      if (left === 0) open.delete(address);
-      else open.set(address, left);
-    });
-  });
 }
 
 /** Answers what Node's parser refuses: not HTTP, headers too large, too slow. */
@@ -117,9 +114,11 @@ export function answerClientError(error: Error, socket: Socket, isSecure: boolea
       : refused;
   const { headers, body } = lastAnswer(shown, isSecure);
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
-  socket.end(
+  socket.write(
     `HTTP/1.1 ${shown.status} ${REASONS[shown.status] ?? 'Error'}\r\n${lines.join('\r\n')}\r\n\r\n${body}`,
   );
+  // Not only ended: nobody reads from it any more, so it would not be noticed when the other side hangs up, or does not.
+  socket.destroySoon();
 }
 
 /** `Expect` of anything but `100-continue`. */

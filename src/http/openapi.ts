@@ -33,7 +33,11 @@ export function addOpenApi(app: FastifyInstance, version: string): void {
 }
 
 export function addOpenApiRoute(app: FastifyInstance): void {
-  let text = '';
+  // Kept as bytes: anybody may ask for it, and it is long.
+  let bytes: Buffer | null = null;
+  const document = (): Buffer => (bytes ??= Buffer.from(JSON.stringify(app.swagger())));
+  // Making it takes a while, which should not be the first caller's, nor that of whoever asks for something else then.
+  app.server.once('listening', () => setImmediate(document));
   const response = {
     200: { description: 'OpenAPI 3.1', content: { 'application/json': { schema: z.looseObject({}) } } },
   };
@@ -43,10 +47,7 @@ export function addOpenApiRoute(app: FastifyInstance): void {
       config: { pattern: '/openapi.json' },
       schema: { operationId: 'openapi', summary: 'This document', security: [], response },
     },
-    (_, reply) => {
-      if (text === '') text = JSON.stringify(app.swagger());
-      return reply.type('application/json; charset=utf-8').send(text);
-    },
+    (_, reply) => reply.type('application/json; charset=utf-8').send(document()),
   );
 }
 

@@ -10,12 +10,7 @@ import { encodeBase64, encodeUtf8, type Bytes } from '../bytes/encoding.ts';
 import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { ipPrefix } from './address.ts';
-
-export interface Rate {
-  readonly perSecond: number;
-  /** Requests that may come at once after a pause. */
-  readonly burst: number;
-}
+import { makeRoom, TokenBuckets, type Allowance, type Rate } from './token-buckets.ts';
 
 export interface Rates {
   readonly perKey: Rate;
@@ -27,36 +22,30 @@ export const DEFAULT_RATES: Rates = {
   perAddress: { perSecond: 50, burst: 500 },
 };
 
-/** Buckets held at most: an attacker with many addresses must not fill the memory. */
-const BUCKETS_MAX = 50_000;
 const KNOWN_KEYS_MAX = 10_000;
-
-export interface Allowance {
-  readonly limit: number;
-  readonly remaining: number;
-  /** Seconds until the whole budget is there again. */
-  readonly resetS: number;
-  readonly perSecond: number;
-}
+/** What a body that is refused for its size or its form costs beside the request itself. */
+const FINE = 19;
 
 export class RequestLimits {
-  readonly #keys: Buckets;
-  readonly #addresses: Buckets;
+  readonly #keys: TokenBuckets;
+  readonly #addresses: TokenBuckets;
   readonly #secret: Bytes;
   /** Digest of a key that has signed in → the id of its principal. */
   readonly #known = new Map<string, string>();
 
   constructor(rates: Rates, environment: Pick<Environment, 'clock' | 'random'>) {
     const now = (): number => environment.clock.now();
-    this.#keys = new Buckets(rates.perKey, now);
-    this.#addresses = new Buckets(rates.perAddress, now);
+    this.#keys = new TokenBuckets(rates.perKey, now);
+    this.#addresses = new TokenBuckets(rates.perAddress, now);
     this.#secret = environment.random(32);
   }
 
   /** Charges one request. Throws `rate.limited`. */
   charge(address: string, apiKey: string | null): Allowance {
     const principal = apiKey === null ? undefined : this.#known.get(this.#digest(apiKey));
-    return principal === undefined ? this.#addresses.take(ipPrefix(address)) : this.#keys.take(principal);
+    return principal === undefined
+      ? chargeTo(this.#addresses, ipPrefix(address), { isAnonymous: true })
+      : chargeTo(this.#keys, principal);
   }
 
   /** After `apiKey` has signed in: charges its principal if that has not been done. */
@@ -65,7 +54,7 @@ export class RequestLimits {
     if (this.#known.get(digest) === principal) return null;
     makeRoom(this.#known, KNOWN_KEYS_MAX);
     this.#known.set(digest, principal);
-    return this.#keys.take(principal);
+    return chargeTo(this.#keys, principal);
   }
 
   /** After `apiKey` was refused: from now on it is charged to the addresses it comes from. */
@@ -73,64 +62,33 @@ export class RequestLimits {
     this.#known.delete(this.#digest(apiKey));
   }
 
+  /** What `principal` sent cost more than a request does. */
+  fine(principal: string): void {
+    this.#keys.fine(principal, FINE);
+  }
+
   #digest(apiKey: string): string {
     return encodeBase64(hmacSha256(this.#secret, encodeUtf8(apiKey)));
   }
 }
 
-interface Bucket {
-  tokens: number;
-  atMs: number;
-}
-
-/** A budget for each name. */
-export class Buckets {
-  readonly #rate: Rate;
-  readonly #now: () => number;
-  /** In the order of last use, so that the first is the one to drop. */
-  readonly #buckets = new Map<string, Bucket>();
-
-  constructor(rate: Rate, now: () => number) {
-    this.#rate = rate;
-    this.#now = now;
-  }
-
-  take(name: string): Allowance {
-    const { perSecond, burst } = this.#rate;
-    const bucket = this.#refilled(name);
-    if (bucket.tokens < 1) throw new LimitedError((1 - bucket.tokens) / perSecond, this.#allowance(bucket));
-    bucket.tokens = Math.min(burst, bucket.tokens) - 1;
-    return this.#allowance(bucket);
-  }
-
-  #refilled(name: string): Bucket {
-    const { perSecond, burst } = this.#rate;
-    const atMs = this.#now();
-    const bucket = this.#buckets.get(name) ?? { tokens: burst, atMs };
-    // A clock set back gives nothing and takes nothing.
-    const elapsedMs = Math.max(0, atMs - bucket.atMs);
-    bucket.tokens = Math.min(burst, bucket.tokens + (elapsedMs / 1000) * perSecond);
-    bucket.atMs = atMs;
-    this.#buckets.delete(name);
-    makeRoom(this.#buckets, BUCKETS_MAX);
-    this.#buckets.set(name, bucket);
-    return bucket;
-  }
-
-  #allowance({ tokens }: Bucket): Allowance {
-    const { perSecond, burst } = this.#rate;
-    const resetS = Math.ceil((burst - tokens) / perSecond);
-    return { limit: burst, remaining: Math.max(0, Math.floor(tokens)), resetS, perSecond };
-  }
+/** Takes one from the budget of that name. Throws `rate.limited`. */
+export function chargeTo(buckets: TokenBuckets, name: string, { isAnonymous = false } = {}): Allowance {
+  const { waitS, allowance } = buckets.take(name);
+  if (waitS > 0) throw new LimitedError(waitS, allowance, isAnonymous);
+  return allowance;
 }
 
 /** `rate.limited` together with what the headers say about it. */
 export class LimitedError extends StrongroomError {
   readonly allowance: Allowance;
+  /** Whether it is the address's budget that is used up, and no key's. */
+  readonly isAnonymous: boolean;
 
-  constructor(retryAfterS: number, allowance: Allowance) {
+  constructor(retryAfterS: number, allowance: Allowance, isAnonymous: boolean) {
     super('rate.limited', { retryAfterS });
     this.allowance = allowance;
+    this.isAnonymous = isAnonymous;
   }
 }
 
@@ -141,10 +99,4 @@ export function rateHeaders({ limit, remaining, resetS, perSecond }: Allowance):
     'ratelimit-reset': String(resetS),
     'ratelimit-policy': `${limit};w=${Math.ceil(limit / perSecond)}`,
   };
-}
-
-function makeRoom(map: Map<string, unknown>, sizeMax: number): void {
-  if (map.size < sizeMax) return;
-  const [oldest] = map.keys();
-  if (oldest !== undefined) map.delete(oldest);
 }

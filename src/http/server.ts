@@ -19,8 +19,10 @@ import { StrongroomError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { plainAddress } from './address.ts';
 import { archiveRoutes } from './archive.ts';
-import { Exchanges } from './exchange.ts';
 import { backupRoutes } from './backups.ts';
+import { BodyPace } from './body-pace.ts';
+import { Exchanges } from './exchange.ts';
+import { guardConnections } from './guard.ts';
 import { SECURITY_HEADERS, TRANSPORT_SECURITY } from './headers.ts';
 import { addHealthRoutes } from './health.ts';
 import { parseJson } from './json-body.ts';
@@ -32,7 +34,6 @@ import {
   checkExposure,
   httpOptions,
   httpsOptions,
-  limitConnections,
   LISTENER_LIMITS,
   refuseExpectation,
   type TlsMaterial,
@@ -44,6 +45,7 @@ import { addOpenApi, addOpenApiRoute, documentationOf } from './openapi.ts';
 import type { HttpParts } from './parts.ts';
 import { problemHeaders, problemOf, toStrongroomError } from './problem.ts';
 import { DEFAULT_RATES, RequestLimits, type Rates } from './rate-limit.ts';
+import { boundRest } from './refused-body.ts';
 import { errorFields, type Log } from './request-log.ts';
 import { retentionRoutes } from './retention.ts';
 import type { Route } from './route.ts';
@@ -91,14 +93,18 @@ export function buildServer(parts: HttpParts, options: HttpOptions): FastifyInst
   checkExposure(options.host, options.tls !== null);
   const app = createApp(options);
   const metrics = new RequestMetrics();
-  const exchanges = new Exchanges({
-    parts,
-    limits: limitsOf(options),
-    requirePurpose: options.requirePurpose,
+  const { environment, tls, requirePurpose } = options;
+  const now = (): number => environment.clock.now();
+  const gate = guardConnections(app.server, { now, isSecure: tls !== null });
+  app.addHook('preClose', (done) => {
+    gate.close();
+    done();
   });
+  const pace = options.rateLimit === 'off' ? null : new BodyPace(LISTENER_LIMITS.bodyBytesPerSecond, now);
+  const exchanges = new Exchanges({ parts, limits: limitsOf(options), gate, pace, requirePurpose });
 
   addHooks(app, exchanges, options, metrics);
-  addBodyParser(app);
+  addBodyParser(app, pace);
   addErrorHandlers(app, exchanges);
   addOpenApi(app, options.version);
   void app.register((scope, _, done) => {
@@ -108,8 +114,7 @@ export function buildServer(parts: HttpParts, options: HttpOptions): FastifyInst
     done();
   });
   addOtherMethods(app);
-  limitConnections(app.server);
-  app.server.on('checkExpectation', (_, res) => refuseExpectation(res, options.tls !== null));
+  app.server.on('checkExpectation', (_, res) => refuseExpectation(res, tls !== null));
   return app;
 }
 
@@ -175,6 +180,10 @@ function addHooks(
     exchanges.charge(request, reply);
     done();
   });
+  app.addHook('onSend', (request, reply, payload, done) => {
+    boundRest(request.raw, reply.raw);
+    done(null, payload);
+  });
   app.addHook('onResponse', (request, reply, done) => {
     const { exchange, method, routeOptions } = request;
     const route = routeOptions.config.pattern ?? 'unmatched';
@@ -188,14 +197,20 @@ function addHooks(
   });
 }
 
-function addBodyParser(app: FastifyInstance): void {
+function addBodyParser(app: FastifyInstance, pace: BodyPace | null): void {
   app.removeAllContentTypeParsers();
   app.addHook('preParsing', (request, _, payload, done) => {
     const encoding = request.method === 'GET' ? undefined : request.headers['content-encoding'];
     // Nothing is ever decompressed, so nothing can burst.
     if (encoding !== undefined && encoding.toLowerCase() !== 'identity')
       done(new StrongroomError('request.unsupported', 'Content-Encoding is not supported'));
-    else done(null, payload);
+    else {
+      const { context } = request.exchange;
+      const length = request.headers['content-length'];
+      if (context !== null)
+        pace?.pace(request.raw, context.principal.id, length === undefined ? null : Number(length));
+      done(null, payload);
+    }
   });
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     const charset = /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(request.headers['content-type'] ?? '')?.[1];

@@ -1,16 +1,17 @@
 /** No answer leaves before its fsync has returned: seen from outside the process, call by call. */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { initDeployment } from '../../src/deployment.ts';
 import { silentLog } from '../../src/http/request-log.ts';
 import { exchange, idOf, settingsOf, temporaryFolder, type Answer } from '../deployment.ts';
 import { ServerProcess } from '../server-process.ts';
 import { parseTrace, unsynced, type Exchanged } from '../system-calls.ts';
+import { lacks } from '../tools.ts';
 
 const CALLS = 'trace=read,fsync,fdatasync,write,writev,sendto,sendmsg';
 const LOG = /strongroom\.db-wal>/;
@@ -30,19 +31,8 @@ const straceTo = (file: string): readonly string[] => [
   file,
 ];
 
-/** Whether this machine has none and need not have one. */
-function skips(t: TestContext): boolean {
-  if (spawnSync('strace', ['-V']).status === 0) return false;
-  assert.ok(
-    !(process.env['STRONGROOM_TESTS_REQUIRE'] ?? '').split(',').includes('strace'),
-    'strace is required and is not there',
-  );
-  t.skip('strace is not installed');
-  return true;
-}
-
 test('the answer to every write, read and search leaves after the fsync of its entry, and to an erasure after that of every root', async (t) => {
-  if (skips(t)) return;
+  if (lacks(t, 'strace')) return;
   const folder = await temporaryFolder(t);
   const directory = join(folder, 'data');
   const { apiKey } = await initDeployment(directory, settingsOf(), { log: silentLog });
@@ -111,7 +101,7 @@ require('node:http').createServer((req, res) => {
 `;
 
 test('a server that answers before it syncs, or does not sync, is found, and one that syncs first is not', async (t) => {
-  if (skips(t)) return;
+  if (lacks(t, 'strace')) return;
   const folder = await temporaryFolder(t);
   const found: Record<string, number> = {};
   for (const order of ['first', 'late', 'never']) {

@@ -10,9 +10,10 @@ import type { Listener, Tenant, World } from '../world.ts';
 const FLOOD = 900;
 const AT_ONCE = 30;
 const NEIGHBOUR = 60;
-/** A little longer than the listener waits for headers, and looks. */
-const SLOW_MS = 14_000;
+/** A little longer than the listener waits for headers or for a body to get on, and looks. */
+const SLOW_MS = 17_000;
 const CONNECTIONS = 20;
+const BODIES = 10;
 
 interface Abuse {
   readonly what: string;
@@ -89,12 +90,15 @@ async function flood(world: World): Promise<Flooded> {
   const { listener } = world;
   if (listener === null) throw new RangeError('nothing listens');
   const tenant = await world.tenant(0);
-  const slow = Array.from({ length: CONNECTIONS }, () =>
-    send(listener, 'GET /v1/vaults HTTP/1.1\r\nhost: local', {
-      isSecure: listener.isSecure,
-      waitMs: SLOW_MS,
-    }),
-  );
+  const slowly = (bytes: string): Promise<Exchange> =>
+    send(listener, bytes, { isSecure: listener.isSecure, waitMs: SLOW_MS });
+  const lines = `authorization: Bearer ${tenant.apiKey}\r\ncontent-type: application/json\r\ncontent-length: 1000`;
+  const slow = [
+    ...Array.from({ length: CONNECTIONS }, () => slowly('GET /v1/vaults HTTP/1.1\r\nhost: local')),
+    ...Array.from({ length: BODIES }, () =>
+      slowly(`POST /v1/vaults HTTP/1.1\r\nhost: local\r\n${lines}\r\n\r\n{`),
+    ),
+  ];
   const before = await askAsAlways(world, tenant, 5);
   const [replies, neighbour] = await Promise.all([overrun(world), askAsAlways(world, tenant, NEIGHBOUR)]);
   const limited = replies.filter(({ status }) => status === 429);

@@ -29,7 +29,7 @@ export const NETWORK_CLAIMS: readonly Claim[] = [
     state: {
       kind: 'complete',
       notProven:
-        'That a flood larger than the line or the machine is survived: that is for the network in front of it. Measured in one process, on a scratch instance.',
+        'That a flood larger than the line or the machine, or one from very many addresses, is survived: that is for the network in front of it. Measured in one process, on a scratch instance.',
       hoursFresh: 26,
       mend: 'Set rateLimit to on and restart.',
     },
