@@ -1,4 +1,4 @@
-/** The server under measurement, in a process of its own: `server-process.ts DIRECTORY protected|open|bare`. */
+/** The server under measurement, in a process of its own: `server-process.ts DIRECTORY protected|open|bare|limited`. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { Session } from 'node:inspector/promises';
 import { parseSettings } from '../src/config.ts';
@@ -23,7 +23,9 @@ export interface ServerQuestions {
 }
 
 const [directory = '', kind] = process.argv.slice(2);
-const settings = parseSettings(JSON.stringify({ port: 0, rateLimit: 'off', verifyEveryHours: 'off' }), {});
+// The one that is attacked has its limits; the others are to answer as fast as they can.
+const rateLimit = kind === 'limited' ? 'on' : 'off';
+const settings = parseSettings(JSON.stringify({ port: 0, rateLimit, verifyEveryHours: 'off' }), {});
 const options = kind === 'open' || kind === 'bare' ? { substitutes: leaveOutProtection(kind) } : {};
 const { apiKey } = await initDeployment(directory, settings, options);
 const server = await serve(directory, settings, options);

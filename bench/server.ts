@@ -1,7 +1,7 @@
 /**
  * What the server does in a second, and what its protection costs: docs/performance.md explains the figures.
  *
- *     npm run bench -- [--json FILE] [--rounds N] [--seconds S] [--profile FOLDER]
+ *     npm run bench -- [--only work|attack] [--json FILE] [--rounds N] [--seconds S] [--profile FOLDER]
  *
  * Three servers run side by side, one whole and two without sealing and ledger (unprotected.ts), each in a process of its
  * own; another process asks them over HTTPS, in turns, so that whatever else the machine does meets all. Medians.
@@ -10,6 +10,7 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { attackRounds, reportAttacks } from './attack.ts';
 import { Child } from './child.ts';
 import type { Cold, ColdQuestions, Sealing } from './cold-process.ts';
 import { DIMENSIONS } from './corpus.ts';
@@ -31,6 +32,8 @@ const COLD_OPENINGS = 3;
 const RECOVERED_MEMORIES = 100_000;
 const RECOVERY_ROUNDS = 3;
 const SEALING_SECONDS = 1;
+const ATTACK_ROUNDS = 3;
+const ATTACK_SECONDS = 2;
 const MODES: readonly SearchMode[] = ['text', 'vector', 'hybrid'];
 const KINDS: readonly Kind[] = ['protected', 'open', 'bare'];
 
@@ -44,20 +47,25 @@ interface Side {
 const { values: flags } = parseArgs({
   options: {
     json: { type: 'string' },
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '1.5' },
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
     profile: { type: 'string' },
+    only: { type: 'string' },
   },
 });
-const rounds = Number(flags.rounds);
-const seconds = Number(flags.seconds);
+const rounds = Number(flags.rounds ?? 5);
+const seconds = Number(flags.seconds ?? 1.5);
 const profileFolder = flags.profile;
 
 const folder = await mkdtemp(join(tmpdir(), 'strongroom-bench-'));
 const logFile = join(folder, 'servers.log');
 try {
   if (profileFolder !== undefined) await mkdir(profileFolder, { recursive: true });
-  await run();
+  const { only } = flags;
+  if (only !== undefined && only !== 'work' && only !== 'attack')
+    throw new RangeError('--only work, or --only attack');
+  if (only !== 'attack') await run();
+  if (only !== 'work') await attack(only === 'attack' ? flags.json : undefined);
 } catch (error) {
   console.error(await readFile(logFile, 'utf8').catch(() => ''));
   throw error;
@@ -87,6 +95,17 @@ async function run(): Promise<void> {
   const erasure = await measureErasure(folder);
   await report({ conditions, batchSize: BATCH_SIZE, adds, searches, cold, peakMb, erasure }, flags.json);
   console.log(recoveryText(await recoveryFigures(RECOVERED_MEMORIES, RECOVERY_ROUNDS)));
+}
+
+async function attack(jsonFile: string | undefined): Promise<void> {
+  const found = await attackRounds({
+    directory: join(folder, 'attacked'),
+    log: logFile,
+    rounds: Number(flags.rounds ?? ATTACK_ROUNDS),
+    seconds: Number(flags.seconds ?? ATTACK_SECONDS),
+    kinds: '',
+  });
+  await reportAttacks(found, jsonFile);
 }
 
 async function startSide(kind: Kind): Promise<Side> {
