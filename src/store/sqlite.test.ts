@@ -2,15 +2,17 @@ import assert from 'node:assert/strict';
 import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
+import { CommitGroups } from './groups.ts';
 import { migrate } from './migrate.ts';
 import { DATABASE_FILE, openSqliteDatabase, sqliteEngine, sqliteMigrator, storeError } from './sqlite.ts';
 import { FatalStoreError } from './connection.ts';
+import { SqliteLog } from './sqlite-log.ts';
 import { insertRows, SYSTEM } from './store.ts';
 import { sqliteEngineFor, temporaryFolder } from './testing/engines.ts';
 import { ANN, personOf } from './testing/rows.ts';
 
-test('a commit waits for the disk: write-ahead log, synchronous full, no checkpoint behind our back', async (t) => {
+test('migrations wait for the disk: write-ahead log, synchronous full, no checkpoint behind our back', async (t) => {
   const database = openSqliteDatabase(await temporaryFolder(t));
   t.after(() => database.close());
   const pragma = (name: string): unknown => Object.values(database.prepare(`pragma ${name}`).get() ?? {})[0];
@@ -20,6 +22,55 @@ test('a commit waits for the disk: write-ahead log, synchronous full, no checkpo
     0,
     2,
   ]);
+});
+
+test('nobody is told of a commit, and no read answers with it, before its log is on disk', async (t) => {
+  const { groups, readers, sync } = await storeWithSync(t);
+  const told: string[] = [];
+  const flusher = { flush: () => Promise.resolve(), committed: () => void told.push('committed') };
+  const written = groups
+    .submit(ANN, async (tx) => {
+      tx.defer(flusher, 1);
+      await insertRows(tx.sql, 'subjects', [personOf(ANN, 'sub_1', tx.change)]);
+    })
+    .then(() => told.push('answered'));
+  const held = await sync.begun();
+  const read = readers
+    .read(SYSTEM, async (connection) => connection.execute('select id from subjects', []))
+    .then(({ rows }) => told.push(`read ${rows.length}`));
+  await later();
+  assert.deepEqual(told, []);
+  held.resolve();
+  await Promise.all([written, read]);
+  assert.deepEqual(new Set(told), new Set(['answered', 'committed', 'read 1']));
+});
+
+test('a log that cannot be brought to disk ends the store: what nobody knows is acknowledged to nobody', async (t) => {
+  const fatal: unknown[] = [];
+  const { groups, readers, sync } = await storeWithSync(t, { onFatal: (error) => fatal.push(error) });
+  const add = (id: string) =>
+    groups.submit(ANN, (tx) => insertRows(tx.sql, 'subjects', [personOf(ANN, id, tx.change)]));
+  const written = assert.rejects(add('sub_1'), { code: 'store.unavailable' });
+  const held = await sync.begun();
+  const read = assert.rejects(
+    readers.read(SYSTEM, async (connection) => connection.execute('select id from subjects', [])),
+    { code: 'store.unavailable' },
+  );
+  held.reject(new Error('EIO'));
+  await Promise.all([written, read]);
+  assert.ok(fatal[0] instanceof FatalStoreError);
+  await assert.rejects(add('sub_2'), { code: 'store.unavailable' });
+});
+
+test('what a killed process left in the log is on disk before a read answers with it', async (t) => {
+  const { readers, sync } = await storeWithSync(t, { isFresh: true });
+  const opening = await sync.begun();
+  let isAnswered = false;
+  const read = readers.read(SYSTEM, async () => undefined).then(() => (isAnswered = true));
+  await later();
+  assert.equal(isAnswered, false);
+  opening.resolve();
+  await read;
 });
 
 test('the files of the database are readable by their owner alone', async (t) => {
@@ -46,6 +97,37 @@ test('a connection for reading refuses to write, whatever is sent over it', asyn
     await assert.rejects(write, { code: 'store.unavailable' }, statement);
   }
 });
+
+/** A store whose syncs wait until the test lets them go. */
+async function storeWithSync(
+  t: TestContext,
+  { onFatal = (error: unknown): void => assert.fail(String(error)), isFresh = false } = {},
+) {
+  const folder = await temporaryFolder(t);
+  const database = openSqliteDatabase(folder);
+  await migrate(sqliteMigrator(database), () => undefined);
+  const syncs: PromiseWithResolvers<void>[] = [];
+  const log = new SqliteLog(join(folder, DATABASE_FILE), () => {
+    const held = Promise.withResolvers<void>();
+    syncs.push(held);
+    return held.promise;
+  });
+  const engine = sqliteEngine(folder, database, log);
+  t.after(() => engine.readers.close());
+  t.after(() => engine.writer.close());
+  const begun = async (): Promise<PromiseWithResolvers<void>> => {
+    for (;;) {
+      const held = syncs.shift();
+      if (held !== undefined) return held;
+      await later();
+    }
+  };
+  if (!isFresh) (await begun()).resolve();
+  const groups = new CommitGroups({ engine, fault: () => undefined, onFatal });
+  return { groups, readers: engine.readers, sync: { begun } };
+}
+
+const later = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test('failed I/O and damage end the process; a full disk or a lock does not', () => {
   const of = (errcode: number): unknown => storeError(Object.assign(new Error('x'), { errcode }));

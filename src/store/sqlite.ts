@@ -1,9 +1,11 @@
 /**
  * The embedded engine: SQLite through node:sqlite, in one file with a write-ahead log.
  *
- * `synchronous=FULL`: a commit returns after the fsync of the log, so what is acknowledged survives power loss. Check-
- * points are made here and not by SQLite behind a commit, because SQLite swallows their errors, and a failed fsync
- * must end the process. Temporary tables and sorts stay in memory: nothing but the database and its log is written.
+ * A commit of the writer is over when the log is on disk, so what is acknowledged survives power loss; that is done beside SQLite
+ * (sqlite-log.ts), so that nobody else waits for the disk. A read answers when what it saw is on disk too. Until there is
+ * a writer, in migrations, SQLite syncs by itself (`synchronous=FULL`). Check-points are made here and not by SQLite behind a
+ * commit, because SQLite swallows their errors, and a failed fsync must end the process. Temporary tables and sorts stay in
+ * memory: nothing but the database and its log is written.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,6 +26,7 @@ import { quote, sqliteDdl } from './ddl.ts';
 import { openHandle } from './handle.ts';
 import type { Migrator } from './migrate.ts';
 import { touchPrivate } from './private-file.ts';
+import { SqliteLog } from './sqlite-log.ts';
 import { SYSTEM, type Head, type StoreScope } from './transaction.ts';
 
 export const DATABASE_FILE = 'strongroom.db';
@@ -88,11 +91,16 @@ export function sqliteMigrator(database: DatabaseSync): Migrator {
   };
 }
 
-export function sqliteEngine(directory: string, database: DatabaseSync): Engine {
+/** Takes the database over, from what brought its schema up to date. */
+export function sqliteEngine(directory: string, database: DatabaseSync, givenLog?: SqliteLog): Engine {
+  const path = join(directory, DATABASE_FILE);
+  const log = givenLog ?? new SqliteLog(path);
+  database.exec('pragma synchronous = normal');
+  requirePragma(database, 'synchronous', 1);
   return {
     name: 'sqlite',
-    writer: new SqliteWriter(database, new DatabaseFiles(join(directory, DATABASE_FILE))),
-    readers: new SqliteReaders(join(directory, DATABASE_FILE)),
+    writer: new SqliteWriter(database, new DatabaseFiles(path), log),
+    readers: new SqliteReaders(path, log),
   };
 }
 
@@ -186,13 +194,15 @@ class SqliteConnection implements Connection {
 class SqliteWriter implements Writer {
   readonly connection: SqliteConnection;
   readonly #files: DatabaseFiles;
+  readonly #log: SqliteLog;
   /** Moves when another connection commits. */
   #foreignCommits: number;
   #epoch: number | null = null;
 
-  constructor(database: DatabaseSync, files: DatabaseFiles) {
+  constructor(database: DatabaseSync, files: DatabaseFiles, log: SqliteLog) {
     this.connection = new SqliteConnection(database);
     this.#files = files;
+    this.#log = log;
     this.#foreignCommits = this.#readForeignCommits();
   }
 
@@ -237,7 +247,7 @@ class SqliteWriter implements Writer {
 
   scope(_scope: StoreScope): void {}
 
-  commit(change: number): FileFault | null {
+  async commit(change: number): Promise<FileFault | null> {
     try {
       this.connection.run('update store_head set change = ? where id = 1', change);
       this.connection.run('commit');
@@ -246,6 +256,7 @@ class SqliteWriter implements Writer {
       // A full disk is the one failure after which it is certain that nothing was committed.
       throw isFull(error) ? known : new FatalStoreError('the commit failed', { cause: error });
     }
+    await this.#log.sync();
     return this.fault();
   }
 
@@ -254,6 +265,7 @@ class SqliteWriter implements Writer {
   }
 
   abandon(): void {
+    this.#log.close();
     if (this.connection.database.isOpen) this.connection.database.close();
   }
 
@@ -304,23 +316,37 @@ class SqliteWriter implements Writer {
 /** A few connections that cannot write: each serves one read at a time, so that a read sees one snapshot. */
 class SqliteReaders implements Readers {
   readonly #path: string;
+  readonly #log: SqliteLog;
   readonly #idle: SqliteConnection[] = [];
   readonly #waiting: ((connection: SqliteConnection) => void)[] = [];
   #opened = 0;
   #closed = false;
 
-  constructor(path: string) {
+  constructor(path: string, log: SqliteLog) {
     this.#path = path;
+    this.#log = log;
   }
 
   async read<T>(_scope: StoreScope, work: (connection: Connection, head: Head) => Promise<T>): Promise<T> {
     const connection = this.#idle.pop() ?? (await this.#another());
     try {
+      const result = await this.#onSnapshot(connection, work);
+      // A commit is seen before it is on disk; nobody is told of what a loss of power could take back.
+      await this.#log.settled();
+      return result;
+    } catch (error) {
+      throw readError(error);
+    }
+  }
+
+  async #onSnapshot<T>(
+    connection: SqliteConnection,
+    work: (connection: Connection, head: Head) => Promise<T>,
+  ): Promise<T> {
+    try {
       connection.run('begin');
       // The first query fixes the snapshot that all others see.
       return await work(connection, connection.head());
-    } catch (error) {
-      throw readError(error);
     } finally {
       if (connection.database.isTransaction) connection.run('rollback');
       this.#giveBack(connection);
