@@ -62,13 +62,18 @@ const spoilt = (request: Request): fc.Arbitrary<Request> => {
   });
 };
 
+/**
+ * Those that leave entries of what they did beside the one of the request: a verification without its list runs every
+ * check, a rotation without its list replaces every key, and each log says who signs it from then on.
+ */
+const WITH_MORE_ENTRIES: ReadonlySet<string> = new Set(['runVerification', 'runRotation']);
+
 test('no request makes a 500, and a refused one leaves nothing', async (t) => {
   verifies('NET-04');
   const deployment = await TestDeployment.start(t);
   for (const { name, method } of ROUTES) {
     const good = await granted(deployment, name);
-    // A verification without its list runs every check, and leaves a second entry with what came of it.
-    if (method === 'GET' || name === 'runVerification') continue;
+    if (method === 'GET' || WITH_MORE_ENTRIES.has(name)) continue;
     await fc.assert(
       fc.asyncProperty(spoilt(good), async (request) => {
         const before = await ledgerSize(deployment);
