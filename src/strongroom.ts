@@ -250,10 +250,10 @@ async function openSigners(
     await services.open(name, isErased);
   const slot = await services.open(SLOT_NAMES.ledger, isErased);
   const signer = slot === null ? null : new SigningKey(serviceKey(keyring, slot, SLOT_NAMES.ledger));
-  const name = deploymentName(keyring.deployment);
+  const as = { role: 'ledger', name: deploymentName(keyring.deployment) } as const;
   return restoring === null && signer !== null
-    ? Signers.open(store, name, signer, clock.now())
-    : Signers.look(store, name, signer);
+    ? Signers.open(store, as, signer, clock.now())
+    : Signers.look(store, as, signer);
 }
 
 async function openParts(options: OpenStrongroom, base: Base, closing: Closing): Promise<Strongroom> {

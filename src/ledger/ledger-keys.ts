@@ -3,7 +3,7 @@
  * the others.
  *
  *     introduction = a signed note (note.ts) under the deployment's name, of this text:
- *       strongroom/ledger-key/1
+ *       strongroom/signing-key/1
  *       <name of the deployment>
  *       <generation of the new key, decimal>
  *       <base64 of the public key before it, 32>
@@ -46,7 +46,7 @@ export function introduce(
 }
 
 const introductionText = ({ deployment, generation, previous, publicKey }: Introduced): string =>
-  `strongroom/ledger-key/1\n${deployment}\n${generation}\n${encodeBase64(previous)}\n${encodeBase64(publicKey)}\n`;
+  `strongroom/signing-key/1\n${deployment}\n${generation}\n${encodeBase64(previous)}\n${encodeBase64(publicKey)}\n`;
 
 /** Whether `signer` said that `next` follows the key before it. */
 function isIntroducedBy(

@@ -347,7 +347,7 @@ export class Ledger {
   }
 
   originOf(log: LogId): string {
-    return `${this.#parts.signers.deployment}/${log}`;
+    return `${this.#parts.signers.name}/${log}`;
   }
 
   /** What a stranger needs to verify checkpoints and proofs that are signed today. */
@@ -357,8 +357,8 @@ export class Ledger {
 
   /** The same of every key that today's vouches for, oldest first. */
   verifierKeys(log: LogId): readonly VerifierKey[] {
-    const { deployment, followed } = this.#parts.signers;
-    return verifierKeysOf(deployment, log, followed);
+    const { name, followed } = this.#parts.signers;
+    return verifierKeysOf(name, log, followed);
   }
 
   /** Every key that has signed, oldest first. */

@@ -66,11 +66,11 @@ test('every table carries change numbers, and what belongs to a tenant says so',
     'key_requests',
     'keyring_head',
     'leaves',
-    'ledger_keys',
     'meta',
     'removed_rows',
     'rotations',
     'service_slots',
+    'signing_keys',
     'store_head',
   ]);
 });

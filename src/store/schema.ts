@@ -39,7 +39,7 @@ export interface Database extends RetentionDatabase {
   backups: BackupRow;
   drills: DrillRow;
   removed_rows: RemovedRowRow;
-  ledger_keys: LedgerKeyRow;
+  signing_keys: SigningKeyRow;
   rotations: RotationRow;
 }
 
@@ -331,7 +331,8 @@ export interface RemovedRowRow extends Changed {
   row_key: string;
 }
 
-export interface LedgerKeyRow extends Changed {
+export interface SigningKeyRow extends Changed {
+  role: 'ledger' | 'certificates';
   /** From 1; the highest one signs. */
   generation: number;
   public_key: Uint8Array;

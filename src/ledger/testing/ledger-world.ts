@@ -81,7 +81,7 @@ export async function createLedgerWorld(t: TestContext, given?: TestEngine): Pro
   const keyring = new TestKeyring();
   const newId = createIdSource(environment.clock, environment.random);
   const signer = new SigningKey(new Uint8Array(32).fill(3));
-  const signers = await Signers.open(store, ORIGIN, signer, START);
+  const signers = await Signers.open(store, { role: 'ledger', name: ORIGIN }, signer, START);
   const ledgerOn = (store: Store): Ledger =>
     new Ledger({
       store,

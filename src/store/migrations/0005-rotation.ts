@@ -1,4 +1,4 @@
-/** Keys that replace each other: who signed the ledger when, and rotations that are under way or done. */
+/** Keys that replace each other: who signed what when, and rotations that are under way or done. */
 import { columnsOf, nullable, type Migration } from '../table.ts';
 
 const deployment = columnsOf('deployment', 'deployment', 'kept');
@@ -6,8 +6,9 @@ const deployment = columnsOf('deployment', 'deployment', 'kept');
 export const rotation = {
   name: '0005-rotation',
   creates: {
-    ledger_keys: {
+    signing_keys: {
       columns: {
+        role: deployment.setting(),
         generation: deployment.count(),
         public_key: deployment.proof(),
         introduction: nullable(deployment.note()),
@@ -15,7 +16,7 @@ export const rotation = {
         until: nullable(deployment.time()),
         change: deployment.count(),
       },
-      key: ['generation'],
+      key: ['role', 'generation'],
       indexes: [{ columns: ['change'] }],
     },
     rotations: {
