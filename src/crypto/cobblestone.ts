@@ -12,6 +12,7 @@
  */
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { concat, encodeUtf8, type Bytes } from '../bytes/encoding.ts';
+import { giveBack } from '../bytes/give-back.ts';
 import { isEqual } from '../bytes/equal.ts';
 import type { Random } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
@@ -73,7 +74,9 @@ export function encryptWhole(to: CobblestoneKey, plaintext: Uint8Array, random: 
   for (let number = 0, at = HEAD_BYTES; number < chunks; number++) {
     const chunk = plaintext.subarray(number * CHUNK_BYTES, (number + 1) * CHUNK_BYTES);
     const cipher = cipherOf(keys, number);
-    out.set(cipher.update(chunk), at);
+    const sealed = cipher.update(chunk);
+    out.set(sealed, at);
+    giveBack(sealed);
     cipher.final();
     out.set(cipher.getAuthTag(), at + chunk.length);
     at += chunk.length + TAG_BYTES;
@@ -91,7 +94,9 @@ export function decryptWhole(from: CobblestoneKey, file: Uint8Array): Bytes {
   const out = new Uint8Array(length);
   for (let number = 0; number < chunks; number++) {
     const at = HEAD_BYTES + number * BOXED_BYTES;
-    out.set(openChunk(keys, number, file.subarray(at, at + BOXED_BYTES)), number * CHUNK_BYTES);
+    const chunk = openChunk(keys, number, file.subarray(at, at + BOXED_BYTES));
+    out.set(chunk, number * CHUNK_BYTES);
+    giveBack(chunk);
   }
   return out;
 }

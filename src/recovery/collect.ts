@@ -6,6 +6,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { encodeBase64, type Bytes } from '../bytes/encoding.ts';
+import { giveBack } from '../bytes/give-back.ts';
 import { SALT_BYTES } from '../crypto/cobblestone.ts';
 import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
@@ -102,8 +103,9 @@ async function carryRows({ snapshot }: CollectOrder, carriage: Carriage): Promis
   for (const query of queries) {
     for await (const rows of snapshot.rows(query)) {
       if (count === 0) for (const full of writer.table(headOf(name, table))) await pieces.add(full);
-      count += rows.length;
-      for (const row of rows) for (const full of writer.row(row)) await pieces.add(full);
+      count += rows.count;
+      for (const full of writer.rows(rows)) await pieces.add(full);
+      giveBack(rows.bytes);
       await turn();
     }
   }
@@ -198,7 +200,9 @@ class PieceQueue {
       plaintext,
     });
     if ('fault' in answer) throw new StrongroomError('internal', answer.fault);
+    const size = answer.bytes.length;
     await put(pieceName(envelope.id, number), answer.bytes);
-    return { size: answer.bytes.length, sha256: answer.sha256, rows };
+    giveBack(answer.bytes);
+    return { size, sha256: answer.sha256, rows };
   }
 }

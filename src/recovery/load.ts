@@ -4,6 +4,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Bytes } from '../bytes/encoding.ts';
+import { giveBack } from '../bytes/give-back.ts';
 import { StrongroomError } from '../errors.ts';
 import { decodeStoredLeaf, entryTargets, type EntryBody } from '../ledger/entry.ts';
 import type { Slot, SlotKey } from '../keys/slot.ts';
@@ -68,7 +69,10 @@ export async function loadPath(path: readonly Manifest[], order: LoadOrder): Pro
       if ('damage' in found) {
         if (!order.isLenient) throw found;
         damage.push(found.damage);
-      } else rows += await layIn(found, manifest, order);
+      } else {
+        rows += await layIn(found, manifest, order);
+        giveBack(found);
+      }
       order.onProgress({ pieces: ++pieces, of, rows });
       await turn();
     }

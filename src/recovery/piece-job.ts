@@ -1,6 +1,7 @@
 /** What is done to a piece as a whole, here or on another thread: encrypted and hashed, or held against its hash and opened. */
 import { createHash } from 'node:crypto';
 import type { Bytes } from '../bytes/encoding.ts';
+import { giveBack } from '../bytes/give-back.ts';
 import { decryptWhole, encryptWhole, type CobblestoneKey } from '../crypto/cobblestone.ts';
 import { StrongroomError } from '../errors.ts';
 
@@ -22,12 +23,15 @@ export type PieceAnswer =
 export function runPieceJob(job: PieceJob): PieceAnswer {
   if (job.kind === 'seal') {
     const bytes = encryptWhole(job.to, job.plaintext, () => job.salt);
+    giveBack(job.plaintext);
     return { bytes, sha256: digestOf(bytes) };
   }
   const sha256 = digestOf(job.piece);
   if (sha256 !== job.sha256) return { fault: 'it is not the piece that was written' };
   try {
-    return { bytes: decryptWhole(job.from, job.piece), sha256 };
+    const bytes = decryptWhole(job.from, job.piece);
+    giveBack(job.piece);
+    return { bytes, sha256 };
   } catch (error) {
     if (!(error instanceof StrongroomError)) throw error;
     return { fault: error.message };

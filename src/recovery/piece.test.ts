@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import type { SqlValue } from '../store/connection.ts';
-import { decodeRow, encodeRow } from '../store/row-bytes.ts';
+import { blockOf, decodeRow, encodeRow } from '../store/row-bytes.ts';
 import { PieceWriter, readPiece, type FullPiece, type TableHead } from './piece.ts';
 
 const HEAD: TableHead = {
@@ -35,33 +35,39 @@ test('a row is read back as it was, whatever is in it', () => {
 
 test('rows come back from pieces of any size, and each piece can be read without the others', () => {
   fc.assert(
-    fc.property(fc.array(row, { maxLength: 40 }), fc.integer({ min: 120, max: 2000 }), (rows, size) => {
-      const writer = new PieceWriter(size);
-      const pieces: FullPiece[] = [...writer.removed('things', [['gone', 1]]), ...writer.table(HEAD)];
-      for (const values of rows) pieces.push(...writer.row(encodeRow(values)));
-      pieces.push(...writer.blob('archives/one', Uint8Array.of(1, 2, 3)), writer.end());
-      const records = pieces.flatMap(({ bytes }) => [...readPiece(bytes)]);
-      const read = records.flatMap((record) =>
-        record.kind === 'rows' ? record.rows.map((one) => plain(decodeRow(one, TYPES))) : [],
-      );
-      assert.deepEqual(read, rows.map(plain));
-      assert.equal(
-        pieces.reduce((sum, piece) => sum + piece.rows, 0),
-        rows.length,
-      );
-      for (const record of records) if (record.kind === 'rows') assert.deepEqual(record.head, HEAD);
-      assert.deepEqual(records[0], { kind: 'removed', table: 'things', keys: [['gone', 1]] });
-      const last = records.at(-1);
-      assert.ok(last?.kind === 'blob' && last.name === 'archives/one');
-      assert.deepEqual([...last.bytes], [1, 2, 3]);
-    }),
+    fc.property(
+      fc.array(row, { maxLength: 40 }),
+      fc.integer({ min: 120, max: 2000 }),
+      fc.integer({ min: 1, max: 9 }),
+      (rows, size, block) => {
+        const writer = new PieceWriter(size);
+        const pieces: FullPiece[] = [...writer.removed('things', [['gone', 1]]), ...writer.table(HEAD)];
+        for (let at = 0; at < rows.length; at += block)
+          pieces.push(...writer.rows(blockOf(rows.slice(at, at + block).map(encodeRow))));
+        pieces.push(...writer.blob('archives/one', Uint8Array.of(1, 2, 3)), writer.end());
+        const records = pieces.flatMap(({ bytes }) => [...readPiece(bytes)]);
+        const read = records.flatMap((record) =>
+          record.kind === 'rows' ? record.rows.map((one) => plain(decodeRow(one, TYPES))) : [],
+        );
+        assert.deepEqual(read, rows.map(plain));
+        assert.equal(
+          pieces.reduce((sum, piece) => sum + piece.rows, 0),
+          rows.length,
+        );
+        for (const record of records) if (record.kind === 'rows') assert.deepEqual(record.head, HEAD);
+        assert.deepEqual(records[0], { kind: 'removed', table: 'things', keys: [['gone', 1]] });
+        const last = records.at(-1);
+        assert.ok(last?.kind === 'blob' && last.name === 'archives/one');
+        assert.deepEqual([...last.bytes], [1, 2, 3]);
+      },
+    ),
   );
 });
 
 test('a piece that is cut anywhere inside a record is no piece', () => {
   const writer = new PieceWriter();
   writer.table(HEAD);
-  writer.row(encodeRow(['a', 1, null, null]));
+  writer.rows(blockOf([encodeRow(['a', 1, null, null])]));
   const { bytes } = writer.end();
   const whole = [...readPiece(bytes)].length;
   let read = 0;

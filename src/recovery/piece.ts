@@ -12,11 +12,12 @@
 import { concat, encodeUtf8, type Bytes } from '../bytes/encoding.ts';
 import { StrongroomError } from '../errors.ts';
 import type { SqlValue } from '../store/connection.ts';
+import { ROW_HEAD_BYTES, ROW_MARK, rowsOf, type RowBlock } from '../store/row-bytes.ts';
 import { COLUMN_TYPES, type ColumnType } from '../store/table.ts';
 
 const MAGIC = concat(encodeUtf8('SRBP'), Uint8Array.of(1));
-const RECORD_HEAD_BYTES = 5;
-const KIND = { table: 1, row: 2, removed: 3, blob: 4 } as const;
+const RECORD_HEAD_BYTES = ROW_HEAD_BYTES;
+const KIND = { table: 1, row: ROW_MARK, removed: 3, blob: 4 } as const;
 
 /** What a piece holds at most, unless one record alone is longer. */
 export const PIECE_BYTES = 16 * 1024 * 1024;
@@ -55,9 +56,17 @@ export class PieceWriter {
     return this.#add(KIND.table, this.#head, true);
   }
 
-  row(row: Uint8Array): FullPiece[] {
-    const full = this.#add(KIND.row, row, false);
-    this.#rows++;
+  /** A block is laid in as it is: its rows are records already. */
+  rows(block: RowBlock): FullPiece[] {
+    if (this.#at > 0 && this.#at + block.bytes.length <= this.#sizeMax) {
+      this.#append(block.bytes, block.count);
+      return [];
+    }
+    const full: FullPiece[] = [];
+    for (const [from, to] of rowsOf(block)) {
+      full.push(...this.#makeRoom(to - from, false));
+      this.#append(block.bytes.subarray(from, to), 1);
+    }
     return full;
   }
 
@@ -77,15 +86,26 @@ export class PieceWriter {
   }
 
   #add(kind: number, content: Uint8Array, isHead: boolean): FullPiece[] {
-    const full: FullPiece[] = [];
-    const needed = RECORD_HEAD_BYTES + content.length;
-    if (this.#at > MAGIC.length && this.#at + needed > this.#sizeMax) full.push(this.#take());
-    if (this.#at === 0) {
-      this.#begin();
-      if (!isHead && this.#head !== null) this.#write(KIND.table, this.#head);
-    }
+    const full = this.#makeRoom(RECORD_HEAD_BYTES + content.length, isHead);
     this.#write(kind, content);
     return full;
+  }
+
+  /** Begins another piece where this one cannot take so many bytes more. */
+  #makeRoom(bytes: number, isHead: boolean): FullPiece[] {
+    const full: FullPiece[] = [];
+    if (this.#at > MAGIC.length && this.#at + bytes > this.#sizeMax) full.push(this.#take());
+    if (this.#at > 0) return full;
+    this.#begin();
+    if (!isHead && this.#head !== null) this.#write(KIND.table, this.#head);
+    return full;
+  }
+
+  #append(records: Uint8Array, rows: number): void {
+    this.#reserve(records.length);
+    this.#buffer.set(records, this.#at);
+    this.#at += records.length;
+    this.#rows += rows;
   }
 
   #begin(): void {
