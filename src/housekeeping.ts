@@ -49,6 +49,7 @@ export class Housekeeping {
       () => this.#tend(),
       () => Promise.resolve(this.#parts.verify()),
       () => this.#aside(() => open.backups.tick()),
+      () => this.#aside(() => open.rewinds.resume()),
     ]);
   }
 

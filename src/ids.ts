@@ -25,6 +25,7 @@ export const ID_PREFIXES = {
   backup: 'bkp',
   drill: 'drl',
   rotation: 'rot',
+  rewind: 'rwd',
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;
@@ -39,6 +40,7 @@ export type KeyId = Id<'key'>;
 export type HoldId = Id<'hold'>;
 export type BackupId = Id<'backup'>;
 export type DrillId = Id<'drill'>;
+export type RewindId = Id<'rewind'>;
 
 export type NewId = <K extends IdKind>(kind: K) => Id<K>;
 

@@ -41,4 +41,6 @@ export const LIMITS = {
   embeddingBatchTextsMax: 64,
   embeddingBatchBytesMax: 256 * 1024,
   embeddingAnswerBytesMax: 16 * 1024 * 1024,
+  /** How long a dry run may be confirmed. */
+  rewindConfirmMinutes: 15,
 } as const;

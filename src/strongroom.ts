@@ -5,7 +5,7 @@
  * which root is the true one; what holds derived state is known before the first epoch; the ledger comes before whoever
  * acts. What fails on the way closes what was open.
  */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Access } from './access/access.ts';
 import { ApiKeys } from './access/api-keys.ts';
@@ -54,6 +54,7 @@ import { BackupDesk } from './recovery/backup-desk.ts';
 import { Backups } from './recovery/backups.ts';
 import { dropDeadRows } from './recovery/dead-rows.ts';
 import { Drills } from './recovery/drills.ts';
+import { Rewinds } from './recovery/rewinds.ts';
 import type { BackupPlace } from './recovery/place.ts';
 import { readRestoreMark, type RestoreMark } from './recovery/restore-mark.ts';
 import { rotatedKeys, SLOT_NAMES } from './lifecycle/rotated-keys.ts';
@@ -149,6 +150,7 @@ export interface Strongroom {
   readonly backups: Backups;
   readonly drills: Drills;
   readonly backupDesk: BackupDesk;
+  readonly rewinds: Rewinds;
   /** What was restored and is not committed yet: it can be looked at and not changed. Null in a deployment that lives. */
   readonly restoring: RestoreMark | null;
   close(): Promise<void>;
@@ -293,6 +295,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     if (isId('archiveRequest', id)) return archiveRequests.current(context, id);
     if (isId('policy', id)) return retention.current(context, id);
     if (isId('backup', id) || isId('drill', id)) return backupDesk.current(id);
+    if (isId('rewind', id)) return rewinds.current(context, id);
     return memories.current(context, id);
   };
   const recorder = new Recorder(store, ledger, idempotency);
@@ -442,17 +445,39 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     onError: (error, what) => logError(log, error, `${what}: not written, tried again later`),
   });
   const backups = substitutes.backups?.(realBackups) ?? realBackups;
+  const scratchFolder = join(options.directory, 'drill');
+  await rm(scratchFolder, { recursive: true, force: true });
   const drills = new Drills({
     store,
     keyring,
     sealer,
     ledger,
     backups,
-    scratch: (work) => withScratch(join(options.directory, 'drill'), work),
+    scratch: (work) => withScratch(scratchFolder, work),
     newId,
     environment,
   });
-  const backupDesk = new BackupDesk({ access, recorder, cursors, backups, drills, newId });
+  const rewinds = new Rewinds({
+    store,
+    sealer,
+    rows,
+    people,
+    indexes,
+    guard,
+    retention: rules,
+    destruction,
+    clock: environment.clock,
+    keyring,
+    ledger,
+    recorder,
+    cursors,
+    vaults,
+    backups,
+    scratch: (work) => withScratch(scratchFolder, work),
+    newId,
+    environment,
+  });
+  const backupDesk = new BackupDesk({ access, recorder, cursors, backups, drills, rewinds, newId });
   if (signers.canSign) closing.add(() => checkpoints.tick());
   if (base.restoring === null) closing.add(() => indexes.saveAll());
   closing.add(() => refusals.flush());
@@ -556,8 +581,12 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   );
   const scheduler = substitutes.scheduler?.(realScheduler) ?? realScheduler;
   closing.add(() => backups.close());
+  closing.add(() => rewinds.close());
   if (base.restoring === null) {
     await backups.clean();
+    await rewinds
+      .resume()
+      .catch((error: unknown) => logError(log, error, 'a vault on its way back was not finished'));
     await scheduler
       .run()
       .catch((error: unknown) => logError(log, error, 'not everything that is over was ended'));
@@ -599,20 +628,20 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     backups,
     drills,
     backupDesk,
+    rewinds,
     restoring: base.restoring,
     close: () => closing.run(),
   };
 }
 
-/** A folder that is empty before and gone afterwards. */
-async function withScratch<T>(folder: string, work: (folder: string) => Promise<T>): Promise<T> {
-  const clear = (): Promise<void> => rm(folder, { recursive: true, force: true, maxRetries: 3 });
-  await clear();
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+/** A folder of its own below `parent` that is gone afterwards: several may be at work. */
+async function withScratch<T>(parent: string, work: (folder: string) => Promise<T>): Promise<T> {
+  await mkdir(parent, { recursive: true, mode: 0o700 });
+  const folder = await mkdtemp(join(parent, 'scratch-'));
   try {
     return await work(folder);
   } finally {
-    await clear();
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   }
 }
 

@@ -189,6 +189,7 @@ export async function sowEverything(sower: Sower, canaries: Canaries): Promise<S
   await sowRetention(sower, canaries, { vault, memory: kept, why });
   await sowKeys(sower, canaries, { vault, why });
   await sowLedger(sower, canaries, why);
+  await sowRewinds(sower, canaries, { vault, why });
   await sowRefusals(sower, canaries, { vault, memory: kept, why });
   return { vault, kept };
 }
@@ -360,6 +361,26 @@ async function sowLedger(sower: Sower, canaries: Canaries, why: Why): Promise<vo
   for (const field of ['cursor', 'limit'])
     await sower.send('listBackups', { query: { [field]: canaries.word(`${field} of backups`) } });
   await sower.send('listDrills', { query: { limit: canaries.word('limit of drills') } });
+}
+
+async function sowRewinds(
+  sower: Sower,
+  canaries: Canaries,
+  { vault, why }: { vault: string; why: Why },
+): Promise<void> {
+  const dry = await sower.must('rewindVault', { path: { vault }, body: {} });
+  const { confirm } = dry.json;
+  await sower.must('rewindVault', { path: { vault }, body: { confirm }, headers: why('rewindVault') });
+  await sower.must('listRewinds', { path: { vault }, headers: why('listRewinds') });
+  for (const field of ['at', 'confirm'])
+    await sower.send('rewindVault', {
+      path: { vault },
+      body: { [field]: canaries.word(`${field} of a rewind`) },
+    });
+  await sower.send('listRewinds', {
+    path: { vault: canaries.word('vault of rewinds') },
+    query: { limit: canaries.word('limit of rewinds') },
+  });
 }
 
 /** What is asked for in vain, in places that exist and in places that do not. */

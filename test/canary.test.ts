@@ -14,6 +14,7 @@ const NEVER_GRANTED = [
   / query (cursor|action)$/,
   / header if-match$/,
   / body (cursor|embedder)$/,
+  /^rewindVault body confirm$/,
   /^createKey body (scopes\[\]\.actions\[\]|networks\[\])$/,
 ];
 

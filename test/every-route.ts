@@ -164,6 +164,11 @@ const GRANTED: Readonly<Record<string, Maker>> = {
   backupStatus: () => get('/v1/backups/status'),
   runDrill: () => ({ method: 'POST', path: '/v1/drills' }),
   listDrills: () => get('/v1/drills'),
+  rewindVault: async (deployment) => {
+    await deployment.must('POST', '/v1/backups', { body: { kind: 'log' } });
+    return { method: 'POST', path: `${VAULT}/rewind`, body: {} };
+  },
+  listRewinds: () => get(`${VAULT}/rewinds`),
 };
 
 /** A request that would be granted; throws for an operation that has none here. */

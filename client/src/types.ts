@@ -499,6 +499,57 @@ export interface Drill {
   faults: string[];
 }
 
+export interface RewindInput {
+  /** The newest moment up to this; default: the newest there is. */
+  at?: string | undefined;
+  /** What a dry run has given: without it there is a dry run. */
+  confirm?: string | undefined;
+}
+
+/** A vault that is taken back to a moment, or would be. */
+export interface Rewind {
+  /** Null of a dry run. */
+  id: string | null;
+  vault: string;
+  state: 'planned' | 'running' | 'done' | 'failed';
+  /** The backup that shows the moment. */
+  backup: string;
+  at: string;
+  /** What is written after this is left as it is. */
+  plannedAt: string;
+  startedAt: string | null;
+  finishedAt: string | null;
+  /** A rewind to this moment undoes it. */
+  undoAt: string | null;
+  /** How many memories. */
+  counts: {
+    unchanged: number;
+    /** Out of the trash again. */
+    returned: number;
+    /** Say again what they said. */
+    changed: number;
+    /** Had no row any more and are put back. */
+    missing: number;
+    /** Came later: into the trash. */
+    newer: number;
+    /** Came later and are kept by a hold or a statute. */
+    kept: number;
+    /** Destroyed since: nothing brings them back. */
+    gone: number;
+    /** Their time is over. */
+    over: number;
+    /** Left as they are: written after the dry run, for one. */
+    left: number;
+  };
+  /** Of a dry run: what confirms it, until then. */
+  confirm?: string | undefined;
+  expiresAt?: string | undefined;
+}
+
+export interface RewindPage {
+  rewinds: Rewind[];
+}
+
 export interface DrillPage {
   drills: Drill[];
 }

@@ -5,7 +5,7 @@ import {
   type VersionedOptions,
   type WriteOptions,
 } from './transport.ts';
-import type { Vault, VaultInput, VaultPage, VaultPatch } from './types.ts';
+import type { Rewind, RewindInput, RewindPage, Vault, VaultInput, VaultPage, VaultPatch } from './types.ts';
 
 export interface PageQuery {
   /** 50 by default, at most 1,000. */
@@ -48,6 +48,21 @@ export class Vaults {
   update(vault: string, patch: VaultPatch, options?: VersionedOptions): Promise<Vault> {
     const path = pathOf('v1', 'vaults', vault);
     return this.#transport.json({ method: 'PATCH', path, body: patch, write: true, options });
+  }
+
+  /**
+   * Takes the vault back to what a backup shows. Without `confirm` it only counts, and answers what confirms it:
+   * what was destroyed since stays destroyed, what came later goes to the trash.
+   */
+  rewind(vault: string, input: RewindInput = {}, options?: WriteOptions): Promise<Rewind> {
+    const path = pathOf('v1', 'vaults', vault, 'rewind');
+    return this.#transport.json({ method: 'POST', path, body: input, write: true, options });
+  }
+
+  /** What was taken back, newest first, and how far what is under way has come. */
+  rewinds(vault: string, query: { limit?: number } = {}, options?: CallOptions): Promise<RewindPage> {
+    const path = pathOf('v1', 'vaults', vault, 'rewinds');
+    return this.#transport.json({ method: 'GET', path, query: { ...query }, options });
   }
 
   /** Deletes the vault with everything in it. */

@@ -150,6 +150,12 @@ const REQUESTS: Readonly<Record<string, (stage: Stage) => Promise<Request> | Req
   backupStatus: () => get('/v1/backups/status'),
   runDrill: () => ({ method: 'POST', path: '/v1/drills' }),
   listDrills: () => get('/v1/drills?limit=5'),
+  // Only counts.
+  rewindVault: async (stage) => {
+    await stage.tenant.client.backups.create({ kind: 'log' });
+    return { method: 'POST', path: inVault(stage, '/rewind'), body: {} };
+  },
+  listRewinds: (stage) => get(inVault(stage, '/rewinds?limit=5')),
 };
 
 /** A request for the route that its owner would be granted; null for a route that nobody thought of here. */

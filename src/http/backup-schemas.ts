@@ -1,6 +1,7 @@
 /** What backups and drills look like on the wire; held equal to the client's types by a test. */
 import { z } from 'zod';
-import { queryLimit, schemaNotes } from './schema-parts.ts';
+import { LIMITS } from '../limits.ts';
+import { queryLimit, schemaNotes, time } from './schema-parts.ts';
 
 const kind = z.enum(['full', 'incremental', 'log']);
 
@@ -35,6 +36,40 @@ export const drill = z.object({
 export const drillPage = z.object({ drills: z.array(drill) });
 export const drillQuery = z.strictObject({ limit: queryLimit.optional() });
 
+const counts = z.object({
+  unchanged: z.int(),
+  returned: z.int(),
+  changed: z.int(),
+  missing: z.int(),
+  newer: z.int(),
+  kept: z.int(),
+  gone: z.int(),
+  over: z.int(),
+  left: z.int(),
+});
+
+export const rewindInput = z.strictObject({
+  at: time.optional(),
+  confirm: z.string().max(LIMITS.cursorCharactersMax).optional(),
+});
+
+export const rewind = z.object({
+  id: z.string().nullable(),
+  vault: z.string(),
+  state: z.enum(['planned', 'running', 'done', 'failed']),
+  backup: z.string(),
+  at: z.string(),
+  plannedAt: z.string(),
+  startedAt: z.string().nullable(),
+  finishedAt: z.string().nullable(),
+  undoAt: z.string().nullable(),
+  counts,
+  confirm: z.string().optional(),
+  expiresAt: z.string().optional(),
+});
+
+export const rewindPage = z.object({ rewinds: z.array(rewind) });
+
 export const backupStatus = z.object({
   backups: z.int(),
   oldestAt: z.string().nullable(),
@@ -56,3 +91,4 @@ export const backupStatus = z.object({
 
 schemaNotes.add(backup, { id: 'Backup' });
 schemaNotes.add(drill, { id: 'Drill' });
+schemaNotes.add(rewind, { id: 'Rewind' });

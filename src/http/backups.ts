@@ -1,4 +1,8 @@
-/** `/v1/backups` and `/v1/drills`: of the deployment as a whole, so a key needs the right on the organization itself. */
+/**
+ * `/v1/backups` and `/v1/drills`: of the deployment as a whole, so a key needs the right on the organization itself; and
+ * a vault's way back to what a backup shows.
+ */
+import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
 import {
   backup,
@@ -8,11 +12,16 @@ import {
   drill,
   drillPage,
   drillQuery,
+  rewind,
+  rewindInput,
+  rewindPage,
 } from './backup-schemas.ts';
 import type { Backups } from './parts.ts';
 import { defineRoute, type Route } from './route.ts';
 import { noBody, nothing } from './schema-parts.ts';
 import { pageQuery } from './vault-schemas.ts';
+
+const inVault = z.strictObject({ vault: z.string() });
 
 export const backupRoutes = (backups: Backups): readonly Route[] => [
   defineRoute({
@@ -80,5 +89,32 @@ export const backupRoutes = (backups: Backups): readonly Route[] => [
     answer: drillPage,
     status: 200,
     run: (context, { query }) => backups.listDrills(context, { limit: query.limit ?? LIMITS.listDefault }),
+  }),
+  defineRoute({
+    name: 'rewindVault',
+    method: 'POST',
+    url: '/v1/vaults/:vault/rewind',
+    action: 'vault.rewind',
+    summary: 'Take a vault back to a moment; without `confirm` only count what that would do',
+    params: inVault,
+    query: nothing,
+    body: rewindInput.optional(),
+    answer: rewind,
+    status: 200,
+    run: (context, { params, body }) => backups.rewindVault(context, params.vault, body ?? {}),
+  }),
+  defineRoute({
+    name: 'listRewinds',
+    method: 'GET',
+    url: '/v1/vaults/:vault/rewinds',
+    action: 'rewind.list',
+    summary: 'List how a vault was taken back, newest first, and how far what is under way has come',
+    params: inVault,
+    query: drillQuery,
+    body: noBody,
+    answer: rewindPage,
+    status: 200,
+    run: (context, { params, query }) =>
+      backups.listRewinds(context, params.vault, { limit: query.limit ?? LIMITS.listDefault }),
   }),
 ];

@@ -10,15 +10,15 @@ import type {
   ArchiveRequest,
   ArchiveRequestInput,
   ArchiveRequestPage,
-  Hold,
-  HoldInput,
-  HoldPage,
   Backup,
   BackupInput,
   BackupPage,
   BackupStatus,
   Drill,
   DrillPage,
+  Hold,
+  HoldInput,
+  HoldPage,
   Key,
   KeyInput,
   KeyPage,
@@ -43,6 +43,9 @@ import type {
   RotationInput,
   RotationKeys,
   RotationResult,
+  Rewind,
+  RewindInput,
+  RewindPage,
   SearchInput,
   SearchResults,
   Vault,
@@ -285,6 +288,8 @@ export interface Backups {
   backupStatus(context: RequestContext): Promise<BackupStatus>;
   runDrill(context: RequestContext): Promise<Drill>;
   listDrills(context: RequestContext, page: { readonly limit: number }): Promise<DrillPage>;
+  rewindVault(context: RequestContext, vault: string, input: RewindInput): Promise<Rewind>;
+  listRewinds(context: RequestContext, vault: string, page: { readonly limit: number }): Promise<RewindPage>;
 }
 
 export interface HttpParts {

@@ -84,6 +84,9 @@ const equal: readonly true[] = [
   true satisfies Equal<typeof backups.backupStatus, client.BackupStatus>,
   true satisfies Equal<typeof backups.drill, client.Drill>,
   true satisfies Equal<typeof backups.drillPage, client.DrillPage>,
+  true satisfies Equal<typeof backups.rewindInput, client.RewindInput>,
+  true satisfies Equal<typeof backups.rewind, client.Rewind>,
+  true satisfies Equal<typeof backups.rewindPage, client.RewindPage>,
   true satisfies Equal<typeof health.health, client.Health>,
   true satisfies Equal<typeof health.problem, client.Problem>,
 ];

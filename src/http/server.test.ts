@@ -121,6 +121,8 @@ const GOOD_REQUESTS: readonly (InjectOptions & { calls: string; status: number }
   { method: 'GET', url: '/v1/backups/status', calls: 'backupStatus', status: 200 },
   { method: 'POST', url: '/v1/drills', calls: 'runDrill', status: 201 },
   { method: 'GET', url: '/v1/drills?limit=1', calls: 'listDrills', status: 200 },
+  { method: 'POST', url: '/v1/vaults/default/rewind', payload: {}, calls: 'rewindVault', status: 200 },
+  { method: 'GET', url: '/v1/vaults/default/rewinds', calls: 'listRewinds', status: 200 },
 ];
 
 test('every route has an action of the catalogue, and a good request of each calls one function', async () => {

@@ -5,7 +5,7 @@
  * `CATALOGUE_VERSION`, which each entry carries, so that a reader knows whether an unknown name is newer or forged.
  */
 
-export const CATALOGUE_VERSION = 2;
+export const CATALOGUE_VERSION = 4;
 
 interface ActionKind {
   /** Whether it only looks: nothing but the ledger changes. */
@@ -71,6 +71,8 @@ export const ACTIONS = {
   'archive.read': read,
   'backup.list': read,
   'backup.drill': change,
+  'vault.rewind': change,
+  'rewind.list': read,
   // Of the system itself
   'server.start': event,
   'server.stop': event,

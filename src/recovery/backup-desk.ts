@@ -1,5 +1,15 @@
 /** Backups and drills as they are asked for: each function checks the right, does the work and leaves the entry. */
-import type { Backup, BackupInput, BackupPage, BackupStatus, Drill, DrillPage } from '@strongroom/client';
+import type {
+  Backup,
+  BackupInput,
+  BackupPage,
+  BackupStatus,
+  Drill,
+  DrillPage,
+  Rewind,
+  RewindInput,
+  RewindPage,
+} from '@strongroom/client';
 import type { Access } from '../access/access.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Cursors } from '../access/cursors.ts';
@@ -10,6 +20,7 @@ import type { Action } from '../ledger/actions.ts';
 import type { BackupRow, DrillRow } from '../store/schema.ts';
 import type { Backups } from './backups.ts';
 import type { Drills } from './drills.ts';
+import type { Rewinds } from './rewinds.ts';
 
 export interface BackupDeskParts {
   readonly access: Access;
@@ -17,6 +28,7 @@ export interface BackupDeskParts {
   readonly cursors: Cursors;
   readonly backups: Backups;
   readonly drills: Drills;
+  readonly rewinds: Rewinds;
   readonly newId: NewId;
 }
 
@@ -89,6 +101,14 @@ export class BackupDesk {
     const rows = await this.#parts.drills.list(limit);
     await this.#recorded(context, rows.length);
     return { drills: rows.map((row) => drillView(row, [])) };
+  }
+
+  rewindVault(context: RequestContext, vault: string, input: RewindInput): Promise<Rewind> {
+    return this.#parts.rewinds.rewindVault(context, vault, input);
+  }
+
+  listRewinds(context: RequestContext, vault: string, page: { readonly limit: number }): Promise<RewindPage> {
+    return this.#parts.rewinds.listRewinds(context, vault, page);
   }
 
   /** What an id stands for now, for a request that is repeated; null where it is gone. */

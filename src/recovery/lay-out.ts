@@ -14,7 +14,7 @@ import type { StoreTarget } from '../store/open-store.ts';
 import { openSnapshot } from '../store/snapshot.ts';
 import { carriedTables, columnsOf } from './carried.ts';
 import { pathTo, readCatalogue, type Catalogue, type Damage } from './catalogue.ts';
-import { loadPath, PieceFault, type LoadProgress } from './load.ts';
+import { loadPath, PieceFault, type LoadProgress, type Part } from './load.ts';
 import type { Manifest } from './manifest.ts';
 
 export interface LayOutOrder {
@@ -32,6 +32,8 @@ export interface LayOutOrder {
   readonly skipDamaged: boolean;
   readonly fault: FaultPoint;
   readonly onProgress: (progress: LoadProgress) => void;
+  /** Without it everything. Of a part it is not compared what the manifests say of the whole. */
+  readonly only?: Part | undefined;
 }
 
 export interface LaidOut {
@@ -131,10 +133,11 @@ async function layOutPath(
   if (goal === undefined) throw new StrongroomError('internal', 'a path without an end');
   const into = await openBulkLoad(order.target, order);
   try {
-    const { place, keys, blobs, onProgress } = order;
-    const loaded = await loadPath(path, { place, keys, into, blobs, isLenient, onProgress });
+    const { place, keys, blobs, onProgress, only } = order;
+    const loaded = await loadPath(path, { place, keys, into, blobs, isLenient, onProgress, only });
     await into.finish(goal.to);
-    const differences = isLenient ? [] : await differencesFrom(order.target, path, goal);
+    const differences =
+      isLenient || only !== undefined ? [] : await differencesFrom(order.target, path, goal);
     return { goal, path, rows: loaded.rows, damage, skipped: loaded.damage, differences };
   } catch (error) {
     await into.abandon();

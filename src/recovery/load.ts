@@ -28,6 +28,14 @@ export interface LoadOrder {
   /** Whether to go on without a piece that cannot be used; else it is thrown. */
   readonly isLenient: boolean;
   readonly onProgress: (progress: LoadProgress) => void;
+  /** Where only a part of the rows is wanted. */
+  readonly only?: Part | undefined;
+}
+
+/** Rows of one vault: those of these tables, and where a table says in which vault its rows are, only its own. */
+export interface Part {
+  readonly tables: ReadonlySet<string>;
+  readonly vault: string;
 }
 
 export interface LoadProgress {
@@ -133,7 +141,8 @@ async function layIn(piece: Bytes, manifest: Manifest, order: LoadOrder): Promis
     if (record.kind === 'removed') {
       if (isCarried(record.table)) await order.into.remove(record.table, record.keys);
     } else if (record.kind === 'blob') await order.blobs?.put(record.name, record.bytes);
-    else rows += await layRows(record, isNew, order.into);
+    else if (order.only === undefined || order.only.tables.has(record.head.table))
+      rows += await layRows(record, isNew, order);
   }
   return rows;
 }
@@ -146,16 +155,18 @@ const ROWS_AT_ONCE = 1000;
 async function layRows(
   { head, rows }: Extract<PieceRecord, { kind: 'rows' }>,
   isNew: boolean,
-  into: BulkLoad,
+  { into, only }: Pick<LoadOrder, 'into' | 'only'>,
 ): Promise<number> {
   const { table } = head;
   if (!isCarried(table)) throw new StrongroomError('schema.newer', `no such table: ${table}`);
   const columns = head.columns.map(([name]) => name);
   const types = head.columns.map(([, type]) => type);
+  const place = only === undefined ? -1 : columns.indexOf(table === 'vaults' ? 'id' : 'vault');
   for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
     const decoded = rows.slice(at, at + ROWS_AT_ONCE).map((row) => decodeRow(row, types));
     // What says of itself where it stands is said anew.
-    const kept = table === 'meta' ? decoded.filter(([name]) => name !== 'schema') : decoded;
+    const said = table === 'meta' ? decoded.filter(([name]) => name !== 'schema') : decoded;
+    const kept = place < 0 ? said : said.filter((row) => row[place] === only?.vault);
     await into.put({ table, columns, rows: kept }, isNew);
     if (table === 'ledger_entries') await into.put(targetsOf(columns, decoded), isNew);
   }

@@ -4,10 +4,18 @@ import { retention } from './migrations/0002-retention.ts';
 import { backups } from './migrations/0003-backups.ts';
 import { rotation } from './migrations/0005-rotation.ts';
 import { vaultSearch } from './migrations/0006-vault-search.ts';
+import { recovery } from './migrations/0007-recovery.ts';
 import type { TableName } from './schema.ts';
 import { isTenantTable, type Migration, type Table, type Tables } from './table.ts';
 
-export const MIGRATIONS: readonly Migration[] = [foundation, retention, backups, rotation, vaultSearch];
+export const MIGRATIONS: readonly Migration[] = [
+  foundation,
+  retention,
+  backups,
+  rotation,
+  vaultSearch,
+  recovery,
+];
 
 /** Every table as it stands after all steps. */
 export const TABLES: Tables = Object.assign({}, ...MIGRATIONS.map(({ creates }) => creates)) as Tables;

@@ -41,6 +41,7 @@ export interface Database extends RetentionDatabase {
   removed_rows: RemovedRowRow;
   signing_keys: SigningKeyRow;
   rotations: RotationRow;
+  rewinds: RewindRow;
 }
 
 export type TableName = keyof Database;
@@ -355,4 +356,32 @@ export interface RotationRow extends Changed {
   /** When the old key is to be destroyed. */
   due_at: number | null;
   ended_at: number | null;
+}
+
+/** A vault that was taken back to a moment, or is on its way there. */
+export interface RewindRow extends Owned {
+  id: string;
+  vault: string;
+  /** `failed`: it cannot be finished any more; what is done stays. */
+  state: 'running' | 'done' | 'failed';
+  asked_by: string;
+  /** The backup that shows the moment. */
+  backup: string;
+  taken_at: number;
+  /** When the dry run was done: what was written later is left as it is. */
+  planned_at: number;
+  /** The moment of the backup that was made before anything was changed. */
+  undo_at: number;
+  started_at: number;
+  finished_at: number | null;
+  /** How many memories; src/recovery/rewind-counts.ts says what each means. */
+  unchanged: number;
+  returned: number;
+  changed: number;
+  missing: number;
+  newer: number;
+  kept: number;
+  gone: number;
+  over: number;
+  left_alone: number;
 }

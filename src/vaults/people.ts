@@ -6,11 +6,13 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { decodeUtf8, encodeUtf8 } from '../bytes/encoding.ts';
 import { organizationScope, type Organization, type Organizations } from '../access/organizations.ts';
 import type { Environment } from '../environment.ts';
+import { StrongroomError } from '../errors.ts';
 import type { ConversationId, NewId, OrganizationId, SubjectId } from '../ids.ts';
 import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { SlotAllocator } from '../store/slots.ts';
-import type { Store, Tx } from '../store/store.ts';
+import type { ConversationRow, SubjectRow } from '../store/schema.ts';
+import { insertRows, type Store, type Tx } from '../store/store.ts';
 import { Directory, Names, type Named } from './directory.ts';
 import { onRollback } from './rollback.ts';
 import { vaultScope, type Vault } from './vault.ts';
@@ -111,6 +113,40 @@ export class People {
     return conversation;
   }
 
+  /** Puts a person's row back as it lay in a backup. False where its key is gone, or another bears the name by now. */
+  async putBackSubject(tx: Tx, organization: Organization, row: SubjectRow): Promise<boolean> {
+    const names = await this.subjects(organization.id);
+    const subject = matchErased(() => this.#openSubject(organization, row));
+    if (subject === null || names.withName(subject.name) !== undefined) return false;
+    await insertRows(tx.sql, 'subjects', [{ ...row, change: tx.change }]);
+    names.put(subject);
+    onRollback(tx, () => names.remove(subject.id));
+    return true;
+  }
+
+  /** The same for a conversation. */
+  async putBackConversation(tx: Tx, vault: Vault, row: ConversationRow): Promise<boolean> {
+    const names = await this.conversations(vault);
+    const conversation = matchErased(() => this.#openConversation(vault, row));
+    if (conversation === null || names.withName(conversation.name) !== undefined) return false;
+    await insertRows(tx.sql, 'conversations', [{ ...row, change: tx.change }]);
+    names.put(conversation);
+    onRollback(tx, () => names.remove(conversation.id));
+    return true;
+  }
+
+  #openSubject(organization: Organization, row: SubjectRow): Subject {
+    const subject = { id: row.id as SubjectId, slot: row.slot as Slot };
+    const name = decodeUtf8(this.#subjectBoxes(organization, subject).open('name_box', row.name_box));
+    return { ...subject, name };
+  }
+
+  #openConversation(vault: Vault, row: ConversationRow): Conversation {
+    const conversation = { id: row.id as ConversationId, slot: row.slot as Slot };
+    const name = decodeUtf8(this.#conversationBoxes(vault, conversation).open('name_box', row.name_box));
+    return { ...conversation, name };
+  }
+
   async #loadSubjects(id: OrganizationId): Promise<readonly Subject[]> {
     const { store, organizations } = this.#parts;
     const organization = await organizations.get(id);
@@ -163,6 +199,16 @@ export class People {
       own: slot,
       scope: vaultScope(vault),
     });
+  }
+}
+
+/** Null where the key is gone. */
+function matchErased<T>(open: () => T): T | null {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof StrongroomError && error.code === 'erased') return null;
+    throw error;
   }
 }
 

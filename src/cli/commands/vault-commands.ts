@@ -1,7 +1,8 @@
-/** vault create, list, get, update, delete. */
+/** vault create, list, get, update, delete, rewind. */
 import type {
   Language,
   Metric,
+  Rewind,
   SearchWeights,
   Vault,
   VaultEnvironment,
@@ -11,8 +12,9 @@ import { Option, type Command } from 'commander';
 import { LIMITS } from '../../limits.ts';
 import { LANGUAGES } from '../../search/languages.ts';
 import { usage } from '../exit.ts';
-import { given, weights, wholeNumber } from '../flags.ts';
+import { given, time, weights, wholeNumber } from '../flags.ts';
 import type { Session } from '../session.ts';
+import { counted } from '../show/number.ts';
 import { tableText } from '../show/table.ts';
 import { showTime } from '../show/time.ts';
 
@@ -57,6 +59,7 @@ export function vaultCommands(program: Command, session: Session): void {
       await session.show(found, () => vaultDetail(found));
     });
   updateCommand(vault, session);
+  rewindCommand(vault, session);
   vault
     .command('delete')
     .description('put a vault with everything in it into the trash')
@@ -125,6 +128,85 @@ function listCommand(vault: Command, session: Session): void {
       });
     });
 }
+
+interface RewindFlags {
+  readonly at?: string;
+  readonly confirm?: string;
+}
+
+function rewindCommand(vault: Command, session: Session): void {
+  vault
+    .command('rewind')
+    .description('take a vault back to what a backup shows; without --confirm only say what that would do')
+    .argument('<vault>', 'its name or id')
+    .option('--at <time>', 'the newest moment up to this; default: the newest there is', time)
+    .option('--confirm <word>', 'as a dry run has said it: do it')
+    .action(async (name: string, { at, confirm }: RewindFlags) => {
+      if (at !== undefined && confirm !== undefined)
+        throw usage('--confirm says by itself which moment was meant: leave out --at');
+      const { vaults } = session.client;
+      const done = await withProgress(
+        session,
+        () => vaults.rewind(name, given({ at, confirm })),
+        async () =>
+          confirm === undefined ? undefined : (await vaults.rewinds(name, { limit: 1 })).rewinds[0],
+      );
+      await session.show(done, () => rewindText(done));
+      if (done.confirm === undefined) return;
+      session.say(
+        `Nothing has been changed. To do it, within a quarter of an hour:\n` +
+          `${session.command} vault rewind ${name} --confirm ${done.confirm}`,
+      );
+    });
+}
+
+const PROGRESS_MS = 1000;
+
+/** Says now and then how far it has come. */
+async function withProgress(
+  session: Session,
+  work: () => Promise<Rewind>,
+  look: () => Promise<Rewind | undefined>,
+): Promise<Rewind> {
+  const timer = setInterval(() => {
+    look().then(
+      (now) => {
+        if (now?.state !== 'running') return;
+        const looked = Object.values(now.counts).reduce((sum, count) => sum + count, 0);
+        session.say(`${counted(looked, 'memory', 'memories')} so far`);
+      },
+      // Whether it can be asked meanwhile does not matter: the answer itself will say what came of it.
+      () => undefined,
+    );
+  }, PROGRESS_MS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+const FATES: readonly (readonly [keyof Rewind['counts'], string])[] = [
+  ['unchanged', 'as they were'],
+  ['changed', 'say again what they said'],
+  ['returned', 'out of the trash again'],
+  ['missing', 'put back'],
+  ['newer', 'came later: into the trash'],
+  ['kept', 'came later, kept by a hold or a statute'],
+  ['gone', 'destroyed since: nothing brings them back'],
+  ['over', 'their time is over'],
+  ['left', 'left as they are'],
+];
+
+const rewindText = ({ state, at, undoAt, counts }: Rewind): string =>
+  [
+    `${state === 'planned' ? 'would go back to' : state === 'done' ? 'went back to' : state}  ${showTime(at)}`,
+    ...FATES.flatMap(([name, words]) =>
+      counts[name] === 0 ? [] : [`  ${String(counts[name]).padStart(8)}  ${words}`],
+    ),
+    ...(undoAt === null ? [] : [`the way back: rewind --at ${undoAt}`]),
+    '',
+  ].join('\n');
 
 const deletionText = ({ deletion }: Vault): string =>
   deletion.mode === 'trash' ? `after ${deletion.days} days in the trash` : 'at once';

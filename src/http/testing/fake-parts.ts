@@ -4,6 +4,7 @@ import type {
   ArchiveRequest,
   Backup,
   Drill,
+  Rewind,
   Hold,
   Key,
   Memory,
@@ -138,6 +139,29 @@ const BACKUP: Backup = {
   copies: 1,
   manifest: '00',
 };
+const REWIND: Rewind = {
+  id: newId('rewind'),
+  vault: VAULT_ID,
+  state: 'done',
+  backup: newId('backup'),
+  at: AT,
+  plannedAt: AT,
+  startedAt: AT,
+  finishedAt: AT,
+  undoAt: AT,
+  counts: {
+    unchanged: 1,
+    returned: 0,
+    changed: 0,
+    missing: 0,
+    newer: 0,
+    kept: 0,
+    gone: 0,
+    over: 0,
+    left: 0,
+  },
+};
+
 const DRILL: Drill = {
   id: newId('drill'),
   backup: BACKUP.id,
@@ -247,6 +271,8 @@ export function fakeParts(): Fake {
       backupStatus: (context, ...input) => did('backupStatus', context, input, BACKUP_STATUS),
       runDrill: (context, ...input) => did('runDrill', context, input, DRILL),
       listDrills: (context, ...input) => did('listDrills', context, input, { drills: [DRILL] }),
+      rewindVault: (context, ...input) => did('rewindVault', context, input, REWIND),
+      listRewinds: (context, ...input) => did('listRewinds', context, input, { rewinds: [REWIND] }),
     },
     health: {
       live: () => Promise.resolve([{ name: 'process', ok: true }]),
