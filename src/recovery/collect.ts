@@ -12,9 +12,9 @@ import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { Frontier } from '../ledger/merkle.ts';
 import type { BlobStore } from '../store/blobs.ts';
-import type { SqlValue } from '../store/connection.ts';
 import type { RowsQuery, Snapshot } from '../store/snapshot.ts';
 import type { Table } from '../store/table.ts';
+import { decodeKeyValue, type KeyValue } from '../store/row-key.ts';
 import {
   blobColumns,
   carriedTables,
@@ -146,7 +146,7 @@ async function removedRows(snapshot: Snapshot, from: number, writer: PieceWriter
   return [...byTable].flatMap(([relation, removed]) =>
     writer.removed(
       relation,
-      removed.map(([, key]) => JSON.parse(key) as SqlValue[]),
+      removed.map(([, key]) => (JSON.parse(key) as KeyValue[]).map(decodeKeyValue)),
     ),
   );
 }

@@ -6,13 +6,14 @@
  *     record  = kind u8 ‖ length u32 ‖ content
  *     kind 1  table: JSON {"table", "columns": [[name, type] …]}; rows follow
  *     kind 2  row of that table (src/store/row-bytes.ts)
- *     kind 3  removed: JSON [table, [key values] …]
+ *     kind 3  removed: JSON [table, [key values] …] (src/store/row-key.ts)
  *     kind 4  blob: length of the name u8 ‖ name ‖ bytes, sealed as they lie
  */
 import { concat, encodeUtf8, type Bytes } from '../bytes/encoding.ts';
 import { StrongroomError } from '../errors.ts';
 import type { SqlValue } from '../store/connection.ts';
 import { ROW_HEAD_BYTES, ROW_MARK, rowsOf, type RowBlock } from '../store/row-bytes.ts';
+import { decodeKeyValue, encodeKeyValue, type KeyValue } from '../store/row-key.ts';
 import { COLUMN_TYPES, type ColumnType } from '../store/table.ts';
 
 const MAGIC = concat(encodeUtf8('SRBP'), Uint8Array.of(1));
@@ -71,7 +72,8 @@ export class PieceWriter {
   }
 
   removed(table: string, keys: readonly (readonly SqlValue[])[]): FullPiece[] {
-    return this.#add(KIND.removed, encodeUtf8(JSON.stringify([table, ...keys])), true);
+    const encoded = keys.map((values) => values.map(encodeKeyValue));
+    return this.#add(KIND.removed, encodeUtf8(JSON.stringify([table, ...encoded])), true);
   }
 
   blob(name: string, bytes: Uint8Array): FullPiece[] {
@@ -180,8 +182,8 @@ function parseHead(content: Buffer): TableHead {
 }
 
 function parseRemoved(content: Buffer): PieceRecord {
-  const [table, ...keys] = JSON.parse(content.toString('utf8')) as [string, ...SqlValue[][]];
-  return { kind: 'removed', table, keys };
+  const [table, ...keys] = JSON.parse(content.toString('utf8')) as [string, ...KeyValue[][]];
+  return { kind: 'removed', table, keys: keys.map((values) => values.map(decodeKeyValue)) };
 }
 
 function parseBlob(content: Buffer): PieceRecord {

@@ -9,6 +9,7 @@ import {
   ColumnNode,
   DefaultQueryExecutor,
   DeleteQueryNode,
+  DeleteResult,
   Kysely,
   PostgresAdapter,
   PostgresQueryCompiler,
@@ -32,6 +33,7 @@ import type { Connection, Engine, Row, SqlValue } from './connection.ts';
 import { rowMatrix } from './insert-rows.ts';
 import { tableOf } from './migrations.ts';
 import type { Database, TableName } from './schema.ts';
+import { encodeKeyValue } from './row-key.ts';
 import { isTenantTable, TENANT_COLUMN } from './table.ts';
 import { confine, SYSTEM_TABLES } from './tenancy.ts';
 import { SYSTEM, type StoreScope } from './transaction.ts';
@@ -133,7 +135,9 @@ class HandleConnection implements DatabaseConnection, KyselyPlugin {
         connection.execute(query.sql, query.parameters as readonly SqlValue[]),
       );
       await this.#keepRemoved(removal, rows);
-      return { rows: [], numAffectedRows: BigInt(rows.length) };
+      // The keys are ours alone. Kysely hands on what a returning removal answers, so that has to be what any removal answers.
+      const numAffectedRows = BigInt(rows.length);
+      return { rows: [new DeleteResult(numAffectedRows)] as R[], numAffectedRows };
     }
     const { rows, affected } = await this.#attempt((connection) =>
       connection.execute(query.sql, query.parameters as readonly SqlValue[]),
@@ -176,7 +180,7 @@ class HandleConnection implements DatabaseConnection, KyselyPlugin {
     const removed = rows.map((row) => [
       mode.change,
       relation,
-      JSON.stringify(key.map((column) => row[column])),
+      JSON.stringify(key.map((column) => encodeKeyValue(row[column]))),
     ]);
     await this.#attempt((connection) =>
       connection.insert('removed_rows', ['change', 'relation', 'row_key'], removed),
