@@ -2,13 +2,14 @@
  * What weakens a deployment: found by opening it, by asking the server that has it open, and by looking at where its
  * keystore lies.
  */
-import { stat, statfs } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Strongroom as Client, type RotationKeyAge } from '@strongroom/client';
 import { createNodeFetch, readCa } from '@strongroom/client/node';
 import { backupFolders, isLoopback, keystorePlaces, type Settings } from './config.ts';
 import { realEnvironment } from './environment.ts';
 import { StrongroomError } from './errors.ts';
+import { fileSystemOf } from './keys/file-system.ts';
 import type { Strongroom } from './strongroom.ts';
 
 export interface Finding {
@@ -53,7 +54,7 @@ export async function examine(patient: Patient): Promise<readonly Finding[]> {
       detail: 'replicas share a disk',
       advice: 'One disk lost is then every key lost. Put a replica on another disk.',
     });
-  for (const path of replicas) findings.push(await fileSystemOf(path));
+  for (const path of replicas) findings.push(await fileSystemFinding(path));
   findings.push(...backupFindings(directory, settings));
   findings.push({ name: 'outside', status: 'ok', detail: outsideOf(settings) });
   if (!isLoopback(settings.host) && settings.tlsMinimum === '1.2')
@@ -160,20 +161,11 @@ function backupFindings(directory: string, settings: Settings): readonly Finding
   return [{ name: 'backups', status: 'ok', detail: places.map(({ name }) => name).join(', ') }];
 }
 
-/** Where overwriting in place may leave the old bytes behind (magic numbers of statfs(2)). */
-const COPYING_FILE_SYSTEMS: Readonly<Record<number, string>> = {
-  0x9123683e: 'btrfs',
-  0x2fc12fc1: 'zfs',
-  0x794c7630: 'overlayfs',
-  0xf2f52010: 'f2fs',
-};
-
-async function fileSystemOf(path: string): Promise<Finding> {
-  const found = await statfs(path).catch(() => null);
+async function fileSystemFinding(path: string): Promise<Finding> {
+  const found = await fileSystemOf(path);
   if (found === null)
     return { name: 'keystore file system', status: 'failing', detail: `${path} is missing` };
-  const copying = COPYING_FILE_SYSTEMS[found.type];
-  if (copying === undefined)
+  if (!found.keepsOverwritten)
     return {
       name: 'keystore file system',
       status: 'ok',
@@ -182,7 +174,7 @@ async function fileSystemOf(path: string): Promise<Finding> {
   return {
     name: 'keystore file system',
     status: 'warning',
-    detail: `${path} lies on ${copying}, which may keep overwritten blocks`,
+    detail: `${path} lies on ${found.name}, which may keep overwritten blocks`,
     advice: 'Put the keystore on a file system that overwrites in place (ext4, xfs).',
   };
 }

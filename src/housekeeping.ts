@@ -47,6 +47,7 @@ export class Housekeeping {
       () => open.refusals.flush(),
       () => open.checkpoints.tick(),
       () => this.#tend(),
+      () => open.erasures.resume(),
       () => Promise.resolve(this.#parts.verify()),
       () => this.#aside(() => open.backups.tick()),
       () => this.#aside(() => open.rewinds.resume()),
@@ -60,7 +61,7 @@ export class Housekeeping {
       renewTls,
       () => Promise.resolve().then(pruneLogs),
       () => this.#endPeriods(),
-      () => open.scheduler.run(),
+      () => open.lifecycle.run(),
       () => open.rotations.tend(),
       () => open.indexes.saveAll(),
       () =>

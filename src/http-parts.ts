@@ -15,13 +15,16 @@ export function httpParts(
 ): HttpParts {
   const { access, apiKeys, cursors, idempotency, ledgerReads, memories, recorder, refusals, vaults } = open;
   const { retention, holds, archiveRequests } = open;
+  const { certificates, erasureRequests, vaultEndings } = open;
   return {
     access: {
       authenticate: (apiKey, address) => access.authenticate(apiKey, address),
       authorize: async (context, action, vault) => {
         access.authorize(context, action);
         if (open.restoring !== null && !isReadAction(action)) throw new StrongroomError('store.restoring');
-        if (vault !== null) await vaults.reach(context, action, vault);
+        if (vault === null) return;
+        if (action === 'vault.restore') await vaults.reachTrashed(context, action, vault);
+        else await vaults.reach(context, action, vault);
       },
       createKey: (context, input) => apiKeys.create(context, input),
       listKeys: async (context, { limit, cursor }) => {
@@ -41,15 +44,21 @@ export function httpParts(
       },
       getVault: (context, vault) => vaults.getVault(context, vault),
       updateVault: (context, vault, patch, expected) => vaults.updateVault(context, vault, patch, expected),
-      deleteVault: async (context, vault, expected) => {
-        const id = await vaults.deleteVault(context, vault, expected);
-        await open.indexes.drop({ id });
-      },
+      deleteVault: (context, vault, expected) => vaultEndings.deleteVault(context, vault, expected),
+      restoreVault: (context, vault) => vaultEndings.restoreVault(context, vault),
     },
     memories,
     retention,
     holds,
     archive: archiveRequests,
+    erasures: {
+      request: (context, input) => erasureRequests.request(context, input),
+      list: (context, query) => erasureRequests.list(context, query),
+      get: (context, id) => erasureRequests.get(context, id),
+      cancel: (context, id) => erasureRequests.cancel(context, id),
+      certificate: (context, id) => certificates.get(context, id),
+      certificateKey: (context) => certificates.key(context),
+    },
     ledger: ledgerReads,
     verifications: assurance,
     backups: open.backupDesk,

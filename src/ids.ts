@@ -26,6 +26,7 @@ export const ID_PREFIXES = {
   drill: 'drl',
   rotation: 'rot',
   rewind: 'rwd',
+  tombstones: 'tmb',
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;
@@ -41,6 +42,7 @@ export type HoldId = Id<'hold'>;
 export type BackupId = Id<'backup'>;
 export type DrillId = Id<'drill'>;
 export type RewindId = Id<'rewind'>;
+export type ErasureId = Id<'erasure'>;
 
 export type NewId = <K extends IdKind>(kind: K) => Id<K>;
 

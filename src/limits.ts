@@ -43,4 +43,20 @@ export const LIMITS = {
   embeddingAnswerBytesMax: 16 * 1024 * 1024,
   /** How long a dry run may be confirmed. */
   rewindConfirmMinutes: 15,
+  reasonCharactersMax: 500,
+  nonceBytesMin: 16,
+  nonceBytesMax: 64,
+  /** Of memories that one erasure by filter ends. */
+  erasureMemoriesMax: 50_000,
+  /** A dry run's confirmation stands for so long. */
+  confirmationMinutes: 15,
+  /** A digest of what was erased is kept at least so long; those of so many days share a key. */
+  tombstoneDays: 365,
+  tombstoneSetDays: 30,
+  /** A backup may still open what was replaced for so long, so that a bad bulk change can be undone from it. */
+  backupDays: 30,
+  /** Between the closing of an organization and its erasure. */
+  closingDaysMin: 0,
+  closingDaysDefault: 14,
+  closingDaysMax: 14,
 } as const;

@@ -14,6 +14,7 @@ import { Idempotency, type IdempotencyParts } from './access/idempotency.ts';
 import { LedgerReads } from './access/ledger-reads.ts';
 import { Pepper } from './access/pepper.ts';
 import { ServiceSlots } from './access/service-slots.ts';
+import { Receipts } from './access/receipts.ts';
 import { Organizations } from './access/organizations.ts';
 import { Recorder } from './access/recorder.ts';
 import { encodeHex, type Bytes } from './bytes/encoding.ts';
@@ -26,6 +27,7 @@ import type { Environment } from './environment.ts';
 import { StrongroomError } from './errors.ts';
 import { createIdSource, isId, type NewId } from './ids.ts';
 import { realDisk } from './keys/disk.ts';
+import { fileSystemOf } from './keys/file-system.ts';
 import type { Keyring } from './keys/keyring.ts';
 import { createKeystore, openForRestore, openKeyring, type KeystoreOptions } from './keys/open.ts';
 import { RecordKeys } from './keys/record-key.ts';
@@ -57,6 +59,15 @@ import { Drills } from './recovery/drills.ts';
 import { Rewinds } from './recovery/rewinds.ts';
 import type { BackupPlace } from './recovery/place.ts';
 import { readRestoreMark, type RestoreMark } from './recovery/restore-mark.ts';
+import { Burials } from './lifecycle/burials.ts';
+import type { ReplicaFacts } from './lifecycle/certificate.ts';
+import { Certificates } from './lifecycle/certificates.ts';
+import { ErasureRequests } from './lifecycle/erasure-requests.ts';
+import { Erasures } from './lifecycle/erasures.ts';
+import { Lifecycle } from './lifecycle/lifecycle.ts';
+import { Purge } from './lifecycle/purge.ts';
+import { VaultEndings } from './lifecycle/vault-endings.ts';
+import { LIMITS } from './limits.ts';
 import { rotatedKeys, SLOT_NAMES } from './lifecycle/rotated-keys.ts';
 import { RotationRequests } from './lifecycle/rotation-requests.ts';
 import { Rotations, type RotationSteps } from './lifecycle/rotations.ts';
@@ -80,6 +91,7 @@ import type { DeletionGuard } from './vaults/deletion-guard.ts';
 import type { RetentionRules } from './vaults/retention.ts';
 import { SegmentRegistry } from './vaults/segment-registry.ts';
 import { Segments } from './vaults/segments.ts';
+import { Tombstones } from './vaults/tombstones.ts';
 import { Vaults } from './vaults/vaults.ts';
 
 /** Where the server writes what happened, free of content. */
@@ -97,6 +109,7 @@ export interface Substitutes {
   readonly retention?: (real: RetentionRules) => RetentionRules;
   readonly scheduler?: (real: Scheduler) => Pick<Scheduler, 'run' | 'state'>;
   readonly backups?: (real: Backups) => Backups;
+  readonly destruction?: (real: Destruction) => Destruction;
   readonly rotation?: Partial<RotationSteps>;
 }
 
@@ -129,6 +142,11 @@ export interface Strongroom {
   readonly vaults: Vaults;
   readonly people: People;
   readonly memories: Memories;
+  readonly vaultEndings: VaultEndings;
+  readonly erasures: Erasures;
+  readonly erasureRequests: ErasureRequests;
+  readonly certificates: Certificates;
+  readonly lifecycle: Lifecycle;
   readonly indexes: VaultIndexes;
   readonly idempotency: Idempotency;
   readonly cursors: Cursors;
@@ -262,7 +280,8 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   const { environment, log, substitutes = {} } = options;
   const { store, keyring, journal, slots } = base;
   const newId = createIdSource(environment.clock, environment.random);
-  const destruction = new Destruction({ store, keyring, journal, newId });
+  const realDestruction = new Destruction({ store, keyring, journal, newId });
+  const destruction = substitutes.destruction?.(realDestruction) ?? realDestruction;
   const recordKeys = new RecordKeys(keyring);
   const keyed = new KeyedSealer(recordKeys, environment.random);
   const sealer = substitutes.sealer?.(keyed) ?? keyed;
@@ -281,8 +300,17 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     environment.random,
   );
   const organizations = new Organizations({ store, slots, sealer, newId, environment });
-  const isErased = (slot: Slot): boolean => keyring.isErased(slot);
-  const access = new Access({ store, keys: recordKeys, sealer, organizations, isErased, environment });
+  const receiptSlot = await services.get('receipts');
+  const receipts = new Receipts(store, () => serviceKey(keyring, receiptSlot, 'receipts'));
+  const access = new Access({
+    store,
+    keys: recordKeys,
+    sealer,
+    organizations,
+    isErased: (slot) => keyring.isErased(slot),
+    receipts,
+    environment,
+  });
   const idempotency = new Idempotency({
     store,
     keys: recordKeys,
@@ -295,6 +323,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     if (isId('archiveRequest', id)) return archiveRequests.current(context, id);
     if (isId('policy', id)) return retention.current(context, id);
     if (isId('backup', id) || isId('drill', id)) return backupDesk.current(id);
+    if (isId('erasure', id)) return erasureRequests.current(context, id);
     if (isId('rewind', id)) return rewinds.current(context, id);
     return memories.current(context, id);
   };
@@ -364,11 +393,39 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     memoryBytesMax: options.settings.searchMemory * 1024 * 1024,
     onError: (error) => logError(log, error, 'an index is filled anew'),
   });
+  const tombstones = new Tombstones({
+    store,
+    slots,
+    keys: recordKeys,
+    destruction,
+    newId,
+    clock: environment.clock,
+  });
+  const erasures = new Erasures({
+    store,
+    keyring,
+    destruction,
+    guard,
+    ledger,
+    organizations,
+    vaults,
+    people,
+    indexes,
+    burials: new Burials({ sealer, vaults, tombstones }),
+    dueNow: () => time.now(),
+    purge: new Purge({ store, keyring, segments, blobs, people, environment }),
+    newId,
+    environment,
+    onError: (error) => logError(log, error, 'rows of an erasure are still to be removed'),
+  });
+  closing.add(() => erasures.close());
   const memories = new Memories({
     store,
     destruction,
     guard,
     retention: rules,
+    eraser: erasures,
+    tombstones,
     sealer,
     vaults,
     rows,
@@ -376,8 +433,46 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     embedding: new Embedding(embedder),
     recorder,
     cursors,
-    newId,
     environment,
+  });
+  const vaultEndings = new VaultEndings({
+    store,
+    sealer,
+    organizations,
+    vaults,
+    indexes,
+    recorder,
+    ledger,
+    guard,
+    eraser: erasures,
+  });
+  const erasureRequests = new ErasureRequests({
+    store,
+    keyring,
+    access,
+    organizations,
+    vaults,
+    people,
+    rows,
+    memories,
+    erasures,
+    recorder,
+    cursors,
+    clock: environment.clock,
+  });
+  const certificateSlot = await services.get('certificate signing');
+  const certificates = new Certificates({
+    store,
+    keyring,
+    ledger,
+    recorder,
+    access,
+    requests: erasureRequests,
+    signer: new SigningKey(serviceKey(keyring, certificateSlot, 'certificate signing')),
+    deployment: deploymentName(keyring.deployment),
+    replicas: (names) => replicaFacts(options, names),
+    backupDays: LIMITS.backupDays,
+    clock: environment.clock,
   });
   const apiKeys = new ApiKeys({
     store,
@@ -568,26 +663,33 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
       keyring,
       destruction,
       guard,
+      eraser: erasures,
       retention: policies,
       rows,
-      indexes,
       ledger,
       time,
       clock: environment.clock,
       overdueMs: () =>
         overdueMs({ ...due, store, retention: policies, guard: holdGuard, clock: environment.clock }),
     },
-    [(now) => archives.tend(now), (now) => archiveRequests.tend(now), (now) => pruning.run(now)],
+    [
+      (now) => tombstones.endDue(now),
+      (now) => vaultEndings.endDue(now),
+      (now) => archives.tend(now),
+      (now) => archiveRequests.tend(now),
+      (now) => pruning.run(now),
+    ],
   );
   const scheduler = substitutes.scheduler?.(realScheduler) ?? realScheduler;
   closing.add(() => backups.close());
+  const lifecycle = new Lifecycle({ erasures, scheduler });
   closing.add(() => rewinds.close());
   if (base.restoring === null) {
     await backups.clean();
     await rewinds
       .resume()
       .catch((error: unknown) => logError(log, error, 'a vault on its way back was not finished'));
-    await scheduler
+    await lifecycle
       .run()
       .catch((error: unknown) => logError(log, error, 'not everything that is over was ended'));
   }
@@ -607,6 +709,11 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     vaults,
     people,
     memories,
+    vaultEndings,
+    erasures,
+    erasureRequests,
+    certificates,
+    lifecycle,
     indexes,
     idempotency,
     cursors,
@@ -669,6 +776,27 @@ export const keystoreOf = (
   disk: realDisk,
   environment,
 });
+
+/** What a certificate says of replicas, by their names. */
+async function replicaFacts(
+  { settings, directory }: OpenStrongroom,
+  names: readonly string[],
+): Promise<readonly ReplicaFacts[]> {
+  const places = new Map(keystorePlaces(settings, directory).map(({ name, folder }) => [name, folder]));
+  return Promise.all(
+    names.map(async (name) => {
+      const folder = places.get(name);
+      const found = folder === undefined ? null : await fileSystemOf(folder);
+      return {
+        name,
+        provider: 'file',
+        strength: 'overwritten',
+        fileSystem: found?.name ?? 'unknown',
+        keepsOverwritten: found?.keepsOverwritten ?? false,
+      } as const;
+    }),
+  );
+}
 
 /** The journal reads the ledger's head from its rows: the ledger itself opens later, with keys. */
 export const journalOf = (store: Store, environment: Environment): SqlKeyJournal =>

@@ -182,7 +182,8 @@ async function openScratch(
     const { store, keyring } = open;
     const sweep = async (): Promise<void> => {
       logFiles?.prune();
-      await open.scheduler.run();
+      await open.lifecycle.run();
+      await open.erasures.settled();
     };
     const within = { store, keyring, directory, log: (text: string) => tap.info({ text }, 'request') };
     const whole = httpParts(open, tap, assurance);
@@ -221,7 +222,7 @@ async function openScratch(
 }
 
 function substitutesIn(change: Sabotaged): Substitutes {
-  const { sealer, ledger, backups, cipher, guard, retention, scheduler, rotation } = change;
+  const { sealer, ledger, backups, cipher, guard, retention, scheduler, rotation, destruction } = change;
   return {
     ...(sealer === undefined ? {} : { sealer }),
     ...(ledger === undefined ? {} : { ledger }),
@@ -229,6 +230,7 @@ function substitutesIn(change: Sabotaged): Substitutes {
     ...(cipher === undefined ? {} : { cipher }),
     ...(guard === undefined ? {} : { guard }),
     ...(retention === undefined ? {} : { retention }),
+    ...(destruction === undefined ? {} : { destruction }),
     ...(scheduler === undefined ? {} : { scheduler }),
     ...(rotation === undefined ? {} : { rotation }),
   };

@@ -39,6 +39,9 @@ export const ERRORS = {
   // What it was asked of
   not_found: kind(404, false, 'Not found'),
   conflict: kind(409, false, 'The current state does not allow this'),
+  'erased.before': kind(409, false, 'This was erased and must not come back'),
+  'organization.closing': kind(403, false, 'The organization is being closed'),
+  'certificate.pending': kind(409, true, 'There is no certificate yet: the erasure is not done'),
   held: kind(409, false, 'A legal hold keeps this'),
   'idempotency.conflict': kind(409, false, 'The idempotency key was used for another request'),
   'version.mismatch': kind(412, false, 'The version is not the current one'),

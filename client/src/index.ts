@@ -18,6 +18,7 @@ export type {
   SearchQuery,
   Vector,
 } from './memories.ts';
+export type { Erasures } from './erasures.ts';
 export type { Keys } from './keys.ts';
 export type { Ledger } from './ledger.ts';
 export type { Backups } from './backups.ts';

@@ -148,6 +148,18 @@ export class Memories {
     return status === 202 ? 'accepted' : 'done';
   }
 
+  /** Lets a memory stay that was erased before and came back (`review: 'pending'`). */
+  approve(vault: string, id: string, options?: WriteOptions): Promise<Memory> {
+    const path = `${memoryOf(vault, id)}/approve`;
+    return this.#transport.json({ method: 'POST', path, write: true, options });
+  }
+
+  /** Erases it again. */
+  reject(vault: string, id: string, options?: WriteOptions): Promise<void> {
+    const path = `${memoryOf(vault, id)}/reject`;
+    return this.#transport.done({ method: 'POST', path, write: true, options });
+  }
+
   /** Takes a memory out of the trash. */
   restore(vault: string, id: string, options?: WriteOptions): Promise<Memory> {
     return this.#transport.json({

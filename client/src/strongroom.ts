@@ -12,6 +12,7 @@ import { Archive } from './archive.ts';
 import { Backups } from './backups.ts';
 import { platformEnvironment, type ClientEnvironment } from './environment.ts';
 import { Holds } from './holds.ts';
+import { Erasures } from './erasures.ts';
 import { Keys } from './keys.ts';
 import { Ledger } from './ledger.ts';
 import { Memories, type SearchQuery } from './memories.ts';
@@ -26,6 +27,7 @@ import { Verifications } from './verifications.ts';
 export class Strongroom {
   readonly vaults: Vaults;
   readonly memories: Memories;
+  readonly erasures: Erasures;
   readonly keys: Keys;
   readonly retention: Retention;
   readonly holds: Holds;
@@ -40,6 +42,7 @@ export class Strongroom {
     this.#transport = new Transport(options, environment);
     this.vaults = new Vaults(this.#transport);
     this.memories = new Memories(this.#transport);
+    this.erasures = new Erasures(this.#transport);
     this.keys = new Keys(this.#transport);
     this.retention = new Retention(this.#transport);
     this.holds = new Holds(this.#transport);

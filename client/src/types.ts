@@ -11,6 +11,9 @@ export type JsonObject = { [name: string]: JsonValue };
 export type Metric = 'cosine' | 'dot' | 'euclidean';
 export type VaultEnvironment = 'production' | 'staging' | 'development';
 
+/** What happens to an addition that was erased from the vault before: nothing, refused, or kept aside for a person to say. */
+export type TombstoneSetting = 'off' | 'refuse' | 'review';
+
 /**
  * The language of a vault's texts, for what counts as the same word: `auto` tells it from each text, `none` compares
  * words as they stand.
@@ -60,6 +63,7 @@ export interface VaultInput {
   metric?: Metric | undefined;
   deletion?: { mode?: 'trash' | 'immediate' | undefined; days?: number | undefined } | undefined;
   history?: boolean | undefined;
+  tombstones?: TombstoneSetting | undefined;
   environment?: VaultEnvironment | undefined;
   /** `auto` by default. */
   language?: Language | undefined;
@@ -73,6 +77,7 @@ export interface VaultPatch {
   name?: string | undefined;
   deletion?: { mode?: 'trash' | 'immediate' | undefined; days?: number | undefined } | undefined;
   history?: boolean | undefined;
+  tombstones?: TombstoneSetting | undefined;
   /** Another language has the vault's index made anew. */
   language?: Language | undefined;
   weights?: SearchWeights | undefined;
@@ -88,6 +93,7 @@ export interface Vault {
   metric: Metric;
   deletion: DeletionSetting;
   history: boolean;
+  tombstones: TombstoneSetting;
   environment: VaultEnvironment;
   language: Language;
   weights: SearchWeights;
@@ -165,6 +171,8 @@ export interface Memory {
   trashedAt?: string;
   /** Present where it lies in the archive: what it says comes back through an archive request. */
   archivedAt?: string;
+  /** Present where it was erased before and waits to be approved or rejected; until then nothing finds it. */
+  review?: 'pending';
 }
 
 export interface MemoryPage {
@@ -185,7 +193,7 @@ export type MemoriesInput = MemoryInput & { memories?: MemoryInput[] | undefined
 
 /** What an addition of many answers, in the order given. */
 export interface MemoriesAdded {
-  memories: { id: string }[];
+  memories: { id: string; review?: 'pending' }[];
 }
 
 export interface MemoryListQuery {
@@ -193,8 +201,8 @@ export interface MemoryListQuery {
   cursor?: string | undefined;
   filter?: JsonObject | undefined;
   include?: 'vector' | undefined;
-  /** `live` by default. */
-  state?: 'live' | 'trashed' | 'archived' | undefined;
+  /** `live` by default. `review`: what was erased before and waits for a decision. */
+  state?: 'live' | 'trashed' | 'archived' | 'review' | undefined;
 }
 
 export interface SearchInput {
@@ -220,6 +228,90 @@ export type SearchResult = Memory & { score: number };
 
 export interface SearchResults {
   results: SearchResult[];
+}
+
+/** One of these; ids of ours, or your own names of people and conversations. Vaults by id or name. */
+export interface ErasureTarget {
+  memory?: string | undefined;
+  /** Everything about a person, in all vaults of the organization. */
+  subject?: string | undefined;
+  conversation?: string | undefined;
+  filter?: JsonObject | undefined;
+  /** With `memory`, `conversation` or `filter`: where it lies. Alone: the vault with everything in it. */
+  vault?: string | undefined;
+  /** Your own organization's id: all of it, after a grace period. */
+  organization?: string | undefined;
+}
+
+export interface ErasureInput {
+  target: ErasureTarget;
+  /** Why: kept in the ledger, and outlives what is erased. Do not name the person in it. Needed unless `dryRun`. */
+  reason?: string | undefined;
+  /** Says how many memories would go, and gives what confirms it; nothing is erased. */
+  dryRun?: boolean | undefined;
+  /** Of a dry run with the same target. Needed for a filter. */
+  confirm?: string | undefined;
+  /** 16 to 64 random bytes, base64url: with `requester` they make the certificate recognisable to you alone. Not kept. */
+  nonce?: string | undefined;
+  /** Whom the certificate is for; by default the id of the API key. Not kept. */
+  requester?: string | undefined;
+  /** For an organization: days until it is erased, at most 14, which is the default. */
+  graceDays?: number | undefined;
+}
+
+export type ErasureState = 'requested' | 'hidden' | 'destroyed' | 'purged' | 'cancelled';
+
+/**
+ * `requested`: a grace period runs. `hidden`: nothing opens it any more. `destroyed`: no replica of the keystore can derive
+ * its keys. `purged`: its rows are removed too.
+ */
+export interface Erasure {
+  id: string;
+  kind: 'memories' | 'conversation' | 'subject' | 'vault' | 'organization';
+  state: ErasureState;
+  /** Our id of what is erased; of several memories, their vault's. */
+  target: string;
+  vault?: string;
+  cause: 'request' | 'delete' | 'expiry' | 'trash' | 'rejection';
+  requestedBy: string;
+  requestedAt: string;
+  dueAt?: string;
+  hiddenAt?: string;
+  destroyedAt?: string;
+  purgedAt?: string;
+  /** Of memories, with those derived from them: known at once for memories, for everything else when they are removed. */
+  count?: number;
+  /** Of memories whose rows are removed so far. */
+  removed: number;
+  /** How many keys were asked to be destroyed. */
+  keys: number;
+}
+
+export interface ErasurePlan {
+  dryRun: true;
+  kind: Erasure['kind'];
+  /** Of memories that would go, those derived from them included. */
+  count: number;
+  confirm: string;
+  expiresAt: string;
+}
+
+export interface ErasureListQuery {
+  limit?: number | undefined;
+  cursor?: string | undefined;
+  state?: ErasureState | undefined;
+}
+
+export interface ErasurePage {
+  erasures: Erasure[];
+  next: string | null;
+}
+
+export interface Certificate {
+  /** A signed envelope (DSSE) of an in-toto statement, byte for byte as it is verified. Keep it as it comes. */
+  certificate: string;
+  /** The verifier key of certificates of this deployment: compare it with the one you know. */
+  verifierKey: string;
 }
 
 export interface KeyScope {

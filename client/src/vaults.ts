@@ -65,7 +65,13 @@ export class Vaults {
     return this.#transport.json({ method: 'GET', path, query: { ...query }, options });
   }
 
-  /** Deletes the vault with everything in it. */
+  /** Takes a vault out of the trash, by its id or the name it had. */
+  restore(vault: string, options?: WriteOptions): Promise<Vault> {
+    const path = `${pathOf('v1', 'vaults', vault)}/restore`;
+    return this.#transport.json({ method: 'POST', path, write: true, options });
+  }
+
+  /** Puts the vault with everything in it into the trash; an `immediate` one is erased. */
   delete(vault: string, options?: VersionedOptions): Promise<void> {
     return this.#transport.done({
       method: 'DELETE',

@@ -20,7 +20,8 @@ import type { Principal, RequestContext } from './context.ts';
 import { decide, mayEver, type VaultPlace } from './grants.ts';
 import { anchorOf, hashSecret, openHash, openSettings, type KeyAnchor } from './key-row.ts';
 import { isInNetworks } from './networks.ts';
-import { organizationScope, type Organizations } from './organizations.ts';
+import type { Receipts } from './receipts.ts';
+import { organizationScope, type Organization, type Organizations } from './organizations.ts';
 
 export interface AccessParts {
   readonly store: Store;
@@ -28,8 +29,17 @@ export interface AccessParts {
   readonly sealer: RecordSealer;
   readonly organizations: Organizations;
   readonly isErased: (slot: Slot) => boolean;
+  readonly receipts: Receipts;
   readonly environment: Environment;
 }
+
+/** What can still be done in an organization that is being closed. */
+const WHILE_CLOSING: ReadonlySet<Action> = new Set([
+  'erasure.get',
+  'erasure.list',
+  'erasure.certificate',
+  'erasure.cancel',
+]);
 
 export class Access {
   readonly #parts: AccessParts;
@@ -45,12 +55,14 @@ export class Access {
   async authenticate(token: Secret, address: string | null): Promise<Principal> {
     const parts = matchApiKey(token);
     if (parts === null) throw new StrongroomError('auth.invalid');
-    const { sealer, organizations, environment } = this.#parts;
+    const { sealer, environment } = this.#parts;
     let row = await this.#rowOf(parts);
-    const organization = await organizations.get(row.organization as OrganizationId);
+    const organization =
+      row === undefined ? null : await this.#organizationOf(row.organization as OrganizationId);
     // A pepper that ended a moment ago: by now the hash lies under another.
-    if (row.state === 'active' && this.#parts.isErased(row.pepper_slot as Slot))
+    if (row?.state === 'active' && this.#parts.isErased(row.pepper_slot as Slot))
       row = await this.#rowOf(parts);
+    if (row === undefined || organization === null) return this.#closerOf(parts);
     const anchor = anchorOf(organization, row);
     const isRight = row.environment === parts.environment && this.#isSecretOf(anchor, parts, row);
     if (!isRight || row.state !== 'active') throw new StrongroomError('auth.invalid');
@@ -66,11 +78,15 @@ export class Access {
       grants: settings.grants,
       networks: settings.networks,
       expiresAt: row.expires_at,
+      receipt: () => this.#parts.receipts.of(parts.secret),
+      ...(organization.isClosing ? { isClosing: true as const } : {}),
     };
   }
 
   /** Throws `access.refused` if the principal may do the action on no vault at all: what can be said before parsing. */
   authorize(context: RequestContext, action: Action): void {
+    if (context.principal.isClosing === true && !WHILE_CLOSING.has(action))
+      throw new StrongroomError('organization.closing');
     if (!mayEver(context.principal, action))
       throw new StrongroomError('access.refused', `${action} is not granted`);
   }
@@ -82,12 +98,27 @@ export class Access {
     if (decision === 'refused') throw new StrongroomError('access.refused', `${action} is not granted here`);
   }
 
-  async #rowOf({ id }: ApiKeyParts): Promise<ApiKeyRow> {
-    const row = await this.#parts.store.read(SYSTEM, (db) =>
+  #rowOf({ id }: ApiKeyParts): Promise<ApiKeyRow | undefined> {
+    return this.#parts.store.read(SYSTEM, (db) =>
       db.selectFrom('api_keys').selectAll().where('id', '=', id).executeTakeFirst(),
     );
-    if (row === undefined) throw new StrongroomError('auth.invalid');
-    return row;
+  }
+
+  /** Null where it is erased, whether or not the rows of its keys are gone. */
+  async #organizationOf(id: OrganizationId): Promise<Organization | null> {
+    try {
+      return await this.#parts.organizations.get(id);
+    } catch (error) {
+      if (error instanceof StrongroomError && error.status === 404) return null;
+      throw error;
+    }
+  }
+
+  /** What is left to whoever closed an organization that is gone. */
+  async #closerOf(parts: ApiKeyParts): Promise<Principal> {
+    const principal = await this.#parts.receipts.principal(parts);
+    if (principal === null) throw new StrongroomError('auth.invalid');
+    return principal;
   }
 
   #isSecretOf(anchor: KeyAnchor, { secret }: ApiKeyParts, row: ApiKeyRow): boolean {

@@ -26,6 +26,10 @@ export interface Principal {
   /** What the key itself is confined to: a key it makes is confined to no less. */
   readonly networks: readonly string[];
   readonly expiresAt: number | null;
+  /** Keyed hash of its secret, for the record of an erasure that its organization does not outlive. */
+  readonly receipt?: () => Bytes;
+  /** The organization is being closed. */
+  readonly isClosing?: true;
 }
 
 export interface RequestContext {

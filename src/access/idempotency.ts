@@ -224,6 +224,7 @@ const periodOf = (at: number): string => `${PERIOD_PREFIX}${new Date(at).toISOSt
 const STATUS: Partial<Record<Action, number>> = {
   'memory.add': 201,
   'vault.create': 201,
+  'erasure.request': 202,
   'key.create': 201,
   'hold.place': 201,
   'archive.request': 201,
@@ -232,6 +233,7 @@ const STATUS: Partial<Record<Action, number>> = {
   'backup.drill': 201,
   'memory.delete': 204,
   'vault.delete': 204,
+  'memory.reject': 204,
   'key.revoke': 204,
   'hold.release': 204,
   'archive.refuse': 204,

@@ -7,12 +7,14 @@ import type { Scope } from '../keys/record-key.ts';
 import type { RecordSealer, SealedRecord } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { SlotAllocator } from '../store/slots.ts';
-import { SYSTEM, type Store, type Tx } from '../store/store.ts';
+import { SYSTEM, type Flusher, type Store, type Tx } from '../store/store.ts';
 
 export interface Organization {
   readonly id: OrganizationId;
   readonly slot: Slot;
   readonly name: string;
+  /** Its closing has been asked for: nothing can be done in it but to look at that and to take it back. */
+  readonly isClosing: boolean;
 }
 
 export interface OrganizationsParts {
@@ -29,6 +31,10 @@ export const FOUNDER = 'founder';
 export class Organizations {
   readonly #parts: OrganizationsParts;
   readonly #known = new Map<OrganizationId, Organization>();
+  readonly #undone: Flusher<Organization> = {
+    flush: () => Promise.resolve(),
+    failed: (items) => items.forEach(({ item }) => this.#known.delete(item.id)),
+  };
 
   constructor(parts: OrganizationsParts) {
     this.#parts = parts;
@@ -46,7 +52,7 @@ export class Organizations {
     const slot = row.slot as Slot;
     const boxes = sealer.at(organizationRecord({ id, slot }, row.version));
     const name = decodeUtf8(boxes.open('name_box', row.name_box));
-    const organization: Organization = { id, slot, name };
+    const organization: Organization = { id, slot, name, isClosing: row.state === 'closing' };
     this.#known.set(id, organization);
     return organization;
   }
@@ -70,7 +76,28 @@ export class Organizations {
         change: tx.change,
       })
       .execute();
-    return { id, slot, name };
+    return { id, slot, name, isClosing: false };
+  }
+
+  /** Begins or takes back a closing, in the caller's transaction. */
+  async setClosing(tx: Tx, organization: Organization, isClosing: boolean): Promise<void> {
+    const { change } = tx;
+    await tx.sql
+      .updateTable('organizations')
+      .set({
+        state: isClosing ? 'closing' : 'active',
+        updated_at: this.#parts.environment.clock.now(),
+        change,
+      })
+      .where('id', '=', organization.id)
+      .execute();
+    this.#known.set(organization.id, { ...organization, isClosing });
+    tx.defer(this.#undone, organization);
+  }
+
+  /** Forgets what is known of it: read anew when next asked for. */
+  drop(id: OrganizationId): void {
+    this.#known.delete(id);
   }
 
   /** Adds a project in the caller's transaction. */

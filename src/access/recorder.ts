@@ -24,6 +24,8 @@ export interface Deed {
   readonly count?: number;
   /** Content-free words and numbers. */
   readonly facts?: Facts;
+  /** What the caller typed beside the purpose: sealed like it. */
+  readonly details?: { readonly [name: string]: string };
   /** People whose erasure takes the free text of the entry along. */
   readonly subjects?: readonly Slot[];
 }
@@ -85,6 +87,10 @@ function draftOf(context: RequestContext, deed: Deed): EntryDraft {
     ...(deed.code === undefined ? {} : { code: deed.code }),
     ...(deed.count === undefined ? {} : { count: deed.count }),
     ...(deed.facts === undefined ? {} : { facts: deed.facts }),
-    details: { ...(purpose === null ? {} : { purpose }), ...(address === null ? {} : { address }) },
+    details: {
+      ...deed.details,
+      ...(purpose === null ? {} : { purpose }),
+      ...(address === null ? {} : { address }),
+    },
   };
 }

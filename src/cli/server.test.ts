@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Strongroom, type FetchAnswer, type Memory } from '@strongroom/client';
 import type { Problem } from '@strongroom/client';
-import { fakeServer, GOOD_KEY, KEY_ID, MEMORY_ID } from '../http/testing/fake-parts.ts';
+import { ERASURE_ID, fakeServer, GOOD_KEY, KEY_ID, MEMORY_ID } from '../http/testing/fake-parts.ts';
 
 /** The client over the server's routes and schemas, in one process. */
 function clientOfServer() {
@@ -67,6 +67,19 @@ test('the server takes every call of the client', async () => {
     ['updateMemory', () => vault.update(MEMORY_ID, { text: 'b', subject: null }, { ifVersion: 3 })],
     ['deleteMemory', () => vault.delete(MEMORY_ID, { mode: 'erase' })],
     ['restoreMemory', () => vault.restore(MEMORY_ID)],
+    ['approveMemory', () => strongroom.memories.approve('notes', MEMORY_ID)],
+    ['rejectMemory', () => strongroom.memories.reject('notes', MEMORY_ID)],
+    ['restoreVault', () => strongroom.vaults.restore('notes')],
+    [
+      'requestErasure',
+      () => strongroom.erasures.request({ target: { subject: 'ann' }, reason: 'asked for' }),
+    ],
+    ['requestErasure', () => strongroom.erasures.plan({ vault: 'notes', filter: { speaker: 'Ann' } })],
+    ['listErasures', () => strongroom.erasures.list({ state: 'hidden' })],
+    ['getErasure', () => strongroom.erasures.get(ERASURE_ID)],
+    ['cancelErasure', () => strongroom.erasures.cancel(ERASURE_ID)],
+    ['getCertificate', () => strongroom.erasures.certificate(ERASURE_ID)],
+    ['certificateKey', () => strongroom.erasures.certificateKey()],
     ['memoryHistory', () => vault.history(MEMORY_ID)],
     ['exportMemories', () => Array.fromAsync(vault.export({ include: 'vector' }))],
     ['searchMemories', () => vault.search('what?')],

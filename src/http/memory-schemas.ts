@@ -107,13 +107,16 @@ export const memory = z.object({
   updatedAt: z.string(),
   trashedAt: z.string().optional(),
   archivedAt: z.string().optional(),
+  review: z.literal('pending').optional(),
 });
 
-export const memoriesAdded = z.object({ memories: z.array(z.object({ id: z.string() })) });
+export const memoriesAdded = z.object({
+  memories: z.array(z.object({ id: z.string(), review: z.literal('pending').optional() })),
+});
 export const memoryPage = z.object({ memories: z.array(memory), next: z.string().nullable() });
 export const memoryHistory = z.object({ versions: z.array(memory.extend({ author: z.string() })) });
 
-const state = z.enum(['live', 'trashed', 'archived']);
+const state = z.enum(['live', 'trashed', 'archived', 'review']);
 
 export const memoryListInput = z.strictObject({
   limit: limit.optional(),

@@ -10,8 +10,6 @@ import { PROBLEM_TYPE } from './problem.ts';
 import { isWrite, type Route } from './route.ts';
 import { noBody, nothing, schemaNotes } from './schema-parts.ts';
 
-const ACCEPTED = 202;
-
 /** Registered before any route, so that it sees them all. */
 export function addOpenApi(app: FastifyInstance, version: string): void {
   void app.register(swagger, {
@@ -55,7 +53,7 @@ export function addOpenApiRoute(app: FastifyInstance): void {
 export function declaredErrors(route: Route): readonly number[] {
   const statuses = new Set([400, 401, 403, 429, 431, 500, 503]);
   if (route.url.includes(':')) statuses.add(404);
-  if (isWrite(route)) statuses.add(404).add(409);
+  if (isWrite(route) || route.action === 'erasure.certificate') statuses.add(404).add(409);
   if (route.conflicts === true) statuses.add(409);
   if (route.conditional) statuses.add(412);
   if (route.method !== 'GET') statuses.add(408).add(413).add(415);
@@ -65,7 +63,7 @@ export function declaredErrors(route: Route): readonly number[] {
 /** Every status that a route may answer. */
 export const declaredStatuses = (route: Route): readonly number[] => [
   route.status,
-  ...(route.accepted ? [ACCEPTED] : []),
+  ...route.also,
   ...declaredErrors(route),
 ];
 
@@ -77,10 +75,11 @@ export function documentationOf(route: Route): FastifySchema {
         ? z.void().register(schemaNotes, { description: 'Done' })
         : { description: 'Done', content: { [answerType]: { schema: answer } } },
   };
-  if (route.accepted)
-    response[ACCEPTED] = z.void().register(schemaNotes, {
-      description: 'Hidden at once; done as soon as every replica of the keystore can be reached',
-    });
+  for (const other of route.also)
+    response[other] =
+      status === 204
+        ? z.void().register(schemaNotes, { description: 'Accepted: it will be done' })
+        : { description: 'Done', content: { [answerType]: { schema: answer } } };
   for (const error of declaredErrors(route))
     response[error] = { description: titlesOf(error), content: { [PROBLEM_TYPE]: { schema: problem } } };
   return {

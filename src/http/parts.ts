@@ -16,6 +16,12 @@ import type {
   BackupStatus,
   Drill,
   DrillPage,
+  Certificate,
+  Erasure,
+  ErasureInput,
+  ErasureListQuery,
+  ErasurePage,
+  ErasurePlan,
   Hold,
   HoldInput,
   HoldPage,
@@ -98,7 +104,14 @@ export interface Vaults {
     patch: VaultPatch,
     expected: ExpectedVersion,
   ): Promise<Vault>;
-  deleteVault(context: RequestContext, vault: string, expected: ExpectedVersion): Promise<void>;
+  /** Into the trash, or for good. `accepted`: hidden, and erased as soon as every replica of the keystore can be reached. */
+  deleteVault(
+    context: RequestContext,
+    vault: string,
+    expected: ExpectedVersion,
+  ): Promise<'done' | 'accepted'>;
+  /** Out of the trash, by its id or the name it had. */
+  restoreVault(context: RequestContext, vault: string): Promise<Vault>;
 }
 
 /** Where a memory is: the vault by id or name, the memory by id. */
@@ -134,6 +147,9 @@ export interface Memories {
     expected: ExpectedVersion,
   ): Promise<'done' | 'accepted'>;
   restoreMemory(context: RequestContext, place: MemoryPlace): Promise<Memory>;
+  /** What was erased before and came back: from now on a memory like any other, or erased again. */
+  approveMemory(context: RequestContext, place: MemoryPlace): Promise<Memory>;
+  rejectMemory(context: RequestContext, place: MemoryPlace): Promise<'done' | 'accepted'>;
   memoryHistory(context: RequestContext, place: MemoryPlace, query: Include): Promise<MemoryHistory>;
   /** The entry of the export is durable before the first memory comes out. */
   exportMemories(context: RequestContext, vault: string, query: Include): AsyncIterable<Memory>;
@@ -180,6 +196,18 @@ export interface Archive {
   refuseRequest(context: RequestContext, request: string): Promise<void>;
   /** Throws `conflict` before it is ready, after it has expired, and without approval. */
   readRequest(context: RequestContext, request: string, page: PageRequest): Promise<MemoryPage>;
+}
+
+export interface Erasures {
+  /** Durable and hidden when this resolves, or (a dry run) only counted. */
+  request(context: RequestContext, input: ErasureInput): Promise<Erasure | ErasurePlan>;
+  list(context: RequestContext, query: ErasureListQuery & PageRequest): Promise<ErasurePage>;
+  get(context: RequestContext, erasure: string): Promise<Erasure>;
+  /** Throws `conflict` for one that is under way. */
+  cancel(context: RequestContext, erasure: string): Promise<Erasure>;
+  /** Throws `certificate.pending` while a replica of the keystore has yet to forget. */
+  certificate(context: RequestContext, erasure: string): Promise<Certificate>;
+  certificateKey(context: RequestContext): Promise<Pick<Certificate, 'verifierKey'>>;
 }
 
 export interface LedgerReads {
@@ -299,6 +327,7 @@ export interface HttpParts {
   readonly retention: Retention;
   readonly holds: Holds;
   readonly archive: Archive;
+  readonly erasures: Erasures;
   readonly ledger: LedgerReads;
   readonly verifications: Verifications;
   readonly backups: Backups;

@@ -34,12 +34,19 @@ export function toStrongroomError(error: unknown): StrongroomError {
   return new StrongroomError(code, { cause: error, ...(detail === '' ? {} : { detail }) });
 }
 
+const NOT_FOUND: Problem = {
+  type: 'urn:strongroom:error:not_found',
+  title: ERRORS.not_found.title,
+  status: 404,
+  code: 'not_found',
+};
+
 export function problemOf(error: StrongroomError): Problem {
   const { code, detail, faults } = error;
   const { status, title } = ERRORS[code];
+  // Not there, not yours, or erased: nothing may tell which of them it was.
+  if (status === 404) return NOT_FOUND;
   const problem: Problem = { type: `urn:strongroom:error:${code}`, title, status, code };
-  // A detail could tell which of the two it was: not there, or not yours.
-  if (status === 404) return problem;
   if (detail !== undefined && isShown(error)) problem.detail = detail;
   if (faults.length > 0) problem.errors = faults.slice(0, FAULTS_MAX).map((fault) => ({ ...fault }));
   return problem;

@@ -38,7 +38,9 @@ export interface RouteSpec<
   readonly body: B;
   /** What is answered; null: nothing (204). */
   readonly answer: A;
-  readonly status: 200 | 201 | 204;
+  readonly status: 200 | 201 | 202 | 204;
+  /** Where one route answers with more than one status. */
+  readonly statusOf?: (answer: z.output<A>) => 200 | 202;
   /** Whether what was asked is only accepted yet: then 202 is answered, without a body. */
   readonly isAccepted?: (answer: z.output<A>) => boolean;
   /** Whether `If-Match` applies. */
@@ -93,13 +95,13 @@ export interface Route {
   readonly action: Action;
   readonly summary: string;
   readonly status: number;
+  /** Further statuses of a good answer. */
+  readonly also: readonly number[];
   readonly params: z.ZodType;
   readonly query: z.ZodType;
   readonly body: z.ZodType;
   readonly answer: z.ZodType;
   readonly answerType: string;
-  /** Whether 202 may be answered, without a body: hidden at once, and done later. */
-  readonly accepted: boolean;
   readonly conditional: boolean;
   readonly secret: boolean;
   readonly conflicts?: boolean;
@@ -115,7 +117,7 @@ export function defineRoute<
   const { conditional = false, secret = false, status, answer, headersOf } = spec;
   return {
     ...spec,
-    accepted: spec.isAccepted !== undefined,
+    also: [...(spec.isAccepted === undefined ? [] : [202]), ...(spec.statusOf === undefined ? [] : [200])],
     conditional,
     secret,
     answerType: 'application/json',
@@ -129,7 +131,7 @@ export function defineRoute<
         const parsed = answer.safeParse(result);
         if (!parsed.success) throw new StrongroomError('internal', { cause: parsed.error });
         return {
-          status,
+          status: spec.statusOf?.(parsed.data) ?? status,
           headers: answerHeaders(headersOf?.(parsed.data) ?? {}),
           body: JSON.stringify(parsed.data),
         };
@@ -159,8 +161,8 @@ export function defineStream<P extends z.ZodType, Q extends z.ZodType>(
     ...spec,
     method: 'GET',
     status: 200,
+    also: [],
     body,
-    accepted: false,
     conditional: false,
     secret: false,
     answerType: type,

@@ -9,6 +9,7 @@ import { LIMITS } from '../limits.ts';
 import * as holds from './hold-schemas.ts';
 import * as archive from './archive-schemas.ts';
 import * as backups from './backup-schemas.ts';
+import * as erasures from './erasure-schemas.ts';
 import * as health from './health-schemas.ts';
 import * as keys from './key-schemas.ts';
 import * as ledger from './ledger-schemas.ts';
@@ -51,6 +52,13 @@ const equal: readonly true[] = [
   true satisfies Equal<typeof memories.memoryListQuery, client.MemoryListQuery>,
   true satisfies Equal<typeof memories.searchInput, client.SearchInput>,
   true satisfies Equal<typeof memories.searchResults, client.SearchResults>,
+  true satisfies Equal<typeof erasures.erasureTarget, client.ErasureTarget>,
+  true satisfies Equal<typeof erasures.erasureInput, client.ErasureInput>,
+  true satisfies Equal<typeof erasures.erasure, client.Erasure>,
+  true satisfies Equal<typeof erasures.erasurePlan, client.ErasurePlan>,
+  true satisfies Equal<typeof erasures.erasureListQuery, client.ErasureListQuery>,
+  true satisfies Equal<typeof erasures.erasurePage, client.ErasurePage>,
+  true satisfies Equal<typeof erasures.certificate, client.Certificate>,
   true satisfies Equal<typeof keys.keyInput, client.KeyInput>,
   true satisfies Equal<typeof keys.key, client.Key>,
   true satisfies Equal<typeof keys.newKey, client.NewKey>,

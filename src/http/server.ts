@@ -24,6 +24,7 @@ import { BodyPace } from './body-pace.ts';
 import { Exchanges } from './exchange.ts';
 import { guardConnections } from './guard.ts';
 import { SECURITY_HEADERS, TRANSPORT_SECURITY } from './headers.ts';
+import { erasureRoutes } from './erasures.ts';
 import { addHealthRoutes } from './health.ts';
 import { parseJson } from './json-body.ts';
 import { holdRoutes } from './holds.ts';
@@ -83,6 +84,7 @@ export const routesOf = (parts: HttpParts): readonly Route[] => [
   ...holdRoutes(parts.holds),
   ...archiveRoutes(parts.archive),
   ...keyRoutes(parts.access),
+  ...erasureRoutes(parts.erasures),
   ...ledgerRoutes(parts.ledger),
   ...verificationRoutes(parts.verifications),
   ...backupRoutes(parts.backups),

@@ -7,6 +7,7 @@ import { cursor, label, queryLimit, schemaNotes, vaultName, weights } from './sc
 export const environment = z.enum(['production', 'staging', 'development']);
 const metric = z.enum(['cosine', 'dot', 'euclidean']);
 const days = z.int().min(1).max(LIMITS.trashDaysMax);
+const tombstones = z.enum(['off', 'refuse', 'review']);
 const deletionMode = z.enum(['trash', 'immediate']);
 const language = z.enum(LANGUAGES).register(schemaNotes, {
   description:
@@ -23,6 +24,7 @@ export const vaultInput = z.strictObject({
   metric: metric.optional(),
   deletion: deletionInput.optional(),
   history: z.boolean().optional(),
+  tombstones: tombstones.optional(),
   environment: environment.optional(),
   language: language.optional(),
   weights: weights.optional(),
@@ -34,6 +36,7 @@ export const vaultPatch = z
     name: vaultName.optional(),
     deletion: deletionInput.optional(),
     history: z.boolean().optional(),
+    tombstones: tombstones.optional(),
     language: language.optional(),
     weights: weights.optional(),
     embedder: embedder.optional(),
@@ -48,6 +51,7 @@ export const vault = z.object({
   metric,
   deletion: z.object({ mode: deletionMode, days: z.int() }),
   history: z.boolean(),
+  tombstones,
   environment,
   language,
   weights,

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
 import type { Vaults } from './parts.ts';
 import { defineRoute, type AnswerHeaders, type Route } from './route.ts';
-import { noAnswer, noBody, nothing } from './schema-parts.ts';
+import { noBody, nothing } from './schema-parts.ts';
 import { pageQuery, vault, vaultInput, vaultPage, vaultPatch } from './vault-schemas.ts';
 
 const url = '/v1/vaults/:vault';
@@ -73,13 +73,29 @@ export const vaultRoutes = (vaults: Vaults): readonly Route[] => [
     method: 'DELETE',
     url,
     action: 'vault.delete',
-    summary: 'Put a vault with everything in it into the trash: hidden at once',
+    summary:
+      'Put a vault with everything in it into the trash, from which it can be taken back for its number of days; in an `immediate` vault erase it',
     params,
     query: nothing,
     body: noBody,
-    answer: noAnswer,
+    answer: z.enum(['done', 'accepted']),
     status: 204,
+    isAccepted: (answer) => answer === 'accepted',
     conditional: true,
     run: (context, { params, expected }) => vaults.deleteVault(context, params.vault, expected),
+  }),
+  defineRoute({
+    name: 'restoreVault',
+    method: 'POST',
+    url: `${url}/restore`,
+    action: 'vault.restore',
+    summary: 'Take a vault out of the trash, by its id or the name it had',
+    params,
+    query: nothing,
+    body: noBody,
+    answer: vault,
+    status: 200,
+    headersOf,
+    run: (context, { params }) => vaults.restoreVault(context, params.vault),
   }),
 ];

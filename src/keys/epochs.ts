@@ -185,6 +185,18 @@ export class Epochs {
     for (const request of requests) this.#pending.set(request.id, request);
   }
 
+  /** Refuses slots before their epoch; the answer takes back those that nobody had refused before. */
+  refuse(slots: readonly Slot[]): () => void {
+    const added: Slot[] = [];
+    this.#refuse(
+      slots.filter((slot) => !this.keys.isDead(slot)),
+      added,
+    );
+    return () => {
+      for (const slot of added) this.dying.delete(slot);
+    };
+  }
+
   async run(order: EpochOrder): Promise<PunctureOutcome> {
     this.check();
     const { fault } = this.environment;

@@ -90,6 +90,19 @@ export class Keyring {
     return dying.has(slot) || keys.isDead(slot);
   }
 
+  /** Whether the pages say that the slot is dead: more than that it is refused. */
+  isDestroyed(slot: Slot): boolean {
+    return this.#running().keys.isDead(slot);
+  }
+
+  /**
+   * From now on these slots are refused as if they were dead, before the epoch that ends them: for what is asked for
+   * durably, and inside the transaction that asks. The answer takes it back, where that transaction fails.
+   */
+  refuse(slots: readonly Slot[]): () => void {
+    return this.#running().refuse(slots);
+  }
+
   /** The next leaf that nobody has had. Throws `busy` where the next allotment has to be waited for. */
   takeLeaf(): number {
     const { spare } = this.#writable();

@@ -5,7 +5,7 @@
  * `CATALOGUE_VERSION`, which each entry carries, so that a reader knows whether an unknown name is newer or forged.
  */
 
-export const CATALOGUE_VERSION = 4;
+export const CATALOGUE_VERSION = 2;
 
 interface ActionKind {
   /** Whether it only looks: nothing but the ledger changes. */
@@ -27,12 +27,15 @@ export const ACTIONS = {
   'memory.delete': change,
   'memory.restore': change,
   'memory.history': read,
+  'memory.approve': change,
+  'memory.reject': change,
   'memory.export': read,
   'vault.create': change,
   'vault.get': read,
   'vault.list': read,
   'vault.update': change,
   'vault.delete': change,
+  'vault.restore': change,
   'key.create': change,
   'key.list': read,
   'key.rotate': change,
@@ -51,6 +54,8 @@ export const ACTIONS = {
   'project.create': change,
   'erasure.request': change,
   'erasure.get': read,
+  'erasure.list': read,
+  'erasure.cancel': change,
   'erasure.certificate': read,
   'backup.create': change,
   'backup.restore': change,
@@ -90,6 +95,7 @@ export const ACTIONS = {
   'archive.expire': event,
   'hold.restore': event,
   'ledger.prune': event,
+  'vault.purge': event,
   'refusals.counted': event,
   'backup.expire': event,
   'egress.send': event,

@@ -219,16 +219,18 @@ test('the catalogue is pinned: names are added, never changed or removed', () =>
   assert.equal(CATALOGUE_VERSION, 2);
   assert.equal(
     Object.keys(ACTIONS).join(' '),
-    'memory.add memory.get memory.list memory.search memory.update memory.delete memory.restore memory.history ' +
-      'memory.export vault.create vault.get vault.list vault.update vault.delete key.create key.list key.rotate ' +
-      'key.revoke ledger.read ledger.checkpoint ledger.proof ledger.export ledger.keys verification.run rotation.run rotation.list ' +
-      'session.start session.end ' +
-      'organization.create project.create erasure.request erasure.get erasure.certificate backup.create backup.restore ' +
-      'retention.get retention.update retention.simulate retention.explain hold.place hold.list hold.get hold.read ' +
+    'memory.add memory.get memory.list memory.search memory.update memory.delete memory.restore ' +
+      'memory.history memory.approve memory.reject memory.export vault.create vault.get vault.list ' +
+      'vault.update vault.delete vault.restore key.create key.list key.rotate key.revoke ledger.read ' +
+      'ledger.checkpoint ledger.proof ledger.export ledger.keys verification.run rotation.run rotation.list ' +
+      'session.start session.end organization.create project.create erasure.request erasure.get ' +
+      'erasure.list erasure.cancel erasure.certificate backup.create backup.restore retention.get ' +
+      'retention.update retention.simulate retention.explain hold.place hold.list hold.get hold.read ' +
       'hold.release archive.request archive.list archive.get archive.approve archive.refuse archive.read ' +
-      'backup.list backup.drill server.start server.stop epoch.complete erasure.complete log.checkpoint ledger.recover ledger.rekey ' +
-      'rotation.begin rotation.end memory.expire ' +
-      'memory.purge memory.archive archive.copy archive.expire hold.restore ledger.prune refusals.counted backup.expire egress.send egress.answer',
+      'backup.list backup.drill vault.rewind rewind.list server.start server.stop epoch.complete ' +
+      'erasure.complete log.checkpoint ledger.recover ledger.rekey rotation.begin rotation.end ' +
+      'memory.expire memory.purge memory.archive archive.copy archive.expire hold.restore ledger.prune ' +
+      'vault.purge refusals.counted backup.expire egress.send egress.answer',
   );
   for (const action of Object.keys(ACTIONS) as Action[]) {
     assert.match(action, /^[a-z]+\.[a-z]+$/);

@@ -286,7 +286,6 @@ export class ArchiveRequests {
         .select('id')
         .where('vault', '=', vault.id)
         .where('id', 'in', [...memories])
-        .where('state', '!=', 'erased')
         .execute(),
     );
     const missing = asked.findIndex((id) => !found.some((row) => row.id === id));

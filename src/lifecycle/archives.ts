@@ -24,7 +24,7 @@ import type { SlotAllocator } from '../store/slots.ts';
 import { SYSTEM, type Store, type Tx } from '../store/store.ts';
 import { sealKind } from '../vaults/archived-row.ts';
 import type { VaultIndexes } from '../vaults/indexes.ts';
-import { openMemory } from '../vaults/memory-row.ts';
+import { matchMemory } from '../vaults/memory-row.ts';
 import { selectJoined } from '../vaults/memory-store.ts';
 import { vaultScope, type Vault } from '../vaults/vault.ts';
 import { decodeArchive, encodeArchive, type ArchivedVersion } from './archive-file.ts';
@@ -232,14 +232,17 @@ export class Archives {
       .where('state', '=', 'live')
       .execute();
     const changes = new Map(now.map(({ id, change }) => [id, change]));
-    const moving = whole.filter(({ id, change }) => changes.get(id) === change).map(({ id }) => id);
+    const unchanged = whole.filter(({ id, change }) => changes.get(id) === change).map(({ id }) => id);
+    const kinds = await this.#kindsOf(tx, vault, unchanged);
+    // What is erased stays where it is: its rows are about to go.
+    const moving = unchanged.filter((id) => kinds.has(id));
     if (moving.length === 0) return 0;
-    const kinds = await this.#kindsOf(tx, vault, moving);
     const isMoving = new Set(moving);
     for (const row of rows) {
       if (!isMoving.has(row.memory)) continue;
       const { memory, version, organization, slot, scope, author, created_at } = row;
-      const kind = kinds.get(`${memory} ${version}`);
+      const current = kinds.get(memory);
+      const kind = current?.version === version ? current.kind : undefined;
       const kind_box = kind === undefined ? null : sealKind(this.#parts.sealer, vault, row, kind);
       const place = { memory, version, organization, vault: vault.id, archive };
       await tx.sql
@@ -269,17 +272,22 @@ export class Archives {
     return moving.length;
   }
 
-  /** By memory and version. */
-  async #kindsOf(tx: Tx, vault: Vault, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  /** The current version of each memory that opens, and its kind. */
+  async #kindsOf(
+    tx: Tx,
+    vault: Vault,
+    ids: readonly string[],
+  ): Promise<ReadonlyMap<string, { readonly version: number; readonly kind: string | undefined }>> {
+    if (ids.length === 0) return new Map();
     const rows = await selectJoined(tx.sql, vault)
       .where('memories.id', 'in', [...ids])
       .execute();
-    const kinds = new Map<string, string>();
-    for (const row of rows) {
-      const { kind } = openMemory(this.#parts.sealer, vault, row).body;
-      if (kind !== undefined) kinds.set(`${row.id} ${row.version}`, kind);
-    }
-    return kinds;
+    return new Map(
+      rows.flatMap((row) => {
+        const opened = matchMemory(this.#parts.sealer, vault, row);
+        return opened === null ? [] : [[row.id, { version: row.version, kind: opened.body.kind }] as const];
+      }),
+    );
   }
 
   async #dropUnfinished(): Promise<void> {

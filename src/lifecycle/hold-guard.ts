@@ -170,7 +170,7 @@ type Condition = ExpressionWrapper<Joined, 'memories' | 'boxes', SqlBool>;
 
 /** Whether anything that would end along is kept: looked for among versions in the vault and in the archive. */
 async function anyHeld(sql: ReadSql, keepers: Keepers, ending: Ending): Promise<boolean> {
-  const slot = ending.kind === 'subject' ? await slotOf(sql, ending.subject) : null;
+  const slot = await slotOf(sql, ending);
   for (const table of ['memory_versions', 'archived_versions'] as const) {
     const found = await sql
       .selectFrom('memories')
@@ -185,7 +185,6 @@ async function anyHeld(sql: ReadSql, keepers: Keepers, ending: Ending): Promise<
       )
       .select('memories.id')
       .where('memories.organization', '=', keepers.organization)
-      .where('memories.state', '!=', 'erased')
       .where((where) => endsWith(where as unknown as Where, ending, slot))
       .where((where) => isKept(where as unknown as Where, keepers))
       .limit(1)
@@ -199,9 +198,12 @@ async function anyHeld(sql: ReadSql, keepers: Keepers, ending: Ending): Promise<
 function endsWith(where: Where, ending: Ending, slot: number | null): Condition {
   if (ending.kind === 'vault') return where('memories.vault', '=', ending.vault);
   if (ending.kind === 'conversation')
-    return where.and([
-      where('memories.vault', '=', ending.vault),
-      where('memories.conversation', '=', ending.conversation),
+    return where.or([
+      where.and([
+        where('memories.vault', '=', ending.vault),
+        where('memories.conversation', '=', ending.conversation),
+      ]),
+      ...(slot === null ? [] : [where('boxes.scope', 'like', inScope(slot, 'conversation'))]),
     ]);
   if (ending.kind === 'subject')
     return where.or([
@@ -260,10 +262,20 @@ function isKept(
 }
 
 /** As `encodeScope` writes it. */
-const inScope = (slot: number): string => `%["subject",${slot}]%`;
+const inScope = (slot: number, role: 'subject' | 'conversation' = 'subject'): string =>
+  `%["${role}",${slot}]%`;
 
-async function slotOf(sql: ReadSql, subject: string): Promise<number | null> {
-  const row = await sql.selectFrom('subjects').select('slot').where('id', '=', subject).executeTakeFirst();
+/** Of the person or the conversation: what was derived from theirs has it in its key. */
+async function slotOf(sql: ReadSql, ending: Ending): Promise<number | null> {
+  if (ending.kind !== 'subject' && ending.kind !== 'conversation') return null;
+  const row =
+    ending.kind === 'subject'
+      ? await sql.selectFrom('subjects').select('slot').where('id', '=', ending.subject).executeTakeFirst()
+      : await sql
+          .selectFrom('conversations')
+          .select('slot')
+          .where('id', '=', ending.conversation)
+          .executeTakeFirst();
   return row?.slot ?? null;
 }
 

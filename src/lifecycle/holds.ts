@@ -210,7 +210,6 @@ export class Holds {
       let query = db
         .selectFrom('memories')
         .select(['id', 'vault', 'state'])
-        .where('state', '!=', 'erased')
         .orderBy('id', 'desc')
         .limit(PAGE_ROWS);
       if (after !== null) query = query.where('id', '<', after);
@@ -274,7 +273,6 @@ export class Holds {
         .select('id')
         .where('vault', '=', vault.id)
         .where('id', 'in', memories)
-        .where('state', '!=', 'erased')
         .execute(),
     );
     const missing = target.memories.findIndex((id) => !rows.some((row) => row.id === id));

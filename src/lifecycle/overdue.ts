@@ -43,7 +43,7 @@ async function memoriesOverdue(parts: OverdueParts, now: number): Promise<number
         .selectFrom('memories')
         .select(['id', 'trashed_at'])
         .where('vault', '=', vault.id)
-        .where('state', 'in', ['trashed', 'erased'])
+        .where('state', '=', 'trashed')
         .where('trashed_at', '<=', now - vault.deletion.days * DAY_MS)
         .execute(),
     );

@@ -110,7 +110,6 @@ export class Retention {
         .selectAll()
         .where('id', '=', isId('memory', place.memory) ? place.memory : '')
         .where('vault', '=', vault.id)
-        .where('state', '!=', 'erased')
         .executeTakeFirst();
       if (row === undefined) throw new StrongroomError('not_found');
       const kept = await guard.keeping(db, vault.organization.id, [row.id]);

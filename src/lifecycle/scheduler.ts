@@ -1,11 +1,12 @@
 /**
- * What ends by itself, once an hour: memories whose time is over, the trash, rows whose keys are destroyed, versions that no
+ * What ends by itself, once an hour: memories whose time is over, the trash, versions that no
  * backup needs. Each step can be done again; a crash only delays it. All of it left every answer before.
  *
  * Invariants: nothing is destroyed that the guard keeps; it is looked at again each time, and a page that is kept whole
  * keeps none behind it from its turn. Nothing is destroyed by a clock that is not plausible (plausible-time.ts).
  */
 import type { Clock } from '../environment.ts';
+import { StrongroomError } from '../errors.ts';
 import type { OrganizationId, VaultId } from '../ids.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { Slot } from '../keys/slot.ts';
@@ -13,7 +14,8 @@ import type { Ledger } from '../ledger/ledger.ts';
 import type { Destruction } from '../store/destruction.ts';
 import { SYSTEM, type Store, type Tx } from '../store/store.ts';
 import type { DeletionGuard } from '../vaults/deletion-guard.ts';
-import type { VaultIndexes } from '../vaults/indexes.ts';
+import type { Begun, Eraser } from '../vaults/eraser.ts';
+import { livingOf } from '../vaults/living.ts';
 import type { MemoryStore } from '../vaults/memory-store.ts';
 import type { RetentionRules } from '../vaults/retention.ts';
 import type { Vault } from '../vaults/vault.ts';
@@ -26,9 +28,9 @@ export interface SchedulerParts extends DueParts {
   readonly keyring: Keyring;
   readonly destruction: Destruction;
   readonly guard: DeletionGuard;
+  readonly eraser: Eraser;
   readonly retention: RetentionRules;
   readonly rows: MemoryStore;
-  readonly indexes: VaultIndexes;
   readonly ledger: Ledger;
   readonly time: PlausibleTime;
   readonly clock: Clock;
@@ -65,7 +67,6 @@ export class Scheduler {
     this.#chores = [
       (now) => this.#endExpired(now),
       (now) => this.#emptyTrash(now),
-      () => this.#purgeErased(),
       () => this.#letGoVersions(),
       (now) => this.#endSuperseded(now),
       ...more,
@@ -152,48 +153,34 @@ export class Scheduler {
     ids: readonly string[],
   ): Promise<void> {
     if (ids.length === 0) return;
-    const { store, destruction, guard, rows, indexes, ledger } = this.#parts;
-    const order = await store.write(vault.organization.id, async (tx) => {
-      const due = await stillThere(tx, await guard.released(tx, vault.id, ids));
-      if (due.length === 0) return null;
-      const slots: Slot[] = [];
-      for (const id of due) {
-        slots.push(...(await rows.slotsOf(tx.sql, id)));
-        await rows.setState(tx, id, 'erased');
-      }
-      indexes.change(tx, vault, { removed: due });
-      const entry = { principal: 'system', outcome: 'done', request: '', scope: [] } as const;
-      ledger.append(tx, { ...entry, action, target: vault.id, targets: due });
-      return destruction.order(tx, slots, action);
-    });
-    if (order !== null) await destruction.carryOut(order);
+    const { store } = this.#parts;
+    try {
+      const begun = await store.write(vault.organization.id, (tx) => this.#begin(tx, action, vault, ids));
+      await begun?.finish();
+    } catch (error) {
+      if (!(error instanceof StrongroomError) || error.code !== 'held') throw error;
+      // What was derived from one of them is held: the others go without it.
+      if (ids.length > 1) for (const id of ids) await this.#erase(action, vault, [id]);
+    }
   }
 
-  /** A missing row never causes a puncture, so rows go only once the keyring says that their keys are gone. */
-  async #purgeErased(): Promise<void> {
-    const { store, keyring, rows } = this.#parts;
-    for (let after = ''; ;) {
-      const erased = await store.read(SYSTEM, (db) =>
-        db
-          .selectFrom('memories')
-          .select(['id', 'organization'])
-          .where('state', '=', 'erased')
-          .where('id', '>', after)
-          .orderBy('id')
-          .limit(PAGE_ROWS)
-          .execute(),
-      );
-      for (const [organization, page] of byOrganization(erased))
-        await store.write(organization, async (tx) => {
-          for (const { id } of page) {
-            const slots = await rows.slotsOf(tx.sql, id);
-            if (slots.every((slot) => keyring.isErased(slot))) await rows.purge(tx, id);
-          }
-        });
-      const last = erased.at(-1);
-      if (last === undefined || erased.length < PAGE_ROWS) return;
-      after = last.id;
-    }
+  /** What is held stays; what another erasure has ended is left to that one. */
+  async #begin(
+    tx: Tx,
+    action: 'memory.expire' | 'memory.purge',
+    vault: Vault,
+    ids: readonly string[],
+  ): Promise<Begun | null> {
+    const { keyring, guard, eraser, ledger } = this.#parts;
+    const living = (await livingOf(tx.sql, keyring, ids)).map(({ id }) => id);
+    const targets = await guard.released(tx, vault.id, living);
+    if (targets.length === 0) return null;
+    const cause = action === 'memory.expire' ? 'expiry' : 'trash';
+    const begun = await eraser.memories(tx, { principal: 'system', cause }, vault, targets);
+    const entry = { principal: 'system', outcome: 'done', request: '', scope: [] } as const;
+    const facts = { erasure: begun.id };
+    ledger.append(tx, { ...entry, action, target: vault.id, targets, facts });
+    return begun;
   }
 
   /** Older versions that a hold kept, and keeps no more, become what a change would have made them. */
@@ -297,21 +284,3 @@ export class Scheduler {
     return true;
   }
 }
-
-/** What somebody erased meanwhile is done. */
-async function stillThere(tx: Tx, ids: readonly string[]): Promise<readonly string[]> {
-  if (ids.length === 0) return [];
-  const rows = await tx.sql
-    .selectFrom('memories')
-    .select('id')
-    .where('id', 'in', [...ids])
-    .where('state', '!=', 'erased')
-    .orderBy('id')
-    .execute();
-  return rows.map(({ id }) => id);
-}
-
-const byOrganization = <Row extends { readonly organization: string }>(
-  rows: readonly Row[],
-): ReadonlyMap<OrganizationId, readonly Row[]> =>
-  Map.groupBy(rows, (row) => row.organization as OrganizationId);

@@ -164,7 +164,7 @@ async function removeSome(tx: Tx, name: string, { key }: Table, keys: readonly K
 /** Rows of an organization or a vault that is gone, memories without their current version, and versions without their memory. */
 async function dropOrphans(store: Store, count: Count): Promise<void> {
   for (const [name, table] of Object.entries(TABLES)) {
-    if (table.appendOnly === true || name.startsWith('ledger_')) continue;
+    if (table.appendOnly === true || isKept(table)) continue;
     const of = (column: string, owner: string): Promise<void> =>
       dropWhere(
         store,
@@ -179,13 +179,30 @@ async function dropOrphans(store: Store, count: Count): Promise<void> {
     { name: 'memories', table: TABLES['memories'] as Table, count },
     sql<boolean>`not exists (select 1 from memory_versions as v where v.memory = memories.id and v.version = memories.version) and not exists (select 1 from archived_versions as a where a.memory = memories.id and a.version = memories.version)`,
   );
-  for (const name of ['memory_versions', 'archived_versions', 'superseded_slots'])
+  for (const name of OF_A_MEMORY)
     await dropWhere(
       store,
       { name, table: TABLES[name] as Table, count },
       sql<boolean>`memory not in (select id from memories)`,
     );
+  await dropWhere(
+    store,
+    { name: 'tombstones', table: TABLES['tombstones'] as Table, count },
+    sql<boolean>`tombstone_set not in (select id from tombstone_sets)`,
+  );
 }
+
+/** What outlives whose it is: the ledger, and the record of what was erased. */
+const isKept = ({ columns }: Table): boolean =>
+  Object.values(columns).some(({ retention }) => retention === 'ledger');
+
+const OF_A_MEMORY = [
+  'memory_versions',
+  'archived_versions',
+  'superseded_slots',
+  'memory_sources',
+  'tied_slots',
+] as const;
 
 interface Target {
   readonly name: string;

@@ -1,13 +1,16 @@
 /**
  * How slots die: asked for in the transaction that makes their content unreachable, carried out by the keyring's next
  * epoch. What was asked for durably is done, at the latest after the next opening; what was not never happens.
+ *
+ * From the asking on nothing opens with them any more, for the jobs that follow in the same commit too: no writer who
+ * comes after an erasure can seal under what it ends. A job that fails takes its refusal back.
  */
 import type { NewId } from '../ids.ts';
 import type { PunctureRequest } from '../keys/key-journal.ts';
 import type { Keyring, PunctureOutcome } from '../keys/keyring.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { SqlKeyJournal } from './key-journal.ts';
-import { SYSTEM, type Store, type Tx } from './store.ts';
+import { SYSTEM, type Flusher, type Store, type Tx } from './store.ts';
 
 export interface DestructionParts {
   readonly store: Store;
@@ -16,17 +19,35 @@ export interface DestructionParts {
   readonly newId: NewId;
 }
 
+interface Refused {
+  readonly slots: readonly Slot[];
+  readonly takeBack: () => void;
+}
+
 export class Destruction {
   readonly #parts: DestructionParts;
+  readonly #refused: Flusher<Refused> = {
+    flush: () => Promise.resolve(),
+    // Another job of the commit may have failed and taken back what it shared with this one.
+    committed: (items) => items.forEach(({ item }) => void this.#parts.keyring.refuse(item.slots)),
+    failed: (items) => items.forEach(({ item }) => item.takeBack()),
+  };
 
   constructor(parts: DestructionParts) {
     this.#parts = parts;
   }
 
   /** Asks, in the caller's transaction: once it commits, a crash only delays the end. `reason` is content-free. */
-  async order(tx: Tx, slots: readonly Slot[], reason: string): Promise<PunctureRequest> {
-    const request: PunctureRequest = { id: this.#parts.newId('erasure'), slots, reason };
-    await this.#parts.journal.request(tx, request);
+  async order(
+    tx: Tx,
+    slots: readonly Slot[],
+    reason: string,
+    id: string = this.#parts.newId('erasure'),
+  ): Promise<PunctureRequest> {
+    const { keyring, journal } = this.#parts;
+    const request: PunctureRequest = { id, slots, reason };
+    tx.defer(this.#refused, { slots, takeBack: keyring.refuse(slots) });
+    await journal.request(tx, request);
     return request;
   }
 

@@ -5,6 +5,7 @@ import { backups } from './migrations/0003-backups.ts';
 import { rotation } from './migrations/0005-rotation.ts';
 import { vaultSearch } from './migrations/0006-vault-search.ts';
 import { recovery } from './migrations/0007-recovery.ts';
+import { erasures } from './migrations/0008-erasures.ts';
 import type { TableName } from './schema.ts';
 import { isTenantTable, type Migration, type Table, type Tables } from './table.ts';
 
@@ -15,6 +16,7 @@ export const MIGRATIONS: readonly Migration[] = [
   rotation,
   vaultSearch,
   recovery,
+  erasures,
 ];
 
 /** Every table as it stands after all steps. */

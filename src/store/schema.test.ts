@@ -6,6 +6,7 @@ import type { backups } from './migrations/0003-backups.ts';
 import { rotation } from './migrations/0005-rotation.ts';
 import { vaultSearch } from './migrations/0006-vault-search.ts';
 import type { recovery } from './migrations/0007-recovery.ts';
+import type { erasures } from './migrations/0008-erasures.ts';
 import { TABLES, TENANT_TABLES } from './migrations.ts';
 import type { Database, TableName } from './schema.ts';
 import { annotationFaults, type Column, type Table, type Tables } from './table.ts';
@@ -29,7 +30,8 @@ type Created = typeof foundation.creates &
   typeof backups.creates &
   typeof rotation.creates &
   typeof vaultSearch.creates &
-  typeof recovery.creates;
+  typeof recovery.creates &
+  typeof erasures.creates;
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 
 test('the row types are those of the tables, column by column', () => {

@@ -31,6 +31,11 @@ export interface Database extends RetentionDatabase {
   segments: SegmentRow;
   api_keys: ApiKeyRow;
   idempotency: IdempotencyRow;
+  erasures: ErasureRow;
+  memory_sources: MemorySourceRow;
+  tied_slots: TiedSlotRow;
+  tombstone_sets: TombstoneSetRow;
+  tombstones: TombstoneRow;
   ledger_heads: LedgerHeadRow;
   ledger_entries: LedgerEntryRow;
   ledger_targets: LedgerTargetRow;
@@ -183,8 +188,11 @@ export interface ConversationRow extends Owned {
 export interface MemoryRow extends Owned {
   id: string;
   vault: string;
-  /** `archived`: found by its id and in lists, its boxes lie in an archive. */
-  state: 'live' | 'trashed' | 'archived' | 'erased';
+  /**
+   * `archived`: found by its id and in lists, its boxes lie in an archive. `review`: what was erased once came back and waits
+   * for a person's word.
+   */
+  state: 'live' | 'trashed' | 'archived' | 'review';
   version: number;
   subject: string | null;
   conversation: string | null;
@@ -384,4 +392,66 @@ export interface RewindRow extends Owned {
   gone: number;
   over: number;
   left_alone: number;
+}
+
+export interface ErasureRow extends Owned {
+  /** Also the id of its row in `key_requests`, which holds the slots. */
+  id: string;
+  kind: 'memories' | 'conversation' | 'subject' | 'vault' | 'organization';
+  /** Where the target lies; null for people and organizations. */
+  vault: string | null;
+  /** Our own id of what is erased: of several memories, their vault's. */
+  target: string;
+  /** What brought it about. */
+  cause: 'request' | 'delete' | 'expiry' | 'trash' | 'rejection';
+  state: 'requested' | 'hidden' | 'destroyed' | 'purged' | 'cancelled';
+  requested_by: string;
+  /** SHA-256(nonce ‖ requester's id) in hex; the nonce is not kept. */
+  requester: string | null;
+  /** By which the API key that closed an organization still reads this row when the organization is gone. */
+  receipt: Uint8Array | null;
+  requested_at: number;
+  /** The end of a grace period. */
+  due_at: number | null;
+  hidden_at: number | null;
+  destroyed_at: number | null;
+  purged_at: number | null;
+  /** How many keys. */
+  slots: number;
+  /** How many memories it ends, where that was known when it was asked for. */
+  counted: number | null;
+  /** Of how many memories the rows have been removed so far. */
+  removed: number;
+  /** As it was signed. */
+  certificate: string | null;
+}
+
+/** `memory` was derived from `source`. */
+export interface MemorySourceRow extends Owned {
+  memory: string;
+  source: string;
+  vault: string;
+}
+
+/** `slot` is no longer needed when `tied_to` dies, and is not derived with it: it is destroyed along. */
+export interface TiedSlotRow extends Owned {
+  tied_to: number;
+  slot: number;
+  vault: string;
+  memory: string;
+}
+
+/** Digests under one slot, which ends on a day that is known from the start. */
+export interface TombstoneSetRow extends Owned {
+  id: string;
+  vault: string;
+  slot: number;
+  opened_at: number;
+  ends_at: number;
+}
+
+export interface TombstoneRow extends Owned {
+  tombstone_set: string;
+  digest: Uint8Array;
+  vault: string;
 }

@@ -9,7 +9,7 @@ import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { ArchivedVersionRow } from '../store/schema-retention.ts';
 import type { ReadSql } from '../store/store.ts';
-import { decodeScope, type JoinedRow, type OpenedMemory } from './memory-row.ts';
+import { decodeScope, isReadable, type JoinedRow, type OpenedMemory } from './memory-row.ts';
 import type { Vault } from './vault.ts';
 
 type Place = Pick<Vault, 'id' | 'organization'>;
@@ -61,25 +61,29 @@ export function openArchived(sealer: RecordSealer, vault: Place, row: ArchivedRo
   return { row: { ...rest, body_box: new Uint8Array(0) }, body: kind, vector: null };
 }
 
+/** The same; null where a key of it is gone. */
+export function matchArchived(sealer: RecordSealer, vault: Vault, row: ArchivedRow): OpenedMemory | null {
+  try {
+    if (!isReadable(sealer, vault, row)) return null;
+    return openArchived(sealer, vault, row);
+  } catch (error) {
+    if (error instanceof StrongroomError && error.code === 'erased') return null;
+    throw error;
+  }
+}
+
 /** What is asked of a memory before it is trashed or erased, wherever its boxes lie. */
-export async function requireRow(
-  sql: ReadSql,
-  vault: Pick<Vault, 'id'>,
-  id: string,
-): Promise<{
-  readonly id: string;
-  readonly state: 'live' | 'trashed' | 'archived';
-  readonly version: number;
-  readonly subject: string | null;
-}> {
+export type FoundRow = Pick<JoinedRow, 'id' | 'state' | 'version' | 'subject'>;
+
+export async function requireRow(sql: ReadSql, vault: Pick<Vault, 'id'>, id: string): Promise<FoundRow> {
   const row = await sql
     .selectFrom('memories')
     .select(['id', 'state', 'version', 'subject'])
     .where('id', '=', id)
     .where('vault', '=', vault.id)
     .executeTakeFirst();
-  if (row === undefined || row.state === 'erased') throw new StrongroomError('not_found');
-  return { ...row, state: row.state };
+  if (row === undefined) throw new StrongroomError('not_found');
+  return row;
 }
 
 const boxesOf = (sealer: RecordSealer, vault: Place, anchor: Anchor): RecordBoxes =>

@@ -153,6 +153,13 @@ export class VaultIndexes {
     this.#closing.delete(vault.id);
   }
 
+  /** Closes every open index of an organization: what they hold in memory goes with them. */
+  async dropOf(organization: string): Promise<void> {
+    const own = [...this.#open.values()].filter(({ vault }) => vault.organization.id === organization);
+    // All at once: none of them may answer while another is being closed.
+    await Promise.all(own.map(({ vault }) => this.drop(vault)));
+  }
+
   /** Saves every open index: before a clean stop, and from time to time. */
   async saveAll(): Promise<void> {
     for (const { vault } of Array.from(this.#open.values()))

@@ -1,6 +1,7 @@
 /** A version of a memory as a row: how it is sealed, opened and shown. */
 import type { Memory } from '@strongroom/client';
 import type { SealedBox } from '../crypto/seal.ts';
+import { StrongroomError } from '../errors.ts';
 import type { MemoryId } from '../ids.ts';
 import type { Scope } from '../keys/record-key.ts';
 import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
@@ -66,6 +67,31 @@ export function openMemory(sealer: RecordSealer, vault: Vault, row: JoinedRow): 
   };
 }
 
+/** The same; null where a key of it is gone: what was erased is not there, whether or not its row still is. */
+export function matchMemory(sealer: RecordSealer, vault: Vault, row: JoinedRow): OpenedMemory | null {
+  try {
+    return openMemory(sealer, vault, row);
+  } catch (error) {
+    if (error instanceof StrongroomError && error.code === 'erased') return null;
+    throw error;
+  }
+}
+
+/** Whether its keys can be derived, without opening it. */
+export function isReadable(
+  sealer: RecordSealer,
+  vault: Vault,
+  row: Pick<JoinedRow, 'id' | 'version' | 'slot' | 'scope'>,
+): boolean {
+  try {
+    boxesOf(sealer, anchorOf(vault, row));
+    return true;
+  } catch (error) {
+    if (error instanceof StrongroomError && error.code === 'erased') return false;
+    throw error;
+  }
+}
+
 export function memoryView(opened: OpenedMemory, names: NameLookup, withVector: boolean): Memory {
   const { row, body, vector } = opened;
   const subject = row.subject === null ? undefined : names.subjects.withId(row.subject)?.name;
@@ -88,6 +114,7 @@ export function memoryView(opened: OpenedMemory, names: NameLookup, withVector: 
     createdAt: isoTime(row.created_at),
     updatedAt: isoTime(row.updated_at),
     ...(row.trashed_at === null ? {} : { trashedAt: isoTime(row.trashed_at) }),
+    ...(row.state === 'review' ? { review: 'pending' as const } : {}),
   };
 }
 

@@ -5,13 +5,17 @@ import { isId, type MemoryId, type NewId } from '../ids.ts';
 import type { Scope } from '../keys/record-key.ts';
 import type { RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
+import { LIMITS } from '../limits.ts';
 import type { MemoryRow, MemoryVersionRow } from '../store/schema.ts';
 import type { SlotAllocator } from '../store/slots.ts';
 import { insertRows, type ReadSql, type Tx } from '../store/store.ts';
+import { requireRow, type FoundRow } from './archived-row.ts';
+import { recordSources, tie } from './derivations.ts';
 import { invalid, type MemoryDraft } from './memory-input.ts';
 import {
   decodeScope,
   encodeScope,
+  isReadable,
   sealVersion,
   type JoinedRow,
   type NameLookup,
@@ -28,7 +32,7 @@ export interface MemoryStoreParts {
   readonly environment: Environment;
 }
 
-export type MemoryState = 'live' | 'trashed' | 'archived';
+export type MemoryState = MemoryRow['state'];
 
 /** Where versions go, and the principal that writes them. */
 export interface Destination {
@@ -46,8 +50,6 @@ interface Placed {
   readonly scope: Scope;
 }
 
-/** A backup may still open an older version for this long, so that a bad bulk change can be undone from it. */
-const BACKUP_RETENTION_DAYS = 30;
 const DAY_MS = 86_400_000;
 
 export class MemoryStore {
@@ -67,7 +69,13 @@ export class MemoryStore {
   }
 
   /** Seals and inserts; answers what was inserted, in order, as it would be read. */
-  async insert(tx: Tx, to: Destination, drafts: readonly MemoryDraft[]): Promise<readonly OpenedMemory[]> {
+  async insert(
+    tx: Tx,
+    to: Destination,
+    drafts: readonly MemoryDraft[],
+    /** Positions of those that wait for a decision. */
+    held: ReadonlySet<number> = new Set(),
+  ): Promise<readonly OpenedMemory[]> {
     const { slots, sealer, environment, newId } = this.#parts;
     const { vault } = to;
     const placed: Placed[] = [];
@@ -81,7 +89,7 @@ export class MemoryStore {
         const sealed = sealVersion(sealer, { id, version: 1, vault, slot, scope }, draft);
         const row: SealedRow = {
           id,
-          state: 'live',
+          state: held.has(index) ? 'review' : 'live',
           version: 1,
           subject: subject?.id ?? null,
           conversation: conversation?.id ?? null,
@@ -105,6 +113,11 @@ export class MemoryStore {
       tx.sql,
       'memory_versions',
       added.map(({ row }) => versionColumns(tx, to, row)),
+    );
+    await recordSources(
+      tx,
+      vault,
+      added.map(({ row, body }) => ({ memory: row.id, sources: body.derivedFrom ?? [] })),
     );
     return added;
   }
@@ -131,6 +144,10 @@ export class MemoryStore {
       ...sealed,
     };
     const { id: _id, organization: _organization, vault: _vault, ...columns } = memoryColumns(tx, vault, row);
+    // What the memory newly belongs to takes its older versions along, whose keys know nothing of it.
+    const known = new Set(decodeScope(before.scope).map(([, slot]) => slot));
+    const added = scope.flatMap(([, slot]) => (known.has(slot) ? [] : [slot]));
+    await tie(tx, vault, id, added);
     await tx.sql.updateTable('memories').set(columns).where('id', '=', id).execute();
     await insertRows(tx.sql, 'memory_versions', [versionColumns(tx, to, row)]);
     if (!vault.history && to.isHeld === true) await this.#keepHeld(tx, vault, before);
@@ -138,8 +155,8 @@ export class MemoryStore {
     return { row, body: draft.body, vector: draft.vector };
   }
 
-  async setState(tx: Tx, id: string, state: MemoryState | 'erased'): Promise<void> {
-    const trashed_at = state === 'live' || state === 'archived' ? null : this.#parts.environment.clock.now();
+  async setState(tx: Tx, id: string, state: MemoryState): Promise<void> {
+    const trashed_at = state === 'trashed' ? this.#parts.environment.clock.now() : null;
     await tx.sql
       .updateTable('memories')
       .set({ state, trashed_at, change: tx.change })
@@ -147,29 +164,25 @@ export class MemoryStore {
       .execute();
   }
 
-  /** All slots that ever opened a version of the memory: its own, kept, archived and superseded. */
-  async slotsOf(sql: ReadSql, id: string): Promise<readonly Slot[]> {
-    const kept = await sql.selectFrom('memory_versions').select('slot').where('memory', '=', id).execute();
-    const superseded = await sql
-      .selectFrom('superseded_slots')
-      .select('slot')
-      .where('memory', '=', id)
-      .execute();
-    const archived = await sql
-      .selectFrom('archived_versions')
-      .select('slot')
-      .where('memory', '=', id)
-      .execute();
-    return [...new Set([...kept, ...archived, ...superseded].map(({ slot }) => slot as Slot))];
+  /** The same as `requireMemory`; what was erased is not there, whether or not its row still is. */
+  async require(sql: ReadSql, vault: Vault, id: string, states: readonly MemoryState[]): Promise<JoinedRow> {
+    const row = await requireMemory(sql, vault, id, states);
+    if (!isReadable(this.#parts.sealer, vault, row)) throw new StrongroomError('not_found');
+    return row;
   }
 
-  /** Removes the rows of a memory whose keys are destroyed. */
-  async purge(tx: Tx, id: string): Promise<void> {
-    await tx.sql.deleteFrom('memory_versions').where('memory', '=', id).execute();
-    await tx.sql.deleteFrom('archived_versions').where('memory', '=', id).execute();
-    await tx.sql.deleteFrom('superseded_slots').where('memory', '=', id).execute();
-    await tx.sql.deleteFrom('held_versions').where('memory', '=', id).execute();
-    await tx.sql.deleteFrom('memories').where('id', '=', id).execute();
+  /** The same, wherever its boxes lie: without them. */
+  async requireAnywhere(sql: ReadSql, vault: Vault, id: string): Promise<FoundRow> {
+    const row = await requireRow(sql, vault, id);
+    const keys = await sql
+      .selectFrom(row.state === 'archived' ? 'archived_versions' : 'memory_versions')
+      .select(['slot', 'scope'])
+      .where('memory', '=', id)
+      .where('version', '=', row.version)
+      .executeTakeFirst();
+    if (keys === undefined || !isReadable(this.#parts.sealer, vault, { ...row, ...keys }))
+      throw new StrongroomError('not_found');
+    return row;
   }
 
   /** Takes an older version out; its slot dies when no backup needs it any more. */
@@ -179,8 +192,7 @@ export class MemoryStore {
     before: { readonly memory: string; readonly version: number; readonly slot: number },
   ): Promise<void> {
     const { memory, version, slot } = before;
-    const days =
-      vault.deletion.mode === 'immediate' ? 0 : Math.max(vault.deletion.days, BACKUP_RETENTION_DAYS);
+    const days = vault.deletion.mode === 'immediate' ? 0 : Math.max(vault.deletion.days, LIMITS.backupDays);
     await tx.sql
       .deleteFrom('memory_versions')
       .where('memory', '=', memory)
@@ -221,45 +233,62 @@ export class MemoryStore {
       draft.subject === null ? null : await people.ensureSubject(tx, vault.organization, draft.subject);
     const conversation =
       draft.conversation === null ? null : await people.ensureConversation(tx, vault, draft.conversation);
-    const subjects = new Set(subject === null ? [] : [subject.slot]);
-    const inherited =
-      before === null
-        ? await this.#sourceSubjects(tx, vault, draft)
-        : inheritedSubjects(before, await this.names(vault), draft);
-    for (const slot of inherited) subjects.add(slot);
-    const scope: Scope = [
-      ...vaultScope(vault),
-      ...(conversation === null ? [] : ([['conversation', conversation.slot]] as const)),
-      ...[...subjects].sort((left, right) => left - right).map((slot) => ['subject', slot] as const),
+    const own = [
+      ...(conversation === null ? [] : [['conversation', conversation.slot] as const]),
+      ...(subject === null ? [] : [['subject', subject.slot] as const]),
     ];
+    const inherited = [
+      ...(await this.#sourceScope(tx, vault, draft, before)),
+      ...(before === null ? [] : inheritedScope(before, await this.names(vault), draft)),
+    ];
+    const scope: Scope = [...vaultScope(vault), ...distinct([...own, ...inherited])];
     return { draft, subject, conversation, scope };
   }
 
-  /** A memory derived from others dies with each person its sources are about. */
-  async #sourceSubjects(tx: Tx, vault: Vault, draft: MemoryDraft): Promise<readonly Slot[]> {
+  /**
+   * A memory derived from others dies with each person and conversation they belong to. A new one needs them all; a
+   * change is not kept from happening by a source that is gone.
+   */
+  async #sourceScope(
+    tx: Tx,
+    vault: Vault,
+    draft: MemoryDraft,
+    before: JoinedRow | null,
+  ): Promise<readonly ScopePart[]> {
     const sources = draft.body.derivedFrom ?? [];
     if (sources.length === 0) return [];
-    const rows = await selectJoined(tx.sql, vault)
+    const found = await selectJoined(tx.sql, vault)
       .where('memories.id', 'in', [...sources])
       .where('memories.state', '=', 'live')
       .execute();
+    const rows = found.filter((row) => isReadable(this.#parts.sealer, vault, row));
     const missing = sources.findIndex((source) => !rows.some((row) => row.id === source));
-    if (missing >= 0) throw invalid(`${draft.path}/derivedFrom/${missing}`, 'no such memory in this vault');
-    return rows.flatMap((row) =>
-      decodeScope(row.scope)
-        .filter(([role]) => role === 'subject')
-        .map(([, slot]) => slot),
-    );
+    if (missing >= 0 && before === null)
+      throw invalid(`${draft.path}/derivedFrom/${missing}`, 'no such memory in this vault');
+    return rows.flatMap((row) => decodeScope(row.scope).filter(isInherited));
   }
 }
 
-/** The people of a derived memory beside its own subject, as its version before had them. */
-function inheritedSubjects(before: JoinedRow, names: NameLookup, draft: MemoryDraft): readonly Slot[] {
-  if (draft.body.derivedFrom === undefined) return [];
-  const own = before.subject === null ? undefined : names.subjects.withId(before.subject)?.slot;
-  return decodeScope(before.scope).flatMap(([role, slot]) =>
-    role === 'subject' && slot !== own ? [slot] : [],
+type ScopePart = Scope[number];
+
+const isInherited = ([role]: ScopePart): boolean => role === 'subject' || role === 'conversation';
+
+/** Each slot once, in the order of scopes: conversations, then people, by slot. */
+function distinct(parts: readonly ScopePart[]): ScopePart[] {
+  const bySlot = new Map(parts.map((part) => [part[1], part]));
+  return [...bySlot.values()].sort(
+    (left, right) => Number(left[0] === 'subject') - Number(right[0] === 'subject') || left[1] - right[1],
   );
+}
+
+/** What a derived memory belongs to beside its own subject and conversation, as its version before had it. */
+function inheritedScope(before: JoinedRow, names: NameLookup, draft: MemoryDraft): readonly ScopePart[] {
+  if (draft.body.derivedFrom === undefined) return [];
+  const own = new Set([
+    before.subject === null ? undefined : names.subjects.withId(before.subject)?.slot,
+    before.conversation === null ? undefined : names.conversations.withId(before.conversation)?.slot,
+  ]);
+  return decodeScope(before.scope).filter((part) => isInherited(part) && !own.has(part[1]));
 }
 
 type SealedRow = JoinedRow & { readonly body_box: Uint8Array; readonly vector_box: Uint8Array | null };

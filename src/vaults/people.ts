@@ -113,6 +113,38 @@ export class People {
     return conversation;
   }
 
+  /** Takes a person who is being erased out of the directory: who bears the name from now on is somebody new. */
+  async forgetSubject(tx: Tx, organization: OrganizationId, subject: Subject): Promise<void> {
+    const { change } = tx;
+    await tx.sql
+      .updateTable('subjects')
+      .set({ state: 'erased', change })
+      .where('id', '=', subject.id)
+      .execute();
+    const names = await this.subjects(organization);
+    names.remove(subject.id);
+    onRollback(tx, () => names.put(subject));
+  }
+
+  /** The same for a conversation. */
+  async forgetConversation(tx: Tx, vault: Vault, conversation: Conversation): Promise<void> {
+    const { change } = tx;
+    await tx.sql
+      .updateTable('conversations')
+      .set({ state: 'erased', change })
+      .where('id', '=', conversation.id)
+      .execute();
+    const names = await this.conversations(vault);
+    names.remove(conversation.id);
+    onRollback(tx, () => names.put(conversation));
+  }
+
+  /** Forgets what is known of a vault's conversations, or (null) of an organization's people. */
+  drop(of: { readonly organization: OrganizationId; readonly vault: string | null }): void {
+    if (of.vault === null) this.#subjects.drop(of.organization);
+    else this.#conversations.delete(of.vault);
+  }
+
   /** Puts a person's row back as it lay in a backup. False where its key is gone, or another bears the name by now. */
   async putBackSubject(tx: Tx, organization: Organization, row: SubjectRow): Promise<boolean> {
     const names = await this.subjects(organization.id);

@@ -70,6 +70,19 @@ export class Segments {
     await this.#destroy(stale.map((row) => row.id as SegmentId));
   }
 
+  /** Removes the segments of a vault whose keys are gone, with their bytes. */
+  async discard(vault: string): Promise<void> {
+    const { store, blobs } = this.#parts;
+    const rows = await store.read(SYSTEM, (db) =>
+      db.selectFrom('segments').select('id').where('vault', '=', vault).execute(),
+    );
+    const ids = rows.map(({ id }) => id as SegmentId);
+    if (ids.length === 0) return;
+    for (const id of ids) await blobs.delete(blobName(id));
+    await store.write(SYSTEM, (tx) => tx.sql.deleteFrom('segments').where('id', 'in', ids).execute());
+    for (const id of ids) this.#registry.delete(id);
+  }
+
   /** Lays the vault's live segments into an index that is being filled. */
   async load(vault: Vault, filler: IndexFiller): Promise<Loaded> {
     const rows = await this.#parts.store.read(vault.organization.id, (db) =>

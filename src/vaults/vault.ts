@@ -3,6 +3,7 @@ import type { Metric, Vault as VaultView } from '@strongroom/client';
 import type { KeyEnvironment } from '../access/api-key.ts';
 import { organizationScope, type Organization } from '../access/organizations.ts';
 import { decodeUtf8, encodeUtf8 } from '../bytes/encoding.ts';
+import { StrongroomError } from '../errors.ts';
 import type { ProjectId, VaultId } from '../ids.ts';
 import type { Scope } from '../keys/record-key.ts';
 import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
@@ -21,6 +22,8 @@ export interface Vault extends VaultSearch {
   readonly metric: Metric;
   readonly deletion: { readonly mode: 'trash' | 'immediate'; readonly days: number };
   readonly history: boolean;
+  /** What happens to an addition that was erased before. */
+  readonly tombstones: 'off' | 'refuse' | 'review';
   readonly environment: KeyEnvironment;
   readonly version: number;
   readonly createdAt: number;
@@ -55,10 +58,25 @@ export function openVaultRow(sealer: RecordSealer, organization: Organization, r
     metric: row.metric as Metric,
     deletion: { mode: row.deletion_mode as 'trash' | 'immediate', days: row.deletion_days },
     history: row.history === 1,
+    tombstones: (row.tombstones ?? 'off') as Vault['tombstones'],
     environment: row.environment as KeyEnvironment,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
+}
+
+/** The same; null where its key is gone. */
+export function matchVaultRow(
+  sealer: RecordSealer,
+  organization: Organization,
+  row: JoinedVaultRow,
+): Vault | null {
+  try {
+    return openVaultRow(sealer, organization, row);
+  } catch (error) {
+    if (error instanceof StrongroomError && error.code === 'erased') return null;
+    throw error;
+  }
 }
 
 /** The row's columns that a change of the vault writes; its name is sealed anew for the version. */
@@ -74,7 +92,7 @@ export const vaultColumns = (sealer: RecordSealer, vault: Vault): Omit<VaultRow,
   deletion_days: vault.deletion.days,
   history: vault.history ? 1 : 0,
   environment: vault.environment,
-  tombstones: null,
+  tombstones: vault.tombstones === 'off' ? null : vault.tombstones,
   name_box: nameBoxes(sealer, vault).seal('name_box', encodeUtf8(vault.name)),
   version: vault.version,
   created_at: vault.createdAt,
@@ -90,6 +108,7 @@ export const vaultView = (vault: Vault): VaultView => ({
   metric: vault.metric,
   deletion: { ...vault.deletion },
   history: vault.history,
+  tombstones: vault.tombstones,
   environment: vault.environment,
   language: vault.language,
   weights: { ...vault.weights },

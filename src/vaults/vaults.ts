@@ -1,4 +1,4 @@
-/** Vaults: made, listed, changed, put into the trash. Each is its own namespace with its own slot, leaves and index. */
+/** Vaults: made, listed, changed, put into the trash and taken back. Each is its own namespace with its own slot, leaves and index. */
 import type { Vault as VaultView, VaultInput, VaultPatch } from '@strongroom/client';
 import type { Access } from '../access/access.ts';
 import type { RequestContext } from '../access/context.ts';
@@ -17,7 +17,7 @@ import type { DeletionGuard } from './deletion-guard.ts';
 import { Directory, type Names } from './directory.ts';
 import type { VaultRow } from '../store/schema.ts';
 import { onRollback } from './rollback.ts';
-import { openVaultRow, selectVaults, vaultColumns, vaultView, type Vault } from './vault.ts';
+import { matchVaultRow, selectVaults, vaultColumns, vaultView, type Vault } from './vault.ts';
 import { DEFAULT_SEARCH, requireModel, writeVaultSearch } from './vault-search.ts';
 
 export interface VaultsParts {
@@ -77,6 +77,7 @@ export class Vaults {
       metric: input.metric ?? 'cosine',
       deletion: { mode: input.deletion?.mode ?? 'trash', days: input.deletion?.days ?? LIMITS.trashDaysMax },
       history: input.history ?? false,
+      tombstones: input.tombstones ?? 'off',
       language: input.language ?? DEFAULT_SEARCH.language,
       weights: input.weights ?? DEFAULT_SEARCH.weights,
       embedder: input.embedder ?? null,
@@ -135,6 +136,7 @@ export class Vaults {
         name: patch.name ?? current.name,
         deletion: { ...current.deletion, ...definedOnly(patch.deletion ?? {}) },
         history: patch.history ?? current.history,
+        tombstones: patch.tombstones ?? current.tombstones,
         language: patch.language ?? current.language,
         weights: patch.weights ?? current.weights,
         embedder: patch.embedder === undefined ? current.embedder : patch.embedder,
@@ -148,24 +150,66 @@ export class Vaults {
     return vaultView(changed);
   }
 
-  /** Puts the vault into the trash: hidden from everything at once. */
-  async deleteVault(context: RequestContext, reference: string, ifMatch: number | null): Promise<VaultId> {
-    const { recorder, environment, guard } = this.#parts;
-    const reached = await this.reach(context, 'vault.delete', reference);
-    const names = await this.#directory.of(context.organization);
-    return recorder.write(context, async (tx) => {
-      const current = this.#current(names, reached.id);
-      requireVersion(current.version, ifMatch);
-      await guard.require(tx, { kind: 'vault', vault: current.id });
-      await tx.sql
-        .updateTable('vaults')
-        .set({ state: 'trashed', deleted_at: environment.clock.now(), change: tx.change })
-        .where('id', '=', current.id)
-        .execute();
-      names.remove(current.id);
-      onRollback(tx, () => names.put(current));
-      return { result: current.id, deed: { action: 'vault.delete', target: current.id } };
-    });
+  /** Puts the vault into the trash, in the caller's transaction: hidden from everything at once. */
+  async trash(tx: Tx, vault: Vault, ifMatch: number | null): Promise<void> {
+    const names = await this.#directory.of(vault.organization.id);
+    const current = this.#current(names, vault.id);
+    requireVersion(current.version, ifMatch);
+    await tx.sql
+      .updateTable('vaults')
+      .set({ state: 'trashed', deleted_at: this.#parts.environment.clock.now(), change: tx.change })
+      .where('id', '=', current.id)
+      .execute();
+    names.remove(current.id);
+    onRollback(tx, () => names.put(current));
+  }
+
+  /** Takes it out of the trash; `conflict` where another has its name by now. */
+  async recover(tx: Tx, vault: Vault): Promise<void> {
+    const names = await this.#directory.of(vault.organization.id);
+    requireFreeName(names, vault);
+    const { numUpdatedRows } = await tx.sql
+      .updateTable('vaults')
+      .set({ state: 'live', deleted_at: null, change: tx.change })
+      .where('id', '=', vault.id)
+      .where('state', '=', 'trashed')
+      .executeTakeFirst();
+    if (numUpdatedRows === 0n) throw new StrongroomError('not_found');
+    names.put(vault);
+    onRollback(tx, () => names.remove(vault.id));
+  }
+
+  /** The same as `reach`, for a vault in the trash: by id, or by the name of the one that was thrown away last. */
+  async reachTrashed(context: RequestContext, action: Action, reference: string): Promise<Vault> {
+    const { store, sealer, organizations, access } = this.#parts;
+    const organization = await organizations.get(context.organization);
+    const rows = await store.read(organization.id, (db) =>
+      selectVaults(db).where('vaults.state', '=', 'trashed').orderBy('vaults.deleted_at', 'desc').execute(),
+    );
+    const vaults = rows.flatMap((row) => matchVaultRow(sealer, organization, row) ?? []);
+    const vault = vaults.find(({ id }) => id === reference) ?? vaults.find(({ name }) => name === reference);
+    if (vault === undefined) throw new StrongroomError('not_found');
+    access.require(context, action, vault);
+    return vault;
+  }
+
+  /** Takes a vault that is being erased out of the directory, in the caller's transaction. */
+  async forget(tx: Tx, vault: Vault): Promise<void> {
+    const names = await this.#directory.of(vault.organization.id);
+    const current = names.withId(vault.id);
+    if (current === undefined) return;
+    names.remove(vault.id);
+    onRollback(tx, () => names.put(current));
+  }
+
+  /** All live vaults of an organization. */
+  async all(organization: OrganizationId): Promise<readonly Vault[]> {
+    return [...(await this.#directory.of(organization)).all()];
+  }
+
+  /** Forgets what is known of an organization's vaults. */
+  drop(organization: OrganizationId): void {
+    this.#directory.drop(organization);
   }
 
   /** The vault with that id or name, if the principal may do the action there; `not_found` or `access.refused` else. */
@@ -228,7 +272,7 @@ export class Vaults {
     const { store, sealer, organizations } = this.#parts;
     const organization = await organizations.get(id);
     const rows = await store.read(id, (db) => selectVaults(db).where('vaults.state', '=', 'live').execute());
-    return rows.map((row) => openVaultRow(sealer, organization, row));
+    return rows.flatMap((row) => matchVaultRow(sealer, organization, row) ?? []);
   }
 }
 

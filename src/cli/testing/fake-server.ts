@@ -76,6 +76,7 @@ export class FakeServer {
       metric: 'cosine',
       deletion: { mode: 'trash', days: 30 },
       history: false,
+      tombstones: 'off',
       environment: 'production',
       language: 'auto',
       weights: { text: 1, vector: 1 },

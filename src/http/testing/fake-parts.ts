@@ -4,6 +4,7 @@ import type {
   ArchiveRequest,
   Backup,
   Drill,
+  Erasure,
   Rewind,
   Hold,
   Key,
@@ -61,6 +62,7 @@ export const vault: Vault = {
   metric: 'cosine',
   deletion: { mode: 'trash', days: 30 },
   history: false,
+  tombstones: 'off',
   environment: 'production',
   language: 'auto',
   weights: { text: 1, vector: 1 },
@@ -115,6 +117,19 @@ const archiveRequest: ArchiveRequest = {
   state: 'requested',
   requestedBy: KEY_ID,
   requestedAt: AT,
+};
+export const ERASURE_ID = newId('erasure');
+const erasure: Erasure = {
+  id: ERASURE_ID,
+  kind: 'vault',
+  state: 'destroyed',
+  target: VAULT_ID,
+  vault: VAULT_ID,
+  cause: 'request',
+  requestedBy: KEY_ID,
+  requestedAt: AT,
+  removed: 0,
+  keys: 1,
 };
 const newKey: NewKey = { ...key, apiKey: 'sr_test_secret' };
 
@@ -230,7 +245,8 @@ export function fakeParts(): Fake {
       listVaults: (context, ...input) => did('listVaults', context, input, { vaults: [vault], next: null }),
       getVault: (context, ...input) => did('getVault', context, input, vault),
       updateVault: (context, ...input) => did('updateVault', context, input, vault),
-      deleteVault: (context, ...input) => did('deleteVault', context, input, undefined),
+      deleteVault: (context, ...input) => did('deleteVault', context, input, 'done' as const),
+      restoreVault: (context, ...input) => did('restoreVault', context, input, vault),
     },
     memories: fakeMemories(did),
     retention: {
@@ -256,6 +272,15 @@ export function fakeParts(): Fake {
       refuseRequest: (context, ...input) => did('refuseRequest', context, input, undefined),
       readRequest: (context, ...input) =>
         did('readRequest', context, input, { memories: [memory], next: null }),
+    },
+    erasures: {
+      request: (context, ...input) => did('requestErasure', context, input, erasure),
+      list: (context, ...input) => did('listErasures', context, input, { erasures: [erasure], next: null }),
+      get: (context, ...input) => did('getErasure', context, input, erasure),
+      cancel: (context, ...input) => did('cancelErasure', context, input, erasure),
+      certificate: (context, ...input) =>
+        did('getCertificate', context, input, { certificate: 'signed', verifierKey: 'key' }),
+      certificateKey: (context, ...input) => did('certificateKey', context, input, { verifierKey: 'key' }),
     },
     ledger: fakeLedger(did),
     rotations: fakeRotations(did),
@@ -336,6 +361,8 @@ function fakeAccess(fake: Fake, did: Did): HttpParts['access'] {
 function fakeMemories(did: Did): HttpParts['memories'] {
   return {
     addMemory: (context, ...input) => did('addMemory', context, input, memory),
+    approveMemory: (context, ...input) => did('approveMemory', context, input, memory),
+    rejectMemory: (context, ...input) => did('rejectMemory', context, input, 'done' as const),
     addMemories: (context, ...input) => did('addMemories', context, input, { memories: [{ id: MEMORY_ID }] }),
     listMemories: (context, ...input) =>
       did('listMemories', context, input, { memories: [memory], next: null }),
