@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { archiveCommands } from './commands/archive-commands.ts';
 import { deploymentCommands } from './commands/deployment-commands.ts';
+import { erasureCommands } from './commands/erasure-commands.ts';
 import { exportCommand } from './commands/export-command.ts';
 import { holdCommands } from './commands/hold-commands.ts';
 import { importCommand } from './commands/import-command.ts';
@@ -42,6 +43,7 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   holdCommands(program, session);
   archiveCommands(program, session);
   keyCommands(program, session);
+  erasureCommands(program, session);
   ledgerCommands(program, session);
   rotationCommands(program, session);
   verifyCommands(program, session);

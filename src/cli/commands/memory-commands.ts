@@ -44,6 +44,7 @@ export function memoryCommands(program: Command, session: Session): void {
   deleteCommand(program, session);
   restoreCommand(program, session);
   historyCommand(program, session);
+  reviewCommands(program, session);
 }
 
 function addCommand(program: Command, session: Session): void {
@@ -99,6 +100,7 @@ interface ListFlags extends VaultFlag {
   readonly cursor?: string;
   readonly filter?: ReturnType<typeof jsonObject>;
   readonly trashed?: boolean;
+  readonly review?: boolean;
   readonly vector?: boolean;
   readonly all?: boolean;
 }
@@ -113,10 +115,11 @@ function listCommand(program: Command, session: Session): void {
     .option('--all', 'every page; with --json a line for each memory')
     .option('--filter <json>', 'a filter, like {"speaker": "Ann"}', jsonObject)
     .option('--trashed', 'what lies in the trash')
+    .option('--review', 'what was erased before and waits for a decision')
     .option('--vector', 'with vectors')
     .action(async (flags: ListFlags) => {
       const { vault, limit, cursor, filter } = flags;
-      const state = flags.trashed === true ? 'trashed' : undefined;
+      const state = flags.review === true ? 'review' : flags.trashed === true ? 'trashed' : undefined;
       const query = given({ limit, cursor, filter, state, include: vectorOf(flags) } as const);
       if (flags.all === true) {
         await showAll(session, session.client.memories.listAll(vault, query));
@@ -210,6 +213,27 @@ function restoreCommand(program: Command, session: Session): void {
         const memory = await session.client.memories.restore(flags.vault, id);
         await session.show(memory, () => `${memory.id}\n`);
       }
+    });
+}
+
+function reviewCommands(program: Command, session: Session): void {
+  program
+    .command('approve')
+    .description('let a memory stay that was erased before and came back')
+    .argument('<id>', 'mem_…')
+    .addOption(vaultOption())
+    .action(async (id: string, flags: VaultFlag) => {
+      const memory = await session.client.memories.approve(flags.vault, id);
+      await session.show(memory, () => `${memory.id}\n`);
+    });
+  program
+    .command('reject')
+    .description('erase again a memory that was erased before and came back')
+    .argument('<id>', 'mem_…')
+    .addOption(vaultOption())
+    .action(async (id: string, flags: VaultFlag) => {
+      await session.client.memories.reject(flags.vault, id);
+      await session.show({ id, rejected: true }, () => `${id}\n`);
     });
 }
 

@@ -4,6 +4,7 @@ import type {
   Metric,
   Rewind,
   SearchWeights,
+  TombstoneSetting,
   Vault,
   VaultEnvironment,
   VaultInput,
@@ -22,6 +23,7 @@ interface SettingFlags {
   readonly deletion?: 'trash' | 'immediate';
   readonly days?: number;
   readonly history?: boolean;
+  readonly tombstones?: TombstoneSetting;
   readonly language?: Language;
   readonly weights?: SearchWeights;
   readonly embedder?: string | false;
@@ -37,6 +39,13 @@ const withSettings = (command: Command): Command =>
   command
     .addOption(new Option('--deletion <mode>', 'what deleting does').choices(['trash', 'immediate']))
     .option('--days <n>', 'days in the trash before erasure', wholeNumber(1, LIMITS.trashDaysMax))
+    .addOption(
+      new Option('--tombstones <setting>', 'what happens to an addition that was erased before').choices([
+        'off',
+        'refuse',
+        'review',
+      ]),
+    )
     .option('--history', 'keep older versions')
     .option('--no-history', 'keep the current version only')
     .addOption(
@@ -49,6 +58,7 @@ const withSettings = (command: Command): Command =>
 export function vaultCommands(program: Command, session: Session): void {
   const vault = program.command('vault').description('make, list, change and delete vaults');
   createCommand(vault, session);
+  restoreCommand(vault, session);
   listCommand(vault, session);
   vault
     .command('get')
@@ -70,6 +80,17 @@ export function vaultCommands(program: Command, session: Session): void {
         throw usage(`this puts ${name} with everything in it into the trash: add --yes if it is meant`);
       await session.client.vaults.delete(name);
       await session.show({ vault: name, deleted: true }, () => `${name}\n`);
+    });
+}
+
+function restoreCommand(vault: Command, session: Session): void {
+  vault
+    .command('restore')
+    .description('take a vault out of the trash')
+    .argument('<vault>', 'its id, or the name it had')
+    .action(async (name: string) => {
+      const found = await session.client.vaults.restore(name);
+      await session.show(found, () => `${found.id}\n`);
     });
 }
 
@@ -227,6 +248,7 @@ const vaultDetail = (vault: Vault): string =>
     ['metric', vault.metric],
     ['deletion', deletionText(vault)],
     ['history', vault.history ? 'older versions are kept' : 'the current version only'],
+    ['tombstones', vault.tombstones],
     ['environment', vault.environment],
     ['language', vault.language === 'auto' ? 'told from each text' : vault.language],
     ['weights', `text ${vault.weights.text}, vector ${vault.weights.vector}`],
@@ -242,6 +264,7 @@ function settingsOf(flags: SettingFlags): Omit<VaultInput, 'name' | 'dimensions'
   const deletion = given({ mode: flags.deletion, days: flags.days });
   return given({
     history: flags.history,
+    tombstones: flags.tombstones,
     language: flags.language,
     weights: flags.weights,
     embedder: flags.embedder === false ? null : flags.embedder,

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import type { Erasure, ErasurePlan } from '@strongroom/client';
+import { SigningKey } from '../../crypto/signature.ts';
+import { encodeVkey, verifierKey } from '../../ledger/note.ts';
+import { TestBench } from '../testing/test-io.ts';
+
+const AT = '2026-11-21T10:00:00.000Z';
+const ID = 'era_00000000000000000000000001';
+const ERASURE: Erasure = {
+  id: ID,
+  kind: 'subject',
+  state: 'destroyed',
+  target: 'sub_00000000000000000000000001',
+  cause: 'request',
+  requestedBy: 'key_00000000000000000000000001',
+  requestedAt: AT,
+  hiddenAt: AT,
+  destroyedAt: AT,
+  removed: 0,
+  keys: 1,
+};
+const PLAN: ErasurePlan = { dryRun: true, kind: 'subject', count: 3, confirm: 'sealed', expiresAt: AT };
+
+/** Answers erasures, and keeps the bodies that were sent. */
+function bench(t: TestContext): { run: TestBench['run']; made: TestBench; sent: unknown[] } {
+  const made = new TestBench(t);
+  const sent: unknown[] = [];
+  made.server.intercept = ({ method, path, body }) => {
+    if (!path.startsWith('/v1/erasures') && !path.startsWith('/v1/certificate')) return undefined;
+    sent.push(body);
+    if (path === '/v1/certificate-key') return { status: 200, body: { verifierKey: 'the key' } };
+    if (path.endsWith('/certificate'))
+      return { status: 200, body: { certificate: '{"signed":true}\n', verifierKey: 'the key' } };
+    if (method === 'GET' && path === '/v1/erasures')
+      return { status: 200, body: { erasures: [ERASURE], next: null } };
+    if (body?.['dryRun'] === true) return { status: 200, body: PLAN };
+    return { status: method === 'POST' && path === '/v1/erasures' ? 202 : 200, body: ERASURE };
+  };
+  return { run: (argv, options) => made.run(argv, options), made, sent };
+}
+
+test('erase says what would go, and erases only what was meant', async (t) => {
+  const { run, sent } = bench(t);
+  const dry = await run(['erase', '--subject', 'ann', '--dry-run']);
+  assert.deepEqual([dry.code, dry.out], [0, 'the subject with 3 memories would go\n']);
+  const meant = await run(['erase', '--subject', 'ann', '--reason', 'hers']);
+  assert.equal(meant.code, 2);
+  assert.match(meant.err, /this erases the subject with 3 memories for good: add --yes/);
+  assert.match((await run(['erase', '--subject', 'ann', '--yes'])).err, /say why: --reason/);
+  sent.length = 0;
+  const done = await run(['erase', '--subject', 'ann', '--yes', '--reason', 'hers']);
+  assert.equal(done.code, 0);
+  assert.match(done.out, /^id {10}era_/);
+  assert.deepEqual(sent, [
+    { target: { subject: 'ann' }, dryRun: true },
+    { target: { subject: 'ann' }, reason: 'hers', confirm: 'sealed' },
+  ]);
+});
+
+test('erasures are listed, shown and taken back; an organization is closed and reopened', async (t) => {
+  const { run, sent } = bench(t);
+  assert.match((await run(['erasures', 'list', '--state', 'hidden'])).out, /^ID +KIND +STATE/);
+  assert.deepEqual(JSON.parse((await run(['--json', 'erasures', 'get', ID])).out), ERASURE);
+  assert.equal((await run(['erasures', 'cancel', ID])).code, 0);
+  assert.equal((await run(['organization', 'close', '--reason', 'moved'])).code, 2);
+  sent.length = 0;
+  const closed = await run(['organization', 'close', '--reason', 'moved', '--grace-days', '3', '--yes']);
+  assert.equal(closed.code, 0);
+  assert.match(closed.err, /organization reopen era_/);
+  const [body] = sent as { reason: string; graceDays: number }[];
+  assert.deepEqual([body?.reason, body?.graceDays], ['moved', 3]);
+  assert.equal((await run(['organization', 'reopen', ID])).code, 0);
+});
+
+test('a certificate is written as it came, and one that does not hold is told apart from a wrong key', async (t) => {
+  const { run, made } = bench(t);
+  assert.equal((await run(['certificate', 'key'])).out, 'the key\n');
+  assert.equal((await run(['certificate', 'get', ID])).out, '{"signed":true}\n');
+  const written = await run(['certificate', 'get', ID, '--out', 'it.json']);
+  assert.match(written.err, /verifies with the key the key/);
+  const key = 'x+8ca9e2b4+AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
+  const wrong = await run(['certificate', 'verify', 'it.json', '--key', key]);
+  assert.equal(wrong.code, 2, 'the key is none, so nothing was learnt');
+  writeFileSync(join(made.directory, 'other.json'), 'no certificate');
+  const signer = new SigningKey(new Uint8Array(32).fill(3));
+  const known = encodeVkey(verifierKey('strongroom/test/certificates', signer.publicKey));
+  const { code, out } = await run(['certificate', 'verify', 'other.json', '--key', known]);
+  assert.deepEqual([code, out], [3, 'DOES NOT HOLD  the envelope is not JSON\n']);
+});
