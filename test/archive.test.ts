@@ -173,7 +173,8 @@ test('what is archived is held like anything else, by the people in its keys as 
 test('an archive that holds nothing any more is dropped, and its slot destroyed', async (t) => {
   const { deployment, ann, bo, both } = await archived(t);
   const slot = await slotOfArchive(deployment);
-  for (const id of [ann, bo, both]) await deployment.must('DELETE', `${BASE}/${id}?mode=erase`);
+  // What was derived first, because it goes along with either.
+  for (const id of [both, bo, ann]) await deployment.must('DELETE', `${BASE}/${id}?mode=erase`);
   await sweep(deployment);
   assert.deepEqual(await blobsIn(deployment, 'archives'), []);
   await deployment.stop();
@@ -238,7 +239,7 @@ test('what is archived ends by its rules as well', async (t) => {
     const rows = await store.read(SYSTEM, (db) =>
       db.selectFrom('archived_versions').select('memory').execute(),
     );
-    assert.equal(rows.length, 2);
+    assert.equal(rows.length, 1, 'what was derived from it goes along');
   });
 });
 

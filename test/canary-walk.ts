@@ -186,6 +186,8 @@ export async function sowEverything(sower: Sower, canaries: Canaries): Promise<S
   });
   await sower.must('getVault', { path: at, headers: why('getVault') });
   await sower.must('listVaults', { headers: why('listVaults') });
+  await sowReview(sower, canaries, why);
+  await sowErasures(sower, canaries, { vault, why });
   await sowRetention(sower, canaries, { vault, memory: kept, why });
   await sowKeys(sower, canaries, { vault, why });
   await sowLedger(sower, canaries, why);
@@ -333,6 +335,72 @@ async function sowArchive(
     await sower.send(name, { path: { request: word(`request of ${name}`) } });
   for (const name of ['listArchiveRequests', 'readArchiveCopy'])
     await sower.send(name, { path: { request: 'arq_' }, query: { cursor: word(`cursor of ${name}`) } });
+}
+
+/** What was erased and comes back, to a vault that holds it for review. */
+async function sowReview(sower: Sower, canaries: Canaries, why: Why): Promise<void> {
+  const vault = canaries.word('name of a vault that reviews');
+  await sower.must('createVault', { body: { name: vault, tombstones: 'review' } });
+  for (const verdict of ['approveMemory', 'rejectMemory']) {
+    const body = { text: `of ${canaries.word(`text before ${verdict}`)}` };
+    const first = idOf(await sower.must('addMemories', { path: { vault }, body }));
+    await sower.must('deleteMemory', { path: { vault, memory: first }, query: { mode: 'erase' } });
+    const again = idOf(await sower.must('addMemories', { path: { vault }, body }));
+    await sower.must(verdict, { path: { vault, memory: again }, headers: why(verdict) });
+    await sower.send(verdict, {
+      path: { vault: canaries.word(`vault of ${verdict}`), memory: canaries.word(`memory of ${verdict}`) },
+    });
+  }
+  await sower.must('deleteVault', { path: { vault } });
+  await sower.must('restoreVault', { path: { vault }, headers: why('restoreVault') });
+  await sower.send('restoreVault', { path: { vault: canaries.word('vault of restoreVault') } });
+}
+
+async function sowErasures(
+  sower: Sower,
+  canaries: Canaries,
+  { vault, why }: { vault: string; why: Why },
+): Promise<void> {
+  const word = (field: string): string => canaries.word(field);
+  const body = (target: object, of: string) => ({
+    target,
+    reason: `since ${word(`reason of ${of}`)}`,
+    nonce: word(`nonce of ${of}`).padEnd(32, 'A'),
+    requester: word(`requester of ${of}`),
+  });
+  const subject = word('subject to erase');
+  const conversation = word('conversation to erase');
+  const path = { vault };
+  const about = { text: `of ${word('text to erase')}`, subject, conversation };
+  await sower.must('addMemories', { path, body: about });
+  const filter = { [`metadata.${word('filter name of an erasure')}`]: word('filter value of an erasure') };
+  await sower.send('requestErasure', { body: { target: { vault, filter }, dryRun: true } });
+  await sower.send('requestErasure', {
+    body: { ...body({ vault, filter }, 'a refused erasure'), confirm: word('confirmation') },
+  });
+  const asked = await sower.must('requestErasure', {
+    body: body({ vault, conversation }, 'an erasure of a conversation'),
+    headers: why('requestErasure'),
+  });
+  await sower.must('requestErasure', { body: body({ subject }, 'an erasure of a person') });
+  for (const target of [{ subject: word('unknown subject') }, { vault: word('unknown vault') }])
+    await sower.send('requestErasure', { body: body(target, 'an erasure of nothing') });
+  for (const target of [{ memory: word('unknown memory') }, { organization: word('unknown organization') }])
+    await sower.send('requestErasure', { body: { target, reason: 'none' } });
+  const erasure = idOf(asked);
+  await sower.must('listErasures', { headers: why('listErasures') });
+  await sower.send('listErasures', { query: { cursor: word('cursor of listErasures') } });
+  await sower.must('getErasure', { path: { erasure }, headers: why('getErasure') });
+  const organization = (await sower.must('ledgerCheckpoint')).json['log'];
+  const closing = await sower.must('requestErasure', {
+    body: body({ organization }, 'a closing'),
+    headers: why('a closing'),
+  });
+  await sower.must('cancelErasure', { path: { erasure: idOf(closing) }, headers: why('cancelErasure') });
+  await sower.must('getCertificate', { path: { erasure }, headers: why('getCertificate') });
+  await sower.must('certificateKey', { headers: why('certificateKey') });
+  for (const name of ['getErasure', 'cancelErasure', 'getCertificate'])
+    await sower.send(name, { path: { erasure: word(`erasure of ${name}`) } });
 }
 
 async function sowLedger(sower: Sower, canaries: Canaries, why: Why): Promise<void> {

@@ -10,7 +10,8 @@ import { verifies } from '../src/assurance/testing/verifies.ts';
 
 /** Free text by its schema, but no word fits: an id, a number, an action, a range of addresses, a model of the operator's. Sent, and refused. */
 const NEVER_GRANTED = [
-  / path (memory|key|n|hold|request)$/,
+  /^requestErasure body confirm$/,
+  / path (memory|key|n|hold|request|erasure)$/,
   / query (cursor|action)$/,
   / header if-match$/,
   / body (cursor|embedder)$/,

@@ -51,9 +51,9 @@ const BREACHES: Readonly<Record<string, { sql: string; says: RegExp }>> = {
     sql: `update api_keys set state = 'revoked'`,
     says: /what was erased or revoked is dead/,
   },
-  'a memory erased in its row only': {
-    sql: `update memories set state = 'erased'`,
-    says: /what was erased or revoked is dead/,
+  'an erasure left undone': {
+    sql: `update erasures set state = 'destroyed'`,
+    says: /every erasure has come to its end/,
   },
   'a request for death left undone': {
     sql: `update key_requests set state = 'hidden'`,

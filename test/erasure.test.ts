@@ -92,7 +92,7 @@ test('what has expired is erased by the sweep, not only hidden', async (t) => {
     const requests = await store.read(SYSTEM, (db) =>
       db.selectFrom('key_requests').select(['reason', 'state']).execute(),
     );
-    assert.ok(requests.some(({ reason, state }) => reason === 'memory.expire' && state === 'destroyed'));
+    assert.ok(requests.some(({ reason, state }) => reason === 'erasure.memories' && state === 'destroyed'));
   });
 });
 

@@ -29,6 +29,22 @@ const newMemory = async (deployment: TestDeployment): Promise<string> =>
   );
 const newVault = async (deployment: TestDeployment): Promise<string> =>
   idOf(await deployment.must('POST', '/v1/vaults', { body: { name: `vault ${made++}` } }));
+const newErasure = async (deployment: TestDeployment): Promise<string> => {
+  const target = { memory: await newMemory(deployment) };
+  return idOf(await deployment.must('POST', '/v1/erasures', { body: { target, reason: 'asked for' } }));
+};
+/** What was erased and came back to a vault that holds it for review. */
+const onReview = async (deployment: TestDeployment): Promise<string> => {
+  const vault = `/v1/vaults/${idOf(
+    await deployment.must('POST', '/v1/vaults', { body: { name: `vault ${made++}`, tombstones: 'review' } }),
+  )}/memories`;
+  const body = { text: `again ${made++}` };
+  await deployment.must(
+    'DELETE',
+    `${vault}/${idOf(await deployment.must('POST', vault, { body }))}?mode=erase`,
+  );
+  return `${vault}/${idOf(await deployment.must('POST', vault, { body }))}`;
+};
 const newKey = async (deployment: TestDeployment): Promise<string> =>
   idOf(await deployment.must('POST', '/v1/keys', { body: { name: `key ${made++}` } }));
 
@@ -146,6 +162,37 @@ const GRANTED: Readonly<Record<string, Maker>> = {
     await deployment.must('POST', `${path}/approve`);
     return get(`${path}/memories`);
   },
+  approveMemory: async (deployment) => ({ method: 'POST', path: `${await onReview(deployment)}/approve` }),
+  rejectMemory: async (deployment) => ({ method: 'POST', path: `${await onReview(deployment)}/reject` }),
+  restoreVault: async (deployment) => {
+    const path = `/v1/vaults/${await newVault(deployment)}`;
+    await deployment.must('DELETE', path);
+    return { method: 'POST', path: `${path}/restore` };
+  },
+  requestErasure: async (deployment) => ({
+    method: 'POST',
+    path: '/v1/erasures',
+    body: { target: { memory: await newMemory(deployment) }, reason: 'asked for' },
+  }),
+  listErasures: () => get('/v1/erasures?limit=5'),
+  getErasure: async (deployment) => get(`/v1/erasures/${await newErasure(deployment)}`),
+  // Taken back already, so that nothing else of a test meets an organization that is being closed.
+  cancelErasure: async (deployment) => {
+    const organization = (await deployment.must('GET', '/v1/ledger/checkpoint')).json['log'];
+    const { holds } = (await deployment.must('GET', '/v1/holds?limit=1000')).json as unknown as {
+      holds: { id: string; state: string }[];
+    };
+    for (const { id, state } of holds)
+      if (state === 'active') await deployment.must('DELETE', `/v1/holds/${id}`);
+    const asked = await deployment.must('POST', '/v1/erasures', {
+      body: { target: { organization }, reason: 'asked for' },
+    });
+    const path = `/v1/erasures/${idOf(asked)}/cancel`;
+    await deployment.must('POST', path);
+    return { method: 'POST', path };
+  },
+  getCertificate: async (deployment) => get(`/v1/erasures/${await newErasure(deployment)}/certificate`),
+  certificateKey: () => get('/v1/certificate-key'),
   createKey: () => ({ method: 'POST', path: '/v1/keys', body: { name: `key ${made++}` } }),
   listKeys: () => get('/v1/keys'),
   rotateKey: async (deployment) => ({ method: 'POST', path: `/v1/keys/${await newKey(deployment)}/rotate` }),

@@ -59,12 +59,15 @@ async function endingsOf(open: Strongroom): Promise<readonly Ending[]> {
   ];
 }
 
-/** By the order of `endingsOf`: what each hold must stop. Ann is in a memory of bo's as well, which lies in thread two. */
+/**
+ * By the order of `endingsOf`: what each hold must stop. Ann is in a memory of bo's as well, which lies in thread two and, derived
+ * from thread one, ends with that too.
+ */
 const STOPS: Readonly<Record<string, readonly number[]>> = {
   'a memory of ann in thread one': [1, 0, 0, 1, 0, 1, 1],
-  'a memory of both in thread two': [1, 1, 0, 0, 1, 1, 1],
+  'a memory of both in thread two': [1, 1, 0, 1, 1, 1, 1],
   ann: [1, 1, 0, 1, 1, 1, 1],
-  bo: [1, 1, 0, 0, 1, 1, 1],
+  bo: [1, 1, 0, 1, 1, 1, 1],
   'thread one': [1, 0, 0, 1, 0, 1, 1],
   'the vault': [1, 1, 1, 1, 1, 1, 1],
   everything: [1, 1, 1, 1, 1, 1, 1],

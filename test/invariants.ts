@@ -12,7 +12,7 @@ import { hasSlot, type SlotRanges } from '../src/vaults/slot-ranges.ts';
 import { openEveryBox, readRows, type OpenedBox, type Rows } from './boxes.ts';
 
 interface Opened {
-  readonly open: Pick<Strongroom, 'store' | 'keyring' | 'ledger'>;
+  readonly open: Pick<Strongroom, 'store' | 'keyring' | 'ledger' | 'erasures'>;
   readonly directory: string;
   readonly rows: Rows;
   readonly boxes: readonly OpenedBox[];
@@ -22,6 +22,8 @@ type Rule = (opened: Opened) => string[] | Promise<string[]>;
 
 /** Everything that is wrong; empty if nothing is. */
 export async function checkInvariants(open: Opened['open'], directory: string): Promise<string[]> {
+  // What an erasure left to remove goes in the background.
+  await open.erasures.settled();
   const rows = await readRows(open);
   const boxes = await openEveryBox(open, directory);
   const faults = await Promise.all(
@@ -97,11 +99,14 @@ const RULES: Readonly<Record<string, Rule>> = {
         : [`${id} is ${state}, alive ${alive.join(', ')}`];
     }),
 
-  'every box opens, or its row says that it is erased': ({ rows, boxes }) => {
-    const erased = new Set(rows.memories.filter(({ state }) => state === 'erased').map(({ id }) => id));
+  'every box opens, but those of revoked keys, and words in the ledger of who is erased': ({
+    rows,
+    boxes,
+  }) => {
+    const isErased = rows.erasures.some(({ kind }) => kind === 'subject' || kind === 'organization');
     const revoked = new Set(rows.api_keys.filter(({ state }) => state === 'revoked').map(({ id }) => id));
     const isGone = ({ place, name }: OpenedBox): boolean =>
-      place.column === 'hash_box' ? revoked.has(name) : erased.has(name);
+      place.column === 'hash_box' ? revoked.has(name) : isErased && place.table === 'ledger_entries';
     return boxes.flatMap((box) => {
       const { place, name, outcome } = box;
       return outcome === 'open' || (outcome === 'erased' && isGone(box))
@@ -109,6 +114,11 @@ const RULES: Readonly<Record<string, Rule>> = {
         : [`${place.table}.${place.column} of ${name} is ${outcome}`];
     });
   },
+
+  'every erasure has come to its end': ({ rows }) =>
+    rows.erasures.flatMap(({ id, state }) =>
+      state === 'purged' || state === 'requested' || state === 'cancelled' ? [] : [`${id} is ${state}`],
+    ),
 
   'every memory has its current version, and every version and name its memory': ({ rows }) => {
     const versions = new Set(rows.memory_versions.map(({ memory, version }) => `${memory} ${version}`));
@@ -184,7 +194,6 @@ function slotsInUse(rows: Rows): UsedSlot[] {
   const used: UsedSlot[] = [];
   const use = (slot: number, what: string, owner: string, state: UsedSlot['state']): void =>
     void used.push({ slot: slot as Slot, what, owner, state });
-  const states = new Map(rows.memories.map(({ id, state }) => [id, state]));
   const gone = new Set(rows.vaults.filter(({ state }) => state !== 'live').map(({ id }) => id));
   for (const { name, slot } of rows.service_slots) use(slot, name, 'deployment', 'living');
   for (const { id, state, old_slot, new_slot } of rows.rotations) {
@@ -204,9 +213,9 @@ function slotsInUse(rows: Rows): UsedSlot[] {
     use(principal_slot, id, organization, 'living');
   }
   for (const { memory, version, slot, vault } of rows.memory_versions)
-    use(slot, `${memory} version ${version}`, vault, states.get(memory) === 'erased' ? 'dead' : 'living');
+    use(slot, `${memory} version ${version}`, vault, 'living');
   for (const { memory, version, slot, vault } of rows.superseded_slots)
-    use(slot, `${memory} version ${version}`, vault, states.get(memory) === 'erased' ? 'dead' : 'either');
+    use(slot, `${memory} version ${version}`, vault, 'either');
   for (const { id, slot, vault } of rows.segments) use(slot, id, vault, 'living');
   for (const { id, slot, state } of rows.backups)
     use(slot, id, 'deployment', state === 'complete' ? 'living' : 'either');

@@ -42,16 +42,22 @@ test('on PostgreSQL a hold stops deletion, a policy ends what is over, and the a
   await deployment.must('PUT', '/v1/vaults/default/retention', {
     body: { memories: { archiveAfterDays: 1 }, conversations: { days: 1 } },
   });
+  const moved = await add({ text: 'of both', subject: 'bo', kind: 'fact' });
+  deployment.clock.advance(2 * DAY_MS);
   await swept(deployment);
-  assert.deepEqual(idsIn(await deployment.must('GET', `${BASE}?state=archived`)), [derived]);
-  assert.deepEqual(await stored(deployment), [], 'one has ended, one has moved');
+  assert.deepEqual(idsIn(await deployment.must('GET', `${BASE}?state=archived`)), [moved]);
+  assert.deepEqual(
+    await stored(deployment),
+    [],
+    'one has ended with what was derived from it, one has moved',
+  );
   assert.equal((await deployment.call('GET', `${BASE}/${other}`)).status, 404);
   const scopes = [{ actions: ['archive.*'], vaults: ['*'] }];
   const asker = await deployment.must('POST', '/v1/keys', { body: { name: 'asker', scopes } });
   const request = idOf(
     await deployment.must('POST', '/v1/archive/requests', {
       key: String(asker.json['apiKey']),
-      body: { vault: 'default', memories: [derived], reason: 'why' },
+      body: { vault: 'default', memories: [moved], reason: 'why' },
     }),
   );
   await deployment.must('POST', `/v1/archive/requests/${request}/approve`);

@@ -64,7 +64,7 @@ test('a policy that was set a moment ago hides what it makes expired from every 
       db
         .selectFrom('key_requests')
         .select(['reason', 'state'])
-        .where('reason', '=', 'memory.expire')
+        .where('reason', '=', 'erasure.memories')
         .execute(),
     );
     assert.deepEqual(

@@ -95,7 +95,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
       return Promise.resolve(() => Promise.resolve(set(MIGRATIONS.length)));
     },
     code: 1,
-    says: /schema\.newer: the schema is 9; this version knows \d+/,
+    says: /schema\.newer: the schema is 9; this version knows \d+\n/,
   },
   'a port that is taken': {
     cause: async ({ port }) => {
@@ -243,7 +243,7 @@ test('what an interrupted init left is neither served nor made again over', asyn
       assert.equal(refused.code, 1, `${args[0]} after ${point}: ${refused.err}`);
       assert.match(
         refused.err,
-        /^strongroom: (data\.(missing|exists)|keystore\.missing)/,
+        /^strongroom: (data\.(missing|exists)|keystore\.missing|store\.older)/,
         `${args[0]} after ${point}`,
       );
     }

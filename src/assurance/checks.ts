@@ -7,10 +7,15 @@ import { backupsCheck } from './checks/backups.ts';
 import { boxesCheck } from './checks/boxes.ts';
 import { egressCheck } from './checks/egress.ts';
 import { expiryCheck } from './checks/expiry.ts';
+import { certificateCheck } from './checks/certificate.ts';
+import { closingCheck } from './checks/closing.ts';
+import { erasureRequestsCheck } from './checks/erasure-requests.ts';
 import { failClosedCheck } from './checks/fail-closed.ts';
+import { finalityCheck } from './checks/finality.ts';
 import { floodCheck } from './checks/flood.ts';
 import { holdsCheck } from './checks/holds.ts';
 import { keyAgesCheck } from './checks/key-ages.ts';
+import { forgettingCheck } from './checks/forgetting.ts';
 import { keysCheck } from './checks/keys.ts';
 import { ledgerCheck } from './checks/ledger.ts';
 import { listenerCheck } from './checks/listener.ts';
@@ -31,6 +36,11 @@ export const CHECKS: readonly Check[] = [
   keysCheck,
   keyAgesCheck,
   tenantsCheck,
+  forgettingCheck,
+  certificateCheck,
+  finalityCheck,
+  closingCheck,
+  erasureRequestsCheck,
   ledgerCheck,
   boxesCheck,
   appendOnlyCheck,

@@ -18,6 +18,9 @@ export interface Stage {
 type Request = Pick<Ask, 'method' | 'path' | 'body'>;
 
 const name = ({ world }: Stage): string => `canary ${encodeHex(world.random(8))}`;
+/** Of vaults that end with the sweep. */
+const PASSING = 'canary passing ';
+const passing = ({ world }: Stage): string => `${PASSING}${encodeHex(world.random(8))}`;
 const inVault = ({ vault }: Stage, rest = ''): string => `/v1/vaults/${vault}${rest}`;
 const get = (path: string): Request => ({ method: 'GET', path });
 
@@ -27,6 +30,19 @@ const onMemory = async (stage: Stage, rest = ''): Promise<string> =>
   inVault(stage, `/memories/${await newMemory(stage)}${rest}`);
 const newVault = async (stage: Stage): Promise<string> =>
   (await stage.tenant.client.vaults.create({ name: name(stage), deletion: { mode: 'immediate' } })).id;
+/** What was erased and came back to a vault that holds it for review. */
+const onReview = async (stage: Stage): Promise<string> => {
+  const { client } = stage.tenant;
+  const settings = { deletion: { mode: 'immediate' }, tombstones: 'review' } as const;
+  const vault = client.vault((await client.vaults.create({ name: passing(stage), ...settings })).id);
+  const text = name(stage);
+  await vault.delete((await vault.add(text)).id);
+  return `/v1/vaults/${vault.vault}/memories/${(await vault.add(text)).id}`;
+};
+const newErasure = async (stage: Stage): Promise<string> => {
+  const target = { memory: await newMemory(stage) };
+  return (await stage.tenant.client.erasures.request({ target, reason: 'a canary' })).id;
+};
 /** May do nothing anywhere, so that one that is left over is worth nothing. */
 const newKey = async (stage: Stage): Promise<string> =>
   (await stage.tenant.client.keys.create({ name: name(stage), ...POWERLESS })).id;
@@ -130,6 +146,32 @@ const REQUESTS: Readonly<Record<string, (stage: Stage) => Promise<Request> | Req
     await client.archive.approve(id);
     return get(`/v1/archive/requests/${id}/memories`);
   },
+  approveMemory: async (stage) => ({ method: 'POST', path: `${await onReview(stage)}/approve` }),
+  rejectMemory: async (stage) => ({ method: 'POST', path: `${await onReview(stage)}/reject` }),
+  restoreVault: async (stage) => {
+    const { client } = stage.tenant;
+    const { id } = await client.vaults.create({ name: passing(stage), deletion: { days: 1 } });
+    await client.vaults.delete(id);
+    return { method: 'POST', path: `/v1/vaults/${id}/restore` };
+  },
+  requestErasure: async (stage) => ({
+    method: 'POST',
+    path: '/v1/erasures',
+    body: { target: { memory: await newMemory(stage) }, reason: 'a canary' },
+  }),
+  listErasures: () => get('/v1/erasures?limit=5'),
+  getErasure: async (stage) => get(`/v1/erasures/${await newErasure(stage)}`),
+  // Taken back already, so that the reserved organization stays open; what is taken back once may be again.
+  cancelErasure: async ({ tenant: { client, organization } }) => {
+    // What a sweep put on hold keeps the organization as well.
+    for await (const hold of client.holds.listAll())
+      if (hold.state === 'active') await client.holds.release(hold.id);
+    const { id } = await client.erasures.request({ target: { organization }, reason: 'a canary' });
+    await client.erasures.cancel(id);
+    return { method: 'POST', path: `/v1/erasures/${id}/cancel` };
+  },
+  getCertificate: async (stage) => get(`/v1/erasures/${await newErasure(stage)}/certificate`),
+  certificateKey: () => get('/v1/certificate-key'),
   createKey: (stage) => ({ method: 'POST', path: '/v1/keys', body: { name: name(stage), ...POWERLESS } }),
   listKeys: () => get('/v1/keys'),
   rotateKey: async (stage) => ({ method: 'POST', path: `/v1/keys/${await newKey(stage)}/rotate` }),

@@ -5,6 +5,7 @@
 import type { ApiKeys } from '../access/api-keys.ts';
 import type { Organizations } from '../access/organizations.ts';
 import { decodeUtf8, encodeUtf8 } from '../bytes/encoding.ts';
+import { StrongroomError } from '../errors.ts';
 import type { NewId, OrganizationId } from '../ids.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { SYSTEM, type Store } from '../store/store.ts';
@@ -41,12 +42,21 @@ export async function reserve(
   return { organization: id, keyId: key.id, apiKey: key.apiKey };
 }
 
-async function reserved({ store, ledger }: Reserving, number: number): Promise<OrganizationId | null> {
+async function reserved(
+  { store, ledger, organizations }: Reserving,
+  number: number,
+): Promise<OrganizationId | null> {
   const row = await store.read(SYSTEM, (db) =>
     db.selectFrom('meta').select('value').where('name', '=', `${RESERVED_MARK}${number}`).executeTakeFirst(),
   );
   if (row === undefined) return null;
   const id = decodeUtf8(row.value) as OrganizationId;
+  const organization = await organizations.get(id).catch((error: unknown) => {
+    if (error instanceof StrongroomError && error.status === 404) return null;
+    throw error;
+  });
+  // A check that was interrupted may have left it closing.
+  if (organization === null || organization.isClosing) return null;
   const { size } = await ledger.head(id);
   return size > RESERVED_ENTRIES_MAX ? null : id;
 }

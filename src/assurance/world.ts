@@ -21,6 +21,7 @@ import type { RetentionRules } from '../vaults/retention.ts';
 import type { Backups } from '../recovery/backups.ts';
 import type { Drills } from '../recovery/drills.ts';
 import type { Rotations, RotationSteps } from '../lifecycle/rotations.ts';
+import type { Destruction } from '../store/destruction.ts';
 import type { Store } from '../store/store.ts';
 
 /** A reserved organization with a key that may do everything in it. */
@@ -120,6 +121,7 @@ export interface Sabotaged {
   readonly clock?: (real: Clock) => Clock;
   readonly backups?: (real: Backups) => Backups;
   readonly rotation?: Partial<RotationSteps>;
+  readonly destruction?: (real: Destruction) => Destruction;
   readonly parts?: (real: HttpParts, within: Within) => HttpParts;
   readonly app?: (app: FastifyInstance) => void;
   readonly tlsMinimum?: '1.2' | '1.3';

@@ -186,8 +186,9 @@ async function confine(stage: Stage, other: string): Promise<readonly Confined[]
   const { world, tenant, vault } = stage;
   return withVault(world, tenant, { environment: 'development' }, async (_, development) => {
     const confined: Confined[] = [];
+    const stages = [stage, { ...stage, vault: other }].map((each) => ({ stage: each, made: new Map() }));
     for (const confinement of confinementsOf(vault, development))
-      confined.push(await confinedTo(confinement, [stage, { ...stage, vault: other }]));
+      confined.push(await confinedTo(confinement, stages));
     return confined;
   });
 }
@@ -231,12 +232,18 @@ function confinementsOf(vault: string, development: string): readonly Confinemen
   ];
 }
 
+/** What was refused is as it was: the same request is put to the next key. */
+interface Prepared {
+  readonly stage: Stage;
+  readonly made: Map<string, Awaited<ReturnType<typeof requestFor>>>;
+}
+
 /** Drives every route, in each of the vaults; whatever the confinement does not leave must be refused. */
 async function confinedTo(
   { name, input, allows, control }: Confinement,
-  stages: readonly Stage[],
+  stages: readonly Prepared[],
 ): Promise<Confined> {
-  const [{ world, tenant } = none()] = stages;
+  const [{ stage: { world, tenant } } = none()] = stages;
   const make = async (of: Omit<KeyInput, 'name'>): Promise<string> =>
     (await tenant.client.keys.create({ name: `canary confined to ${name}`, ...of })).apiKey;
   const apiKey = await make(input);
@@ -244,10 +251,11 @@ async function confinedTo(
   const { status } = await ask(world, { method: 'GET', path: control.path, apiKey: controlKey });
   const escaped: string[] = [];
   let asked = 0;
-  for (const stage of stages)
+  for (const { stage, made } of stages)
     for (const route of world.routes) {
       if (allows(route, stage.vault)) continue;
-      const request = await requestFor(route, stage);
+      const request = made.get(route.name) ?? (await requestFor(route, stage));
+      made.set(route.name, request);
       if (request === null) continue;
       asked++;
       const reply = await ask(world, { ...request, apiKey });

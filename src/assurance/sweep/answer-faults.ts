@@ -45,7 +45,8 @@ function isProblem({ json, header, status }: Reply): boolean {
 }
 
 function isDeclared(route: Route, { json, text, header, status }: Reply): boolean {
-  if (status === 202 || status === 204) return text === '';
+  // Of a deletion, 202 says that a replica has yet to forget; only where it is the good answer it has a body.
+  if (status === 204 || (status === 202 && route.status !== 202)) return text === '';
   if (route.answerType === 'application/json') return isWhole(route.answer, json);
   const lines = text.split('\n').filter((line) => line !== '');
   return (

@@ -4,13 +4,18 @@ import { claimed, type Claim } from '../claim.ts';
 export const KEEPING_CLAIMS: readonly Claim[] = [
   claimed({
     id: 'RET-01',
-    sentence: 'Users can delete any memory, conversation or account themselves.',
+    sentence:
+      'Users can delete any memory, conversation or account themselves; it is out of every answer within {seconds} s.',
     examines: 'Canary delete → absent from get, search, list, export, index, cache within bound',
     method: 'T',
     supports: ['C1.2 P4.3', 'A.8.10', '17', '310(d)(2)(i)', '105'],
+    parameters: { seconds: { value: 5, floor: 5, better: 'less' } },
     state: {
-      kind: 'not_claimed',
-      reason: 'Conversations, accounts and bulk deletion cannot be deleted through the interface.',
+      kind: 'complete',
+      notProven:
+        'That copies which somebody took away before (an export, an answer that was kept) are gone; what was derived without saying so in `derivedFrom` is not known to be derived.',
+      hoursFresh: 24,
+      mend: 'strongroom erasures list --state hidden names what is not done; strongroom doctor says which replica of the keystore is away.',
     },
   }),
   claimed({
@@ -30,24 +35,35 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
   }),
   claimed({
     id: 'RET-03',
-    sentence: 'Hard deletion is final within 30 d, by key destruction.',
+    sentence: 'Hard deletion is final within {days} d, by key destruction.',
     examines:
       'Key gone; ciphertext in live store and in newest backup cannot be opened; oldest pending ≤30 d',
     method: 'T',
     supports: ['CC6.5 C1.2', 'A.8.10', '17', '310(d)(2)(i)', '105'],
+    parameters: { days: { value: 30, floor: 30, better: 'less' } },
     state: {
-      kind: 'not_claimed',
-      reason: 'Erasure by key destruction exists; no check reads the newest backup, of which there is none.',
+      kind: 'complete',
+      notProven:
+        'Copies of the ciphertext are tried, as a backup holds them, with the keyring as it is now: a copy of the keystore that was made before the erasure, or an older block that the medium kept, would open them.',
+      hoursFresh: 24,
+      mend: 'Bring back the replica of the keystore that is away, or declare it lost: what waits for it is destroyed then.',
     },
   }),
   claimed({
     id: 'RET-04',
-    sentence: 'Closing an account removes everything within 30 d.',
+    sentence: 'Closing an account removes everything within {days} d.',
     examines:
       'Residual rows per annotated table = 0 for closed tenants, audit class apart; max age of open closures',
     method: 'E',
     supports: ['C1.2 P4.3', 'A.8.10', '17 28(3)(g)', '504(e)(2)(ii)(J)', '105'],
-    state: { kind: 'not_claimed', reason: 'Accounts cannot be closed.' },
+    parameters: { days: { value: 30, floor: 30, better: 'less' } },
+    state: {
+      kind: 'complete',
+      notProven:
+        'That nothing is left of it: the ledger, free of content, and the record of the erasure are kept, and ciphertext stays in backups until they roll off.',
+      hoursFresh: 24,
+      mend: 'strongroom erasures list --state destroyed names what is still to be removed; the log says why it was not.',
+    },
   }),
   claimed({
     id: 'RET-05',
@@ -143,7 +159,13 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
     examines: 'Issue for canary; signature, log inclusion, key-destruction record; no personal data inside',
     method: 'T',
     supports: ['C1.2 P4.3', 'A.8.10 A.5.28', '5(2) 17', '310(d)(2)', '105'],
-    state: { kind: 'not_claimed', reason: 'There are no certificates of deletion.' },
+    state: {
+      kind: 'complete',
+      notProven:
+        'What each certificate lists under `notProven`: above all that nobody copied the keystore before, and that the medium under it forgot what was overwritten.',
+      hoursFresh: 24,
+      mend: 'strongroom certificate verify names what does not hold; compare the key with the one you know the deployment by.',
+    },
   }),
   claimed({
     id: 'BCK-01',

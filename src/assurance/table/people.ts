@@ -12,11 +12,18 @@ export const PEOPLE_CLAIMS: readonly Claim[] = [
   }),
   claimed({
     id: 'PRV-02',
-    sentence: 'Erasure requests finish within 30 d, also in bulk.',
+    sentence: 'Erasure requests finish within {days} d, also in bulk.',
     examines: 'Canary erasure end to end; oldest open request; bulk job idempotent; log kept',
     method: 'T',
     supports: ['P4.3 P5.2', 'A.8.10', '17 12(3)', '', '105 r7022'],
-    state: { kind: 'not_claimed', reason: 'There are no erasure requests by person.' },
+    parameters: { days: { value: 30, floor: 30, better: 'less' } },
+    state: {
+      kind: 'complete',
+      notProven:
+        'That the requests people made elsewhere were entered here; a request under a legal hold waits for its release.',
+      hoursFresh: 24,
+      mend: 'strongroom erasures list --state hidden names the open requests; strongroom doctor says which replica of the keystore is away.',
+    },
   }),
   claimed({
     id: 'PRV-03',
