@@ -50,7 +50,7 @@ import { Ledger } from './ledger/ledger.ts';
 import { LedgerPeriods } from './ledger/periods.ts';
 import { LedgerPruning } from './ledger/pruning.ts';
 import { RefusalCounts } from './ledger/refusal-counts.ts';
-import { Signers } from './ledger/signers.ts';
+import { Signers, type SignedAs } from './ledger/signers.ts';
 import { DeploymentWitness } from './ledger/witness.ts';
 import { BackupDesk } from './recovery/backup-desk.ts';
 import { Backups } from './recovery/backups.ts';
@@ -61,7 +61,7 @@ import type { BackupPlace } from './recovery/place.ts';
 import { readRestoreMark, type RestoreMark } from './recovery/restore-mark.ts';
 import { Burials } from './lifecycle/burials.ts';
 import type { ReplicaFacts } from './lifecycle/certificate.ts';
-import { Certificates } from './lifecycle/certificates.ts';
+import { certificateKeyName, Certificates } from './lifecycle/certificates.ts';
 import { ErasureRequests } from './lifecycle/erasure-requests.ts';
 import { Erasures } from './lifecycle/erasures.ts';
 import { Lifecycle } from './lifecycle/lifecycle.ts';
@@ -259,20 +259,32 @@ async function restoreIn(directory: string): Promise<RestoreMark | null> {
   return mark;
 }
 
-/** The service keys that rotations replace, and whom the ledger is signed by. */
+/** The service keys that rotations replace, and whom the ledger and certificates are signed by. */
 async function openSigners(
-  { store, keyring, restoring }: Base,
+  base: Base,
   services: ServiceSlots,
   { clock }: Environment,
-): Promise<Signers> {
+): Promise<{ readonly signers: Signers; readonly certificateSigners: Signers }> {
+  const { keyring } = base;
   const isErased = (slot: Slot): boolean => keyring.isErased(slot);
-  for (const name of [SLOT_NAMES['api-keys'], SLOT_NAMES.cursors, SLOT_NAMES.backups])
-    await services.open(name, isErased);
-  const slot = await services.open(SLOT_NAMES.ledger, isErased);
-  const signer = slot === null ? null : new SigningKey(serviceKey(keyring, slot, SLOT_NAMES.ledger));
-  const as = { role: 'ledger', name: deploymentName(keyring.deployment) } as const;
+  for (const name of Object.values(SLOT_NAMES)) await services.open(name, isErased);
+  const name = deploymentName(keyring.deployment);
+  const opened = (as: SignedAs): Promise<Signers> =>
+    openSigner(base, as, { slot: services.known(SLOT_NAMES[as.role]), nowMs: clock.now() });
+  return {
+    signers: await opened({ role: 'ledger', name }),
+    certificateSigners: await opened({ role: 'certificates', name: certificateKeyName(name) }),
+  };
+}
+
+async function openSigner(
+  { store, keyring, restoring }: Base,
+  as: SignedAs,
+  { slot, nowMs }: { readonly slot: Slot | null; readonly nowMs: number },
+): Promise<Signers> {
+  const signer = slot === null ? null : new SigningKey(serviceKey(keyring, slot, SLOT_NAMES[as.role]));
   return restoring === null && signer !== null
-    ? Signers.open(store, as, signer, clock.now())
+    ? Signers.open(store, as, signer, nowMs)
     : Signers.look(store, as, signer);
 }
 
@@ -287,7 +299,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   const sealer = substitutes.sealer?.(keyed) ?? keyed;
   const services = new ServiceSlots(store, slots, environment.clock);
   const periods = await LedgerPeriods.open(store, slots, environment.clock.now());
-  const signers = await openSigners(base, services, environment);
+  const { signers, certificateSigners } = await openSigners(base, services, environment);
   const realLedger = new Ledger({ store, environment, sealer, signers, periods });
   const ledger = substitutes.ledger?.(realLedger) ?? realLedger;
 
@@ -460,7 +472,6 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     cursors,
     clock: environment.clock,
   });
-  const certificateSlot = await services.get('certificate signing');
   const certificates = new Certificates({
     store,
     keyring,
@@ -468,7 +479,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     recorder,
     access,
     requests: erasureRequests,
-    signer: new SigningKey(serviceKey(keyring, certificateSlot, 'certificate signing')),
+    signers: certificateSigners,
     deployment: deploymentName(keyring.deployment),
     replicas: (names) => replicaFacts(options, names),
     backupDays: LIMITS.backupDays,
@@ -508,7 +519,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     ledger,
     destruction,
     services,
-    keys: rotatedKeys({ store, keyring, ledger, signers, pepper, environment }),
+    keys: rotatedKeys({ store, keyring, ledger, signers, certificateSigners, pepper, environment }),
     trusted: () => time.now(),
     days: { ledger: rotateLedgerDays, service: rotateServiceDays, retired: retiredKeyDays },
     newId,

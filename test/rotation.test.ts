@@ -11,6 +11,8 @@ import { serviceKey } from '../src/keys/service-key.ts';
 import type { Slot } from '../src/keys/slot.ts';
 import { SigningKey } from '../src/crypto/signature.ts';
 import { createKey } from '../src/deployment.ts';
+import { verifyCertificate } from '../src/lifecycle/verify-certificate.ts';
+import { followKeys } from '../src/ledger/ledger-keys.ts';
 import { openCheckpoint, signCheckpoint } from '../src/ledger/checkpoint.ts';
 import { parseVkey } from '../src/ledger/note.ts';
 import { verifyExport } from '../src/ledger/verify-export.ts';
@@ -88,12 +90,13 @@ test('every key is replaced on command and nothing is lost; the old ones end whe
       ['api-keys', 'kept'],
       ['cursors', 'kept'],
       ['backups', 'ended'],
+      ['certificates', 'kept'],
     ],
   );
   await check();
   await deployment.must('POST', '/v1/keys', { body: { name: 'new' } });
   await deployment.stop();
-  const names = ['ledger signing', 'pepper', 'cursors'];
+  const names = ['ledger signing', 'pepper', 'cursors', 'certificate signing'];
   await deployment.opened(async (open) => {
     assert.deepEqual(await checkInvariants(open, deployment.directory), []);
     const slots = await serviceSlotsOf(open);
@@ -187,7 +190,7 @@ test('rotation is for the organization that init made; every other sees how old 
   const refused = await deployment.call('POST', ROTATIONS, { key: tenant.apiKey, body: {} });
   assert.deepEqual([refused.status, refused.json['code']], [403, 'access.refused']);
   const { json } = await deployment.must('GET', ROTATIONS, { key: tenant.apiKey });
-  assert.equal((json['keys'] as unknown[]).length, 6);
+  assert.equal((json['keys'] as unknown[]).length, 7);
   for (const body of [{ keys: ['pepper'] }, { retired: 'now' }, { more: 1 }])
     assert.equal((await deployment.call('POST', ROTATIONS, { body })).status, 400, JSON.stringify(body));
 });
@@ -302,6 +305,46 @@ test('old checkpoints verify with the key that signed them, the log is followed 
   });
 });
 
+test('a certificate verifies with the key of its day, which leads to the one of today', async (t) => {
+  const { deployment } = await used(t);
+  const certified = async (text: string) => {
+    const memory = idOf(await deployment.must('POST', MEMORIES, { body: { text } }));
+    const body = { target: { vault: 'default', memory }, reason: 'asked for' };
+    const id = idOf(await deployment.must('POST', '/v1/erasures', { body }));
+    return { id, ...(await certificate(id)) };
+  };
+  const certificate = async (id: string) =>
+    (await deployment.must('GET', `/v1/erasures/${id}/certificate`)).json as {
+      certificate: string;
+      verifierKey: string;
+    };
+  const faults = ({ certificate, verifierKey }: { certificate: string; verifierKey: string }) =>
+    verifyCertificate(certificate, { key: verifierKey }).faults;
+  const before = await certified('one');
+  for (const retired of ['keep', 'destroy'])
+    await deployment.must('POST', ROTATIONS, { body: { keys: ['certificates', 'ledger'], retired } });
+  const after = await certified('another');
+  assert.notEqual(before.verifierKey, after.verifierKey);
+  assert.deepEqual([faults(before), faults(after)], [[], []]);
+  assert.ok(faults({ ...after, verifierKey: before.verifierKey }).length > 0);
+  await deployment.stop();
+  await deployment.serve();
+  assert.deepEqual(
+    { id: before.id, ...(await certificate(before.id)) },
+    before,
+    'byte for byte, and with its key',
+  );
+  const { json } = await deployment.must('GET', '/v1/certificate-key');
+  const listed = json['keys'] as { verifierKey: string; generation: number; introduction: string | null }[];
+  assert.equal(json['verifierKey'], after.verifierKey);
+  const keys = listed.map((key) => ({ ...key, publicKey: parseVkey(key.verifierKey).publicKey }));
+  const { name, publicKey } = parseVkey(before.verifierKey);
+  assert.equal(followKeys(name, keys, publicKey).length, 3);
+  // Without its introduction a key is nobody's.
+  const unknown = keys.map((key) => ({ ...key, introduction: null }));
+  assert.equal(followKeys(name, unknown, publicKey).length, 1);
+});
+
 test('keys whose slots are dead, as after a restore from before a rotation that has ended, are made anew; the ledger says who signs', async (t) => {
   const { deployment } = await used(t);
   const known = String((await deployment.must('GET', '/v1/ledger/checkpoint')).json['verifierKey']);
@@ -378,7 +421,7 @@ test('a backup from before a rotation restores with its API keys, as long as the
   await copy.commit();
   await copy.opened(async (open) => {
     const after = await serviceSlotsOf(open);
-    for (const name of ['ledger signing', 'pepper', 'cursors', 'backup signing'])
+    for (const name of ['ledger signing', 'pepper', 'cursors', 'backup signing', 'certificate signing'])
       assert.notEqual(after.get(name), before.get(name), `${name} had been replaced, and is again`);
   });
   await copy.served(async (call) => {

@@ -1,6 +1,7 @@
 import { pathOf, type CallOptions, type Transport, type WriteOptions } from './transport.ts';
 import type {
   Certificate,
+  CertificateKey,
   Erasure,
   ErasureInput,
   ErasureListQuery,
@@ -66,7 +67,7 @@ export class Erasures {
   }
 
   /** The key by which certificates of the deployment verify. */
-  certificateKey(options?: CallOptions): Promise<Pick<Certificate, 'verifierKey'>> {
+  certificateKey(options?: CallOptions): Promise<CertificateKey> {
     return this.#transport.json({ method: 'GET', path: '/v1/certificate-key', options });
   }
 }

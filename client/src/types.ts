@@ -310,8 +310,15 @@ export interface ErasurePage {
 export interface Certificate {
   /** A signed envelope (DSSE) of an in-toto statement, byte for byte as it is verified. Keep it as it comes. */
   certificate: string;
-  /** The verifier key of certificates of this deployment: compare it with the one you know. */
+  /** The verifier key it was signed with: compare it with the one you know. */
   verifierKey: string;
+}
+
+export interface CertificateKey {
+  /** The verifier key of what is signed from now on. */
+  verifierKey: string;
+  /** Every key that has signed certificates, oldest first: whoever knows one follows introductions to the others. */
+  keys: LedgerKey[];
 }
 
 export interface KeyScope {
@@ -663,10 +670,17 @@ export type * from './retention-types.ts';
 
 /**
  * The keys of the service that replace each other: the keystore's root with all its pages, the keys of the files beside
- * it, the key that signs the ledger, the one that hashes of API keys lie under, that of list cursors, and the one that
- * signs the manifests of backups.
+ * it, the key that signs the ledger, the one that hashes of API keys lie under, that of list cursors, and those that
+ * sign the manifests of backups and certificates of erasure.
  */
-export type RotationKey = 'root' | 'keystore' | 'ledger' | 'api-keys' | 'cursors' | 'backups';
+export type RotationKey =
+  | 'root'
+  | 'keystore'
+  | 'ledger'
+  | 'api-keys'
+  | 'cursors'
+  | 'backups'
+  | 'certificates';
 
 export interface RotationKeyAge {
   key: RotationKey;
@@ -703,7 +717,7 @@ export interface RotationResult {
   rotations: Rotation[];
 }
 
-/** A key that signs the organization's ledger, or has done so. */
+/** A key that signs the organization's ledger, or certificates of erasure, or has done so. */
 export interface LedgerKey {
   /** From 1; the highest one signs. */
   generation: number;

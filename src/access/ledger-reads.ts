@@ -17,6 +17,7 @@ import { exportJsonLines } from '../ledger/export.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { leafHash } from '../ledger/merkle.ts';
 import { encodeVkey, verifierKey } from '../ledger/note.ts';
+import { keyView } from '../ledger/signers.ts';
 import type { Access } from './access.ts';
 import type { RequestContext } from './context.ts';
 import type { Cursors, ListBinding } from './cursors.ts';
@@ -78,13 +79,9 @@ export class LedgerReads {
     await recorder.record(context, { action: 'ledger.keys', target: log });
     return {
       log,
-      keys: ledger.keys.map(({ generation, publicKey, introduction, since, until }) => ({
-        generation,
-        verifierKey: encodeVkey(verifierKey(ledger.originOf(log), publicKey)),
-        since: new Date(since).toISOString(),
-        until: until === null ? null : new Date(until).toISOString(),
-        introduction,
-      })),
+      keys: ledger.keys.map((key) =>
+        keyView(key, encodeVkey(verifierKey(ledger.originOf(log), key.publicKey))),
+      ),
     };
   }
 

@@ -57,6 +57,11 @@ export class ServiceSlots {
     return slot;
   }
 
+  /** The same; null where its key has ended and nothing can be written yet. */
+  known(name: string): Slot | null {
+    return this.#current.get(name) ?? null;
+  }
+
   /** A slot that has no name yet. */
   take(tx: Tx): Promise<Slot> {
     return this.#slots.takeOne(tx, DEPLOYMENT);

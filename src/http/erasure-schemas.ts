@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { isId } from '../ids.ts';
 import { LIMITS } from '../limits.ts';
+import { ledgerKey } from './ledger-schemas.ts';
 import { cursor, filter, label, memoryId, queryLimit, schemaNotes } from './schema-parts.ts';
 
 const organizationId = z
@@ -104,7 +105,7 @@ export const erasureListQuery = z.strictObject({
 export const erasurePage = z.object({ erasures: z.array(erasure), next: z.string().nullable() });
 
 export const certificate = z.object({ certificate: z.string(), verifierKey: z.string() });
-export const certificateKey = z.object({ verifierKey: z.string() });
+export const certificateKey = z.object({ verifierKey: z.string(), keys: z.array(ledgerKey) });
 
 schemaNotes.add(erasure, { id: 'Erasure' });
 

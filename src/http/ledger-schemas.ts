@@ -40,18 +40,15 @@ export const ledgerCheckpoint = z.object({
   verifierKey: z.string(),
 });
 
-export const ledgerKeys = z.object({
-  log: z.string(),
-  keys: z.array(
-    z.object({
-      generation: z.int(),
-      verifierKey: z.string(),
-      since: z.string(),
-      until: z.string().nullable(),
-      introduction: z.string().nullable(),
-    }),
-  ),
+export const ledgerKey = z.object({
+  generation: z.int(),
+  verifierKey: z.string(),
+  since: z.string(),
+  until: z.string().nullable(),
+  introduction: z.string().nullable(),
 });
+
+export const ledgerKeys = z.object({ log: z.string(), keys: z.array(ledgerKey) });
 
 export const proofQuery = z.strictObject({ size: queryInteger(1, Number.MAX_SAFE_INTEGER).optional() });
 

@@ -17,6 +17,7 @@ import type {
   Drill,
   DrillPage,
   Certificate,
+  CertificateKey,
   Erasure,
   ErasureInput,
   ErasureListQuery,
@@ -207,7 +208,7 @@ export interface Erasures {
   cancel(context: RequestContext, erasure: string): Promise<Erasure>;
   /** Throws `certificate.pending` while a replica of the keystore has yet to forget. */
   certificate(context: RequestContext, erasure: string): Promise<Certificate>;
-  certificateKey(context: RequestContext): Promise<Pick<Certificate, 'verifierKey'>>;
+  certificateKey(context: RequestContext): Promise<CertificateKey>;
 }
 
 export interface LedgerReads {

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { schemaNotes } from './schema-parts.ts';
 
-const rotationKey = z.enum(['root', 'keystore', 'ledger', 'api-keys', 'cursors', 'backups']);
+const rotationKey = z.enum(['root', 'keystore', 'ledger', 'api-keys', 'cursors', 'backups', 'certificates']);
 
 export const rotationInput = z.strictObject({
   keys: z.array(rotationKey).max(rotationKey.options.length).optional(),

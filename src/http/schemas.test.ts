@@ -59,6 +59,7 @@ const equal: readonly true[] = [
   true satisfies Equal<typeof erasures.erasureListQuery, client.ErasureListQuery>,
   true satisfies Equal<typeof erasures.erasurePage, client.ErasurePage>,
   true satisfies Equal<typeof erasures.certificate, client.Certificate>,
+  true satisfies Equal<typeof erasures.certificateKey, client.CertificateKey>,
   true satisfies Equal<typeof keys.keyInput, client.KeyInput>,
   true satisfies Equal<typeof keys.key, client.Key>,
   true satisfies Equal<typeof keys.newKey, client.NewKey>,

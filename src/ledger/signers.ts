@@ -5,6 +5,7 @@
  * Which key signs is asked of the table in the transaction of the signature itself. So there is one moment, the commit
  * of the switch, before which everything is signed by the older key and after which nothing is.
  */
+import type { LedgerKey } from '@strongroom/client';
 import { encodeBase64 } from '../bytes/encoding.ts';
 import { isEqual } from '../bytes/equal.ts';
 import type { SigningKey } from '../crypto/signature.ts';
@@ -163,6 +164,18 @@ export class Signers {
     }));
   }
 }
+
+/** A key as the API shows it. */
+export const keyView = (
+  { generation, since, until, introduction }: HistoricKey,
+  verifierKey: string,
+): LedgerKey => ({
+  generation,
+  verifierKey,
+  since: new Date(since).toISOString(),
+  until: until === null ? null : new Date(until).toISOString(),
+  introduction,
+});
 
 /** The facts of the entry by which a log says who signs it from there on. */
 export const rekeyFacts = ({

@@ -5,13 +5,12 @@
  * Whoever signs looks for himself: the request must be confirmed by every member replica, and each slot must answer
  * dead in the pages now, not only be refused.
  */
-import type { Certificate } from '@strongroom/client';
+import type { Certificate, CertificateKey } from '@strongroom/client';
 import type { Access } from '../access/access.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Recorder } from '../access/recorder.ts';
 import { encodeBase64, encodeHex } from '../bytes/encoding.ts';
 import { sha256 } from '../crypto/hash.ts';
-import type { SigningKey } from '../crypto/signature.ts';
 import type { Clock } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import type { OrganizationId } from '../ids.ts';
@@ -24,7 +23,8 @@ import type { ErasureRow, KeyRequestRow } from '../store/schema.ts';
 import { SYSTEM, type Store } from '../store/store.ts';
 import { toRanges } from '../vaults/slot-ranges.ts';
 import { encodeStatement, type CertificateFacts, type ReplicaFacts } from './certificate.ts';
-import { signEnvelope, STATEMENT_TYPE } from './envelope.ts';
+import { keyIdIn, keyIdOf, signEnvelope, STATEMENT_TYPE } from './envelope.ts';
+import { keyView, type HistoricKey, type Signers } from '../ledger/signers.ts';
 import type { ErasureRequests } from './erasure-requests.ts';
 import { digestOfRanges } from './slot-digest.ts';
 
@@ -35,7 +35,7 @@ export interface CertificatesParts {
   readonly access: Access;
   readonly recorder: Recorder;
   readonly requests: ErasureRequests;
-  readonly signer: SigningKey;
+  readonly signers: Signers;
   /** `strongroom/<id>`. */
   readonly deployment: string;
   /** What is known of replicas by their names. */
@@ -55,16 +55,17 @@ export class Certificates {
   }
 
   /** The verifier key, as text: what a stranger needs to know to check certificates of this deployment. */
-  get vkey(): string {
-    const { deployment, signer } = this.#parts;
-    return encodeVkey(verifierKey(certificateKeyName(deployment), signer.publicKey));
+  #vkeyOf({ publicKey }: Pick<HistoricKey, 'publicKey'>): string {
+    return encodeVkey(verifierKey(this.#parts.signers.name, publicKey));
   }
 
-  async key(context: RequestContext): Promise<Pick<Certificate, 'verifierKey'>> {
+  async key(context: RequestContext): Promise<CertificateKey> {
     this.#parts.access.require(context, 'erasure.certificate', null);
     const deed = { action: 'erasure.certificate', target: context.organization } as const;
     await this.#parts.recorder.record(context, deed);
-    return { verifierKey: this.vkey };
+    const { signers } = this.#parts;
+    const keys = signers.history.map((key) => keyView(key, this.#vkeyOf(key)));
+    return { verifierKey: this.#vkeyOf(signers.current), keys };
   }
 
   /** `certificate.pending` while a replica has yet to forget. */
@@ -72,15 +73,17 @@ export class Certificates {
     const row = await this.#parts.requests.reach(context, 'erasure.certificate', id);
     const certificate = await this.issue(row);
     await this.#parts.recorder.record(context, { action: 'erasure.certificate', target: row.id });
-    return { certificate, verifierKey: this.vkey };
+    return { certificate, verifierKey: this.#vkeyOf(this.#signerOf(certificate)) };
   }
 
   async issue(row: ErasureRow): Promise<string> {
     if (row.certificate !== null) return row.certificate;
     if (row.state !== 'destroyed' && row.state !== 'purged') throw new StrongroomError('certificate.pending');
     const facts = await this.#facts(row);
-    const certificate = signEnvelope(STATEMENT_TYPE, encodeStatement(facts), this.#parts.signer);
-    return this.#parts.store.write(row.organization as OrganizationId, async (tx) => {
+    const { store, signers } = this.#parts;
+    return store.write(row.organization as OrganizationId, async (tx) => {
+      const signer = await signers.signing(tx.sql);
+      const certificate = signEnvelope(STATEMENT_TYPE, encodeStatement(facts), signer);
       // Two who ask at once get the same one.
       await tx.sql
         .updateTable('erasures')
@@ -95,6 +98,15 @@ export class Certificates {
         .executeTakeFirst();
       return kept?.certificate ?? certificate;
     });
+  }
+
+  /** The key that signed it, today's or one before. */
+  #signerOf(certificate: string): HistoricKey {
+    const id = keyIdIn(certificate);
+    const key = this.#parts.signers.history.find(({ publicKey }) => keyIdOf(publicKey) === id);
+    if (key === undefined)
+      throw new StrongroomError('internal', 'a certificate was signed by an unknown key');
+    return key;
   }
 
   async #facts(row: ErasureRow): Promise<CertificateFacts> {
@@ -146,7 +158,8 @@ export class Certificates {
     const proof = await ledger.proof(log, entry.n);
     return {
       log,
-      verifierKey: ledger.vkey(log),
+      // Of the key that signed the checkpoint: another may have taken its place since.
+      verifierKey: proof.vkey,
       n: entry.n,
       leaf: encodeBase64(leaf),
       leafDigest: encodeHex(sha256(leaf)),

@@ -29,6 +29,10 @@ export const pae = (type: string, payload: Uint8Array): Bytes => {
 
 export const keyIdOf = (publicKey: Uint8Array): string => encodeHex(sha256(publicKey));
 
+/** The id of the key that an envelope of ours says it was signed with. */
+export const keyIdIn = (envelope: string): string | undefined =>
+  (JSON.parse(envelope) as { signatures?: readonly { keyid?: string }[] }).signatures?.[0]?.keyid;
+
 export function signEnvelope(type: string, payload: Bytes, signer: SigningKey): string {
   const sig = encodeBase64(signer.sign(pae(type, payload)));
   const envelope = {

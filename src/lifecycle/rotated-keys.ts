@@ -1,6 +1,6 @@
 /**
  * The keys of the service that replace each other, each with what has to be done when one does: the key that signs the
- * ledger, the pepper of API keys, the key of cursors, the one that signs backups. How it is done, and in which order, is `rotations.ts`.
+ * ledger, the pepper of API keys, the key of cursors, those that sign backups and certificates. How it is done, and in which order, is `rotations.ts`.
  */
 import type { RotationKey } from '@strongroom/client';
 import type { Pepper } from '../access/pepper.ts';
@@ -24,6 +24,7 @@ export const SLOT_NAMES = {
   'api-keys': 'pepper',
   cursors: 'cursors',
   backups: 'backup signing',
+  certificates: 'certificate signing',
 } as const satisfies Partial<Record<RotationKey, string>>;
 
 export type ServiceKeyName = keyof typeof SLOT_NAMES;
@@ -49,6 +50,7 @@ export interface RotatedKeysParts {
   readonly keyring: Keyring;
   readonly ledger: Ledger;
   readonly signers: Signers;
+  readonly certificateSigners: Signers;
   readonly pepper: Pepper;
   readonly environment: Environment;
 }
@@ -58,6 +60,7 @@ export const rotatedKeys = (parts: RotatedKeysParts): Readonly<Record<ServiceKey
   'api-keys': pepperKey(parts),
   cursors: passingKey,
   backups: passingKey,
+  certificates: certificateKey(parts),
 });
 
 /** What was signed stays signed; each log says from where on the next key signs. */
@@ -78,6 +81,24 @@ function ledgerKey({ store, keyring, ledger, signers, environment }: RotatedKeys
         throw new StrongroomError('internal', 'what the new key signed does not verify');
     },
     isNeeded: () => Promise.resolve(false),
+  };
+}
+
+/** What was signed stays signed, and verifies with the key of its day, which introduces the next. */
+function certificateKey({ store, keyring, certificateSigners, environment }: RotatedKeysParts): RotatedKey {
+  const keyAt = (slot: Slot): SigningKey =>
+    new SigningKey(serviceKey(keyring, slot, SLOT_NAMES.certificates));
+  return {
+    ...passingKey,
+    switchTo: async (tx, next) =>
+      void (await certificateSigners.replace(tx, keyAt(next), environment.clock.now())),
+    switched: () => certificateSigners.replaced(store),
+    verify: (next) => {
+      const { publicKey } = keyAt(next);
+      return isEqual(certificateSigners.current.publicKey, publicKey) && certificateSigners.canSign
+        ? Promise.resolve()
+        : Promise.reject(new StrongroomError('internal', 'certificates are not signed with the next key'));
+    },
   };
 }
 

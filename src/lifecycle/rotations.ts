@@ -28,6 +28,7 @@ import { isServiceKey, SLOT_NAMES, type RotatedKey, type ServiceKeyName } from '
 
 /** How old keys may become, in days. */
 export interface RotationDays {
+  /** The keys by whose signatures people trust something for years: of the ledger, of certificates. */
   readonly ledger: number;
   /** The pepper, cursors, manifests of backups and the files beside the root. */
   readonly service: number;
@@ -78,6 +79,7 @@ export const ROTATION_KEYS: readonly RotationKey[] = [
   'api-keys',
   'cursors',
   'backups',
+  'certificates',
 ];
 
 const DAY_MS = 86_400_000;
@@ -335,6 +337,7 @@ export class Rotations {
       age('api-keys', slots['api-keys'], days.service),
       age('cursors', slots.cursors, days.service),
       age('backups', slots.backups, days.service),
+      age('certificates', slots.certificates, days.ledger),
     ];
   }
 
@@ -367,6 +370,7 @@ async function serviceKeysSince(db: ReadSql): Promise<Readonly<Record<ServiceKey
     'api-keys': since('api-keys'),
     cursors: since('cursors'),
     backups: since('backups'),
+    certificates: since('certificates'),
   };
 }
 

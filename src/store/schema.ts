@@ -353,7 +353,7 @@ export interface SigningKeyRow extends Changed {
 
 export interface RotationRow extends Changed {
   id: string;
-  what: 'root' | 'keystore' | 'ledger' | 'api-keys' | 'cursors' | 'backups';
+  what: 'root' | 'keystore' | 'ledger' | 'api-keys' | 'cursors' | 'backups' | 'certificates';
   state: 'begun' | 'switched' | 'kept' | 'ended';
   cause: 'command' | 'schedule' | 'restore';
   /** Null where there is no slot to replace: the keystore's own keys. */

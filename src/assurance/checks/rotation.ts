@@ -40,7 +40,13 @@ interface Rotated {
 }
 
 const DAY_MS = 86_400_000;
-const SERVICE_KEYS = ['ledger signing', 'pepper', 'cursors', 'backup signing'] as const;
+const SERVICE_KEYS = [
+  'ledger signing',
+  'pepper',
+  'cursors',
+  'backup signing',
+  'certificate signing',
+] as const;
 
 export const rotationCheck = defineCheck<Rotated>({
   name: 'rotation',

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { Erasure, ErasurePlan } from '@strongroom/client';
 import { SigningKey } from '../../crypto/signature.ts';
+import { introduce } from '../../ledger/ledger-keys.ts';
 import { encodeVkey, verifierKey } from '../../ledger/note.ts';
 import { TestBench } from '../testing/test-io.ts';
 
@@ -89,4 +90,38 @@ test('a certificate is written as it came, and one that does not hold is told ap
   const known = encodeVkey(verifierKey('strongroom/test/certificates', signer.publicKey));
   const { code, out } = await run(['certificate', 'verify', 'other.json', '--key', known]);
   assert.deepEqual([code, out], [3, 'DOES NOT HOLD  the envelope is not JSON\n']);
+});
+
+test('whether the key of today follows from one that is known is found out here, and not believed', async (t) => {
+  const made = new TestBench(t);
+  const name = 'strongroom/test/certificates';
+  const signers = [3, 4, 5].map((byte) => new SigningKey(new Uint8Array(32).fill(byte)));
+  const vkeys = signers.map(({ publicKey }) => encodeVkey(verifierKey(name, publicKey)));
+  const introduced = (at: number, by: SigningKey | undefined): string | null => {
+    const [next, before] = [signers[at], signers[at - 1]];
+    if (next === undefined || before === undefined) return null;
+    const of = { deployment: name, generation: at + 1, previous: before.publicKey };
+    return introduce(of, next, by ?? null);
+  };
+  let keys: object[] = [];
+  const tell = (...by: readonly (SigningKey | undefined)[]): void => {
+    keys = vkeys.map((vkey, at) => ({
+      generation: at + 1,
+      verifierKey: vkey,
+      since: AT,
+      until: null,
+      introduction: introduced(at, by[at]),
+    }));
+  };
+  made.server.intercept = ({ path }) =>
+    path === '/v1/certificate-key' ? { status: 200, body: { verifierKey: vkeys[2], keys } } : undefined;
+  const known = async (vkey = ''): Promise<number> =>
+    (await made.run(['certificate', 'key', '--known', vkey])).code;
+  tell(undefined, signers[0], signers[1]);
+  assert.deepEqual([await known(vkeys[0]), await known(vkeys[1]), await known(vkeys[2])], [0, 0, 0]);
+  // The second says that it follows the first, which did not say so.
+  tell(undefined, undefined, signers[1]);
+  assert.deepEqual([await known(vkeys[0]), await known(vkeys[1])], [3, 0]);
+  const elsewhere = encodeVkey(verifierKey('strongroom/other/certificates', signers[0]!.publicKey));
+  assert.deepEqual([await known(elsewhere), await known('no key')], [3, 2]);
 });

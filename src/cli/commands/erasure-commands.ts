@@ -1,8 +1,11 @@
 /** erase, erasures, organization, certificate: content ended for good, and the proof of it. */
 import { readFile } from 'node:fs/promises';
-import type { Erasure, ErasureInput, ErasurePlan } from '@strongroom/client';
+import type { CertificateKey, Erasure, ErasureInput, ErasurePlan } from '@strongroom/client';
 import { Option, type Command } from 'commander';
+import { isEqual } from '../../bytes/equal.ts';
 import { StrongroomError } from '../../errors.ts';
+import { followKeys } from '../../ledger/ledger-keys.ts';
+import { parseVkey, type VerifierKey } from '../../ledger/note.ts';
 import { verifyCertificate, type CertificateReport } from '../../lifecycle/verify-certificate.ts';
 import { LIMITS } from '../../limits.ts';
 import { Ended, EXIT, usage } from '../exit.ts';
@@ -151,9 +154,16 @@ function certificateCommands(program: Command, session: Session): void {
   certificate
     .command('key')
     .description('show the key by which certificates of this deployment verify')
-    .action(async () => {
-      const { verifierKey } = await session.client.erasures.certificateKey();
-      await session.show({ verifierKey }, () => `${verifierKey}\n`);
+    .option('--known <key>', 'a verifier key you know: whether today’s follows from it')
+    .action(async ({ known }: { known?: string }) => {
+      const answer = await session.client.erasures.certificateKey();
+      const holds = known === undefined || isFollowed(answer, known);
+      await session.show({ ...answer, ...(known === undefined ? {} : { holds }) }, () =>
+        holds
+          ? `${answer.verifierKey}\n`
+          : `DOES NOT HOLD  nothing leads from the key you know to ${answer.verifierKey}\n`,
+      );
+      if (!holds) throw new Ended(EXIT.claim);
     });
   certificate
     .command('verify')
@@ -169,6 +179,31 @@ function certificateCommands(program: Command, session: Session): void {
       await session.show({ holds, ...report }, () => reportText(report));
       if (!holds) throw new Ended(EXIT.claim);
     });
+}
+
+/** Whether introductions lead from a key that is known to the one of today (docs/format.md). */
+function isFollowed({ verifierKey, keys }: CertificateKey, known: string): boolean {
+  const { name, publicKey } = keyOf(known, '--known');
+  const published = keys.map(({ generation, introduction, ...key }) => ({
+    generation,
+    introduction,
+    publicKey: keyOf(key.verifierKey, 'keys').publicKey,
+  }));
+  const today = keyOf(verifierKey, 'verifierKey');
+  return (
+    today.name === name &&
+    followKeys(name, published, publicKey).some((key) => isEqual(key.publicKey, today.publicKey))
+  );
+}
+
+function keyOf(text: string, what: string): VerifierKey {
+  try {
+    return parseVkey(text);
+  } catch (error) {
+    if (error instanceof RangeError)
+      throw new StrongroomError('request.invalid', `${what}: ${error.message}`);
+    throw error;
+  }
 }
 
 /** A key that is none is wrong usage, and nothing has been learnt about the certificate. */

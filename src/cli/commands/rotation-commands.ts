@@ -6,7 +6,15 @@ import { readSettings } from '../settings.ts';
 import { tableText } from '../show/table.ts';
 import { showTime } from '../show/time.ts';
 
-const KEYS: readonly RotationKey[] = ['root', 'keystore', 'ledger', 'api-keys', 'cursors', 'backups'];
+const KEYS: readonly RotationKey[] = [
+  'root',
+  'keystore',
+  'ledger',
+  'api-keys',
+  'cursors',
+  'backups',
+  'certificates',
+];
 
 interface RunFlags {
   readonly data?: string;

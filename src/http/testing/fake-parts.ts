@@ -280,7 +280,8 @@ export function fakeParts(): Fake {
       cancel: (context, ...input) => did('cancelErasure', context, input, erasure),
       certificate: (context, ...input) =>
         did('getCertificate', context, input, { certificate: 'signed', verifierKey: 'key' }),
-      certificateKey: (context, ...input) => did('certificateKey', context, input, { verifierKey: 'key' }),
+      certificateKey: (context, ...input) =>
+        did('certificateKey', context, input, { verifierKey: 'key', keys: [] }),
     },
     ledger: fakeLedger(did),
     rotations: fakeRotations(did),
