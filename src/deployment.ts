@@ -54,7 +54,7 @@ export interface ServeOptions {
 const HOUR_MS = 3_600_000;
 
 export { isInitialised } from './initialise.ts';
-export { backUp, commit, drill, keystore, restore } from './recover.ts';
+export { backUp, commit, drill, keystore, recover, restore } from './recover.ts';
 
 export async function initDeployment(
   directory: string,

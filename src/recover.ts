@@ -8,6 +8,7 @@ import type { Keyring } from './keys/keyring.ts';
 import { addReplica, declareLost, dropReplica } from './keys/replica-set.ts';
 import type { BackupKind } from './recovery/manifest.ts';
 import { resolve } from 'node:path';
+import { recoverKeystore, type RecoveryReport } from './recovering.ts';
 import { commitRestore, restoreBackup } from './restoring.ts';
 import { openStrongroom, type Log, type OpenStrongroom, type Strongroom } from './strongroom.ts';
 
@@ -121,6 +122,13 @@ export async function commit(directory: string, settings: Settings): Promise<Loc
   const { takenAt, epoch, dropped, missing } = await commitRestore(optionsOf(directory, settings));
   return { takenAt: isoTime(takenAt), epoch, dropped, missing };
 }
+
+/** What a keystore that is older than its database can be gone on from, and at what cost; `isCommitted`: does it. */
+export const recover = (
+  directory: string,
+  settings: Settings,
+  isCommitted: boolean,
+): Promise<RecoveryReport> => recoverKeystore(optionsOf(directory, settings), { isCommitted });
 
 export interface KeystoreState {
   readonly epoch: number;

@@ -31,6 +31,7 @@ import { fileSystemOf } from './keys/file-system.ts';
 import type { Keyring } from './keys/keyring.ts';
 import { createKeystore, openForRestore, openKeyring, type KeystoreOptions } from './keys/open.ts';
 import { RecordKeys } from './keys/record-key.ts';
+import { RECOVERY_NOTE } from './keys/recover.ts';
 import { KeyedSealer, type RecordSealer } from './keys/record-sealer.ts';
 import { serviceKey } from './keys/service-key.ts';
 import { ArchiveCopies } from './lifecycle/archive-copies.ts';
@@ -54,7 +55,7 @@ import { Signers, type SignedAs } from './ledger/signers.ts';
 import { DeploymentWitness } from './ledger/witness.ts';
 import { BackupDesk } from './recovery/backup-desk.ts';
 import { Backups } from './recovery/backups.ts';
-import { dropDeadRows } from './recovery/dead-rows.ts';
+import { dropDeadRows, type DroppedRows } from './recovery/dead-rows.ts';
 import { Drills } from './recovery/drills.ts';
 import { Rewinds } from './recovery/rewinds.ts';
 import type { BackupPlace } from './recovery/place.ts';
@@ -171,6 +172,8 @@ export interface Strongroom {
   readonly rewinds: Rewinds;
   /** What was restored and is not committed yet: it can be looked at and not changed. Null in a deployment that lives. */
   readonly restoring: RestoreMark | null;
+  /** Rows that were taken out because their keys were lost: null unless the keystore has just been recovered. */
+  readonly recovered: DroppedRows | null;
   close(): Promise<void>;
 }
 
@@ -194,6 +197,7 @@ interface Base {
   readonly slots: SlotAllocator;
   readonly registry: SegmentRegistry;
   readonly restoring: RestoreMark | null;
+  readonly recovered: DroppedRows | null;
 }
 
 /** Makes the keystore of a new deployment in an open, empty store. */
@@ -247,9 +251,13 @@ async function openBase(options: OpenStrongroom, closing: Closing): Promise<Base
   });
   closing.add(() => keyring.close());
   // What has died since the backup is not even looked at.
-  if (restoring !== null) await dropDeadRows({ store, keyring, now: environment.clock.now() });
+  const dead = { store, keyring, now: environment.clock.now() };
+  if (restoring !== null) await dropDeadRows(dead);
+  // Nor what was sealed under keys that are lost; segments go with their bytes.
+  const isRecovered = restoring === null && keyring.notes.has(RECOVERY_NOTE);
+  const recovered = isRecovered ? await dropDeadRows({ ...dead, except: new Set(['segments']) }) : null;
   const slots = new SlotAllocator(restoring === null ? keyring : null, environment.clock);
-  return { store, keyring, journal, slots, registry, restoring };
+  return { store, keyring, journal, slots, registry, restoring, recovered };
 }
 
 async function restoreIn(directory: string): Promise<RestoreMark | null> {
@@ -302,6 +310,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   const { signers, certificateSigners } = await openSigners(base, services, environment);
   const realLedger = new Ledger({ store, environment, sealer, signers, periods });
   const ledger = substitutes.ledger?.(realLedger) ?? realLedger;
+  if (base.recovered !== null) await recordRecovery(base, ledger);
 
   const cursorSlots = (): readonly Slot[] => [
     services.current(SLOT_NAMES.cursors),
@@ -748,8 +757,22 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     backupDesk,
     rewinds,
     restoring: base.restoring,
+    recovered: base.recovered,
     close: () => closing.run(),
   };
+}
+
+/** The entry of a recovery; then it is over. */
+async function recordRecovery({ store, keyring, recovered }: Base, ledger: Ledger): Promise<void> {
+  const rows = Object.values(recovered ?? {}).reduce((sum, count) => sum + count, 0);
+  const body = keyring.notes.get(RECOVERY_NOTE) as Readonly<Record<string, number>> | undefined;
+  await store.write(SYSTEM, (tx) => {
+    const entry = { principal: 'system', outcome: 'done', request: '', scope: [], target: '' } as const;
+    const facts = { ...body, epoch: keyring.epoch, rows };
+    ledger.append(tx, { ...entry, action: 'keystore.recover', facts });
+    return Promise.resolve();
+  });
+  await keyring.keepNote(RECOVERY_NOTE, null);
 }
 
 /** A folder of its own below `parent` that is gone afterwards: several may be at work. */

@@ -34,6 +34,7 @@ const LAYERS = [
     'worlds.ts',
     'doctor.ts',
     'restoring.ts',
+    'recovering.ts',
     'recover.ts',
     'deployment.ts',
   ],

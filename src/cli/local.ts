@@ -102,6 +102,21 @@ export interface KeystoreState {
   readonly findings: readonly string[];
 }
 
+/** What a keystore that is older than its database can be gone on from. */
+export interface RecoveryReport {
+  readonly epoch: number;
+  readonly newestEpoch: number;
+  readonly requests: number;
+  readonly slots: number;
+  readonly lost: readonly { readonly owner: string; readonly leaves: number; readonly memories: number }[];
+  readonly doubts: readonly string[];
+  readonly committed: {
+    readonly epoch: number;
+    readonly dropped: Readonly<Record<string, number>>;
+    readonly missing: readonly string[];
+  } | null;
+}
+
 type OnPieces = (done: number, total: number) => void;
 
 export interface LocalCommands {
@@ -132,4 +147,6 @@ export interface LocalCommands {
   ): Promise<RestoredCopy>;
   commit(dataDirectory: string, settings: Settings): Promise<CommittedRestore>;
   keystore(dataDirectory: string, settings: Settings, change: KeystoreChange | null): Promise<KeystoreState>;
+  /** Throws `conflict` where there is nothing to recover. */
+  recover(dataDirectory: string, settings: Settings, isCommitted: boolean): Promise<RecoveryReport>;
 }

@@ -79,6 +79,8 @@ export interface EpochOrder {
   readonly unused?: readonly LeafRow[];
   /** The side files get new keys, and those they had die. */
   readonly turnsSides?: boolean;
+  /** How many leaves the database has that this keystore never had. */
+  readonly lost?: number;
   /** The generation of a restore that was interrupted after its epoch had become the truth. */
   readonly restored?: number | null;
   /** Told as soon as the outcome is durable, before what may follow later. */
@@ -268,7 +270,15 @@ export class Epochs {
       const allot = this.spare.wanted();
       this.environment.fault('epoch.plan');
       const { random } = this.environment;
-      const planned = { epoch: this.#seenEpoch, puncture, allot, full: isFull, prepared: this.#prepared };
+      const { lost = 0 } = order;
+      const planned = {
+        epoch: this.#seenEpoch,
+        puncture,
+        allot,
+        lost,
+        full: isFull,
+        prepared: this.#prepared,
+      };
       return { plan: await planEpoch(this.keys.tree, planned, random, this.#steps), along };
     } catch (error) {
       // Nothing was written: the slots live on.

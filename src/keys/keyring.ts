@@ -229,6 +229,20 @@ export class Keyring {
   }
 
   /**
+   * The first epoch of a keystore that is older than its database: what was ordered to die since dies again, slots that were
+   * not handed out durably die, and so do the leaves that this keystore never had.
+   */
+  async recover(requests: readonly PunctureRequest[], lost: number): Promise<PunctureOutcome> {
+    return this.#exclusive(this.#epochs, async (epochs) => {
+      const unused = await epochs.journal.leaves();
+      const outcome = await epochs.run({ requests, isFull: true, unused, lost });
+      if (outcome.epoch === null)
+        throw new StrongroomError('keystore.missing', 'too few replicas of the keystore');
+      return outcome;
+    });
+  }
+
+  /**
    * Ends a restore by one epoch: everything that the restored database cannot know dies, accepted erasures are done,
    * the ledger starts a new generation. From then on the keyring can be written.
    */

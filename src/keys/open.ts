@@ -254,7 +254,7 @@ async function findTruth(
 }
 
 /** What became of restores that were begun: one that is committed and not witnessed yet, those that were given up. */
-function judgeRestores(
+export function judgeRestores(
   sides: Sides,
   truth: OpenedRoot,
   survey: readonly Surveyed[],
@@ -289,7 +289,7 @@ const isCommitted = (cell: RootCell, survey: readonly Surveyed[]): boolean =>
   });
 
 /** Roots above the truth never became it; a dropped replica must hold none at all. */
-async function wipeWhatIsNotTrue(
+export async function wipeWhatIsNotTrue(
   keystore: Keystore,
   survey: readonly Surveyed[],
   { cell }: OpenedRoot,
@@ -311,7 +311,7 @@ async function wipeWhatIsNotTrue(
   }
 }
 
-const highestSeen = (
+export const highestSeen = (
   survey: readonly Surveyed[],
   rows: readonly EpochRow[],
   { intents, witness }: Sides,
@@ -327,7 +327,7 @@ const unionOf = (...lists: readonly (readonly PunctureRequest[])[]): PunctureReq
   ...new Map(lists.flat().map((request) => [request.id, request])).values(),
 ];
 
-const asTarget = ({ replica }: Surveyed): Target => ({ replica, cell: 0, isCurrent: false });
+export const asTarget = ({ replica }: Surveyed): Target => ({ replica, cell: 0, isCurrent: false });
 
-const isDamage = (error: unknown): error is StrongroomError =>
+export const isDamage = (error: unknown): error is StrongroomError =>
   error instanceof StrongroomError && (error.code === 'keyring.damaged' || error.code === 'box.damaged');

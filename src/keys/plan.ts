@@ -44,6 +44,8 @@ export interface PlanOrder {
   readonly puncture: ReadonlyMap<number, DeadIndexes>;
   /** How many leaves to add. */
   readonly allot: number;
+  /** Leaves added before those and dead from the start: the database has them, and this keystore never had. */
+  readonly lost?: number;
   /** Every page anew, so that the file alone holds the tree. */
   readonly full: boolean;
   /** The root that was drawn for this epoch, and how long the file is that was prepared for it. */
@@ -141,6 +143,7 @@ class Planner {
   readonly #retired: Bytes[] = [];
   readonly #liveBytes: Map<string, number>;
   readonly #leafCount: number;
+  readonly #firstNew: number;
   readonly #height: number;
 
   constructor(before: Tree, order: PlanOrder, random: Random, steps: PlanSteps) {
@@ -152,7 +155,8 @@ class Planner {
     this.#draft = new EpochFileDraft(order.prepared?.bytes);
     this.#fileName = fileNameOf(this.#root);
     this.#liveBytes = new Map(before.liveBytes);
-    this.#leafCount = before.leafCount + order.allot;
+    this.#firstNew = before.leafCount + (order.lost ?? 0);
+    this.#leafCount = this.#firstNew + order.allot;
     this.#height = heightFor(this.#leafCount);
   }
 
@@ -229,7 +233,9 @@ class Planner {
     leaf: number,
     pages: ReadonlyMap<number, LeafPage>,
   ): Child | undefined {
-    if (leaf >= this.#before.leafCount) return this.#newLeaf();
+    if (leaf >= this.#firstNew) return this.#newLeaf();
+    // An inner page without an entry for it says that it is dead.
+    if (leaf >= this.#before.leafCount) return undefined;
     if (old === undefined || isDraft(old) || old.kind !== 'leaf') return undefined;
     const page = pages.get(leaf) ?? old.page;
     const changes = page !== old.page;

@@ -155,17 +155,8 @@ export async function readSides(
   keystore: Keystore,
   keys: SideKeys,
 ): Promise<Sides> {
-  const logs: Intents[] = [];
-  const witnesses: Witness[] = [];
-  for (const { replica } of survey) {
-    const log = matchIntents(await openSide('intents', replica, keystore, keys));
-    const witness = matchWitness(await openSide('witness', replica, keystore, keys));
-    if (log !== null) logs.push(log);
-    if (witness !== null) witnesses.push(witness);
-  }
-  const intents = logs.sort((left, right) => right.revision - left.revision)[0];
-  const witness = newestWitness(witnesses);
-  if (intents === undefined)
+  const { intents, witness } = await newestSides(survey, keystore, keys);
+  if (intents === null)
     throw new StrongroomError('keyring.damaged', 'The intents open in no keystore replica.');
   if (witness === null)
     throw new StrongroomError('keyring.damaged', 'The witness opens in no keystore replica.');
@@ -174,6 +165,24 @@ export async function readSides(
     throw new StrongroomError('keyring.damaged', detail);
   }
   return { intents, witness };
+}
+
+/** The same, each null where it opens in no replica. */
+export async function newestSides(
+  survey: readonly Surveyed[],
+  keystore: Keystore,
+  keys: SideKeys,
+): Promise<{ readonly intents: Intents | null; readonly witness: Witness | null }> {
+  const logs: Intents[] = [];
+  const witnesses: Witness[] = [];
+  for (const { replica } of survey) {
+    const log = matchIntents(await openSide('intents', replica, keystore, keys));
+    const witness = matchWitness(await openSide('witness', replica, keystore, keys));
+    if (log !== null) logs.push(log);
+    if (witness !== null) witnesses.push(witness);
+  }
+  const [intents = null] = logs.sort((left, right) => right.revision - left.revision);
+  return { intents, witness: newestWitness(witnesses) };
 }
 
 async function openSide(

@@ -98,6 +98,7 @@ export const ACTIONS = {
   'vault.purge': event,
   'refusals.counted': event,
   'backup.expire': event,
+  'keystore.recover': event,
   'egress.send': event,
   'egress.answer': event,
 } as const satisfies Record<string, ActionKind>;

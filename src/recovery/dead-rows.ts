@@ -18,6 +18,8 @@ export interface DeadRowsParts {
   readonly store: Store;
   readonly keyring: Pick<Keyring, 'isErased'>;
   readonly now: number;
+  /** Tables whose dead rows somebody else takes out, with what belongs to them. */
+  readonly except?: ReadonlySet<string>;
 }
 
 /** How many rows went, by table. */
@@ -36,12 +38,12 @@ export async function dropDeadRows(parts: DeadRowsParts): Promise<DroppedRows> {
   const isDead = remembered((slot) => parts.keyring.isErased(parseSlot(slot)));
   await endKeys(parts, isDead, count);
   for (const [name, table] of Object.entries(TABLES)) {
-    if (table.appendOnly === true || table.unbacked === 'own') continue;
+    if (table.appendOnly === true || table.unbacked === 'own' || parts.except?.has(name) === true) continue;
     const dead = await deadKeys(parts.store, name, table, isDead);
     await removeKeys(parts.store, name, table, dead);
     count(name, dead.length);
   }
-  await dropOrphans(parts.store, count);
+  await dropOrphans(parts, count);
   return dropped;
 }
 
@@ -162,9 +164,9 @@ async function removeSome(tx: Tx, name: string, { key }: Table, keys: readonly K
 }
 
 /** Rows of an organization or a vault that is gone, memories without their current version, and versions without their memory. */
-async function dropOrphans(store: Store, count: Count): Promise<void> {
+async function dropOrphans({ store, except }: DeadRowsParts, count: Count): Promise<void> {
   for (const [name, table] of Object.entries(TABLES)) {
-    if (table.appendOnly === true || isKept(table)) continue;
+    if (table.appendOnly === true || isKept(table) || except?.has(name) === true) continue;
     const of = (column: string, owner: string): Promise<void> =>
       dropWhere(
         store,

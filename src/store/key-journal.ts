@@ -94,6 +94,9 @@ export class SqlKeyJournal implements KeyJournal {
         .onConflict((conflict) => conflict.column('id').doUpdateSet({ epoch, file_id, change }))
         .execute();
       for (const request of requests) await this.#hide(tx, request, epoch);
+      // An older keystore that is recovered must be told of these too, and their own rows are gone by then.
+      if (alsoPunctured.length > 0)
+        await this.#hide(tx, { id: alongId(epoch), slots: alsoPunctured, reason: 'derived' }, epoch);
       for (const slots of chunks(alsoPunctured)) {
         await tx.sql
           .updateTable('segments')
@@ -116,7 +119,8 @@ export class SqlKeyJournal implements KeyJournal {
         missing: JSON.stringify(outcome.missing),
         change,
       };
-      for (const ids of chunks(destroyed))
+      const along = outcome.missing.length === 0 ? [alongId(epoch)] : [];
+      for (const ids of chunks([...destroyed, ...along]))
         await sql.updateTable('key_requests').set(set).where('id', 'in', ids).execute();
       if (restored !== null)
         await sql.updateTable('ledger_heads').set({ generation: restored, change }).execute();
@@ -155,6 +159,9 @@ export class SqlKeyJournal implements KeyJournal {
       .execute();
   }
 }
+
+/** Slots of derived state that died in an epoch along with what was asked for. */
+const alongId = (epoch: number): string => `along_${epoch}`;
 
 const REQUEST = ['id', 'slots', 'reason'] as const;
 

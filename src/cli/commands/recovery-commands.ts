@@ -9,6 +9,7 @@ import type {
   KeystoreChange,
   KeystoreState,
   LocalCommands,
+  RecoveryReport,
   RestoredCopy,
 } from '../local.ts';
 import type { Session } from '../session.ts';
@@ -172,11 +173,7 @@ function restoreCommand(backup: Command, session: Session): void {
           `Look at it with ${session.command} serve --data ${flags.data ?? ''}; nothing can be changed there yet.\n` +
             `Make it the deployment with ${session.command} backup restore --commit --data ${flags.data ?? ''}`,
         );
-      for (const name of committed?.missing ?? [])
-        session.say(
-          `The keystore replica ${name} could not be reached. Erasures wait for it until it is put back, or:\n` +
-            `${session.command} keystore lost ${name} --reason "…" --data ${flags.data ?? ''}`,
-        );
+      sayMissing(session, committed?.missing ?? [], flags.data ?? '');
       if ((restored?.skipped.length ?? 0) > 0) throw new Ended(EXIT.unfinished);
     });
 }
@@ -235,6 +232,53 @@ function keystoreCommands(program: Command, session: Session): void {
     .requiredOption('--reason <text>', 'what became of it: no personal data')
     .action((name: string, flags: { data: string; reason: string }) =>
       change(session, flags.data, { lost: name, reason: flags.reason }),
+    );
+  add('recover', 'go on from a keystore that is older than the database, every newer replica being lost')
+    .option('--commit', 'do it: what was sealed under keys that are gone is given up')
+    .action(async ({ data, commit = false }: { data: string; commit?: boolean }) => {
+      const { local, directory, settings } = await openFlags(session, data);
+      const report = await local.recover(directory, settings, commit);
+      await session.show(report, () => recoveryText(report));
+      if (report.committed === null)
+        session.say(
+          `Nothing has been changed. If no newer replica can be found:\n` +
+            `${session.command} keystore recover --commit --data ${data}`,
+        );
+      sayMissing(session, report.committed?.missing ?? [], data);
+    });
+}
+
+function recoveryText({
+  epoch,
+  newestEpoch,
+  requests,
+  slots,
+  lost,
+  doubts,
+  committed,
+}: RecoveryReport): string {
+  const lines = [
+    `the keystore is at epoch ${epoch}, the database at ${newestEpoch}`,
+    `  ${counted(requests, 'erasure or other end', 'erasures and other ends')} since (${counted(slots, 'key', 'keys')}) ${committed === null ? 'would be' : 'are'} done again`,
+    ...lost.map(
+      ({ owner, leaves, memories }) =>
+        `  LOST: ${counted(leaves, 'leaf', 'leaves')} of ${owner}, with ${counted(memories, 'version of a memory', 'versions of memories')}`,
+    ),
+    ...doubts.map((doubt) => `  DOUBT: ${doubt}`),
+  ];
+  if (committed !== null) {
+    const dropped = Object.entries(committed.dropped).map(([table, rows]) => `${rows} of ${table}`);
+    lines.push(`recovered: epoch ${committed.epoch}`);
+    if (dropped.length > 0) lines.push(`  rows that nothing opens, taken out: ${dropped.join(', ')}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function sayMissing(session: Session, missing: readonly string[], data: string): void {
+  for (const name of missing)
+    session.say(
+      `The keystore replica ${name} could not be reached. Erasures wait for it until it is put back, or:\n` +
+        `${session.command} keystore lost ${name} --reason "…" --data ${data}`,
     );
 }
 

@@ -5,6 +5,7 @@ import type {
   DrillReport,
   Finding,
   KeystoreState,
+  RecoveryReport,
   LocalCommands,
   RunningServer,
   VerifiedLog,
@@ -121,6 +122,18 @@ export class FakeLocal implements LocalCommands {
 
   commit() {
     return Promise.resolve({ takenAt: NOW, epoch: 9, dropped: { memories: 2 }, missing: ['keystore/b'] });
+  }
+
+  recover(_data: string, _settings: unknown, isCommitted: boolean): Promise<RecoveryReport> {
+    return Promise.resolve({
+      epoch: 4,
+      newestEpoch: 9,
+      requests: 2,
+      slots: 7,
+      lost: [{ owner: 'vlt_1', leaves: 1, memories: 12 }],
+      doubts: [],
+      committed: isCommitted ? { epoch: 10, dropped: { memories: 12 }, missing: [] } : null,
+    });
   }
 
   keystore(): Promise<KeystoreState> {
