@@ -2,13 +2,16 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import type { Memory } from '@strongroom/client';
+import type { SettingsInput } from '../src/config.ts';
 import type { Slot } from '../src/keys/slot.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import type { Strongroom } from '../src/strongroom.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
 import { idOf, TestDeployment, type Answer, type DeploymentOptions } from './deployment.ts';
+import { testPostgres } from './postgres.ts';
+import { RestoredCopy } from './recovery.ts';
 
 const BASE = '/v1/vaults/default/memories';
 const REQUESTS = '/v1/archive/requests';
@@ -266,4 +269,69 @@ async function slotOfArchive(deployment: TestDeployment): Promise<Slot> {
   );
   await deployment.serve();
   return slot.slot as Slot;
+}
+
+for (const engine of ['sqlite', 'postgres'] as const)
+  test(`what is archived comes back from a backup, opens by an approved request alone, and what was erased does not (${engine})`, async (t) => {
+    verifies('RET-08');
+    const settings = await settingsFor(t, engine);
+    const target = await settingsFor(t, engine);
+    if (settings === null || target === null) return;
+    const { deployment, ann, bo, both, young } = await archived(t, { settings });
+    await deployment.must('POST', '/v1/backups', { body: { kind: 'full' } });
+    const waiting = await approved(deployment, [ann, bo]);
+    await deployment.must('POST', '/v1/backups', { body: { kind: 'log' } });
+    await deployment.must('DELETE', `${BASE}/${bo}?mode=erase`);
+    await deployment.stop();
+    const copy = await RestoredCopy.beside(t, deployment, { settings: target, replicas: ['a', 'b'] });
+    const laid = await copy.restore();
+    assert.deepEqual([laid.differences, laid.skipped], [[], []]);
+    const key = deployment.apiKey;
+    const listed = async (): Promise<readonly string[]> =>
+      copy.served(async (call) => idsIn(await call('GET', `${BASE}?state=archived`, { key })));
+    assert.deepEqual(await listed(), [both, ann], 'already before the commit');
+    await copy.commit();
+    assert.deepEqual(await listed(), [both, ann]);
+    deployment.clock.advance(12 * HOUR_MS);
+    await copy.served(async (call) => {
+      assert.equal((await call('GET', `${BASE}/${young}`, { key })).json['text'], 'cy likes quinces');
+      const one = (await call('GET', `${BASE}/${ann}`, { key })).json;
+      assert.deepEqual([one['text'], one['kind'], one['subject']], [undefined, 'fact', 'ann']);
+      assert.equal((await call('GET', `${BASE}/${bo}`, { key })).status, 404);
+      // What was approved before the backup is still approved, and shows what is left.
+      const ready = await call('GET', `${REQUESTS}/${waiting}/memories`, { key });
+      const [memory, ...more] = ready.json['memories'] as Memory[];
+      assert.deepEqual([memory?.text, memory?.vector, more], ['ann likes quinces', [1, 0.5], []]);
+      const asker = await call('POST', '/v1/keys', {
+        key,
+        body: { name: 'asks again', scopes: [{ actions: ['archive.*'], vaults: ['*'] }] },
+      });
+      const body = { vault: 'default', memories: [both], reason: 'after the fire' };
+      const asked = await call('POST', REQUESTS, { key: String(asker.json['apiKey']), body });
+      const path = `${REQUESTS}/${idOf(asked)}`;
+      assert.equal((await call('GET', `${path}/memories`, { key })).status, 409, 'not without a word');
+      assert.equal(
+        (await call('POST', `${path}/approve`, { key: String(asker.json['apiKey']) })).status,
+        403,
+      );
+      assert.equal((await call('POST', `${path}/approve`, { key })).status, 200);
+      assert.equal((await call('GET', `${path}/memories`, { key })).status, 409, 'it waits');
+      deployment.clock.advance(12 * HOUR_MS);
+      const copied = await call('GET', `${path}/memories`, { key });
+      assert.deepEqual(
+        (copied.json['memories'] as Memory[]).map(({ text }) => text),
+        ['they like quinces'],
+      );
+    });
+  });
+
+async function settingsFor(t: TestContext, engine: 'sqlite' | 'postgres'): Promise<SettingsInput | null> {
+  if (engine === 'sqlite') return {};
+  const server = await testPostgres();
+  if ('absent' in server) {
+    t.skip(server.absent);
+    return null;
+  }
+  const database = await server.createDatabase();
+  return { database: database.url, databaseOwner: database.ownerUrl };
 }

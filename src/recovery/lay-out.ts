@@ -136,12 +136,29 @@ async function layOutPath(
     const { place, keys, blobs, onProgress, only } = order;
     const loaded = await loadPath(path, { place, keys, into, blobs, isLenient, onProgress, only });
     await into.finish(goal.to);
+    if (loaded.damage.length > 0) await requireOpenable(order.target, loaded.damage);
     const differences =
       isLenient || only !== undefined ? [] : await differencesFrom(order.target, path, goal);
     return { goal, path, rows: loaded.rows, damage, skipped: loaded.damage, differences };
   } catch (error) {
     await into.abandon();
     throw error;
+  }
+}
+
+/** Without the row that says whose it is, what is left cannot be opened by anybody. */
+async function requireOpenable(target: StoreTarget, damage: readonly Damage[]): Promise<void> {
+  const snapshot = await openSnapshot(target);
+  try {
+    const where = [{ column: 'name', is: '=', value: 'deployment' }] as const;
+    const rows = await snapshot.values({ table: 'meta', columns: columnsOf('meta', ['name']), where });
+    if (rows.length === 0)
+      throw new StrongroomError(
+        'box.damaged',
+        `the backup is damaged${listOf(damage)}; nothing that is left of it can be opened`,
+      );
+  } finally {
+    await snapshot.close();
   }
 }
 
