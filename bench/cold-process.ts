@@ -2,7 +2,9 @@
  * What an opened deployment does by itself: `cold-process.ts DIRECTORY VAULT`. A process of its own each time, so that
  * nothing is warm but the operating system's file cache.
  */
-import { randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { realEnvironment } from '../src/environment.ts';
 import { parseSettings } from '../src/config.ts';
 import { RecordKeys } from '../src/keys/record-key.ts';
@@ -34,6 +36,11 @@ export interface Sealing {
 export interface ColdQuestions {
   readonly open: { takes: { readonly withSegments: boolean }; answers: Cold };
   readonly seal: { takes: { readonly seconds: number }; answers: Sealing };
+  /** AES-256-GCM alone, on as many bytes as the deployment's blobs have, in pieces of their sizes. */
+  readonly decrypt: {
+    takes: null;
+    answers: { readonly bytes: number; readonly ms: number };
+  };
   readonly close: { takes: null; answers: null };
 }
 
@@ -60,6 +67,7 @@ answerParent<ColdQuestions>({
     return { deploymentMs, segments, ...(await timeVault(open, vault)) };
   },
   seal: async ({ seconds }) => sealing(opened(), seconds),
+  decrypt: async () => decryption(await blobSizes()),
   close: async () => {
     await opened().close();
     return null;
@@ -70,7 +78,11 @@ async function timeVault(
   { indexes }: Strongroom,
   vault: Vault,
 ): Promise<Pick<Cold, 'vaultMs' | 'searchMs' | 'memories'>> {
-  const vector = Float32Array.from(new Corpus(7).vector());
+  const numbers = new Corpus(7).vector();
+  const vector = Float32Array.from(
+    { length: vault.dimensions ?? DIMENSIONS },
+    (_, at) => numbers[at % DIMENSIONS] ?? 0,
+  );
   const started = performance.now();
   const index = await indexes.of(vault);
   const filled = performance.now();
@@ -128,6 +140,29 @@ function sealing({ keyring }: Strongroom, seconds: number): Sealing {
       boxes.open('vector_box', box.vector);
     }),
   };
+}
+
+async function blobSizes(): Promise<readonly number[]> {
+  const entries = await readdir(join(directory, 'blobs'), { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  return Promise.all(files.map(async ({ parentPath, name }) => (await stat(join(parentPath, name))).size));
+}
+
+function decryption(sizes: readonly number[]): { bytes: number; ms: number } {
+  const key = randomBytes(32);
+  let ms = 0;
+  for (const size of sizes) {
+    const nonce = randomBytes(12);
+    const cipher = createCipheriv('aes-256-gcm', key, nonce);
+    const sealed = Buffer.concat([cipher.update(randomBytes(size)), cipher.final()]);
+    const started = performance.now();
+    const decipher = createDecipheriv('aes-256-gcm', key, nonce);
+    decipher.setAuthTag(cipher.getAuthTag());
+    decipher.update(sealed);
+    decipher.final();
+    ms += performance.now() - started;
+  }
+  return { bytes: sizes.reduce((sum, size) => sum + size, 0), ms };
 }
 
 function rate(seconds: number, work: (number: number) => void): number {

@@ -1,7 +1,7 @@
 /**
  * Recall of LoCoMo's evidence turns by text search alone, on an index in this process.
  *
- *     npm run locomo -- FILE or FOLDER
+ *     npm run locomo -- FILE or FOLDER [--json]     # as JSON: one line, without leaving out
  *
  * A vault per conversation, a memory per turn, the question as the query, recall@10. Then the same with the constants of
  * the ranking chosen without the conversation that is measured (leaving out one at a time, each constant moved a step at a
@@ -21,6 +21,12 @@ import {
   type Turn,
 } from './locomo-data.ts';
 
+/** What `--json` prints. */
+export interface RecallFigures {
+  readonly recall: number;
+  readonly questions: number;
+}
+
 /** Steps to both sides of each constant. */
 const STEPS = {
   k1: [0.9, 1.5],
@@ -39,8 +45,12 @@ if (path === undefined) throw new Error('usage: npm run locomo -- FILE or FOLDER
 const conversations = await loadLocomo(path);
 const started = performance.now();
 const recall = await measure();
-printRecall(recall, performance.now() - started);
-await leaveOneOut(recall);
+if (process.argv.includes('--json')) {
+  console.log(JSON.stringify({ recall: recall.recall, questions: recall.questions } satisfies RecallFigures));
+} else {
+  printRecall(recall, performance.now() - started);
+  await leaveOneOut(recall);
+}
 
 function measure(): Promise<Recall> {
   return measureRecall(conversations, async (conversation) => openConversation(conversation));

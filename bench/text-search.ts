@@ -1,7 +1,7 @@
 /**
  * Text search beside minisearch, on the same texts in the same run: 100,000 memories, one thread each.
  *
- *     npm run text-search [FOLDER] [COUNT]
+ *     npm run text-search [FOLDER] [COUNT] [--json]     # as JSON: one line with the figures
  *
  * With a folder that holds LoCoMo, texts are its turns and questions are its questions, turns repeated with a changed word
  * and another conversation; without one, both are generated with Zipf's frequencies. Searches take turns, so that
@@ -11,10 +11,11 @@ import MiniSearch from 'minisearch';
 import { Engine } from '../src/search/engine.ts';
 import { openEngineRoom } from '../src/search/engine-room.ts';
 import type { IndexedRecord } from '../src/search/types.ts';
+import { quantile } from './figures.ts';
 import { loadLocomo } from './locomo-data.ts';
 
 const LIMIT = 10;
-const QUESTIONS_MAX = 400;
+const QUESTIONS_MAX = 200;
 const MINUTE_MS = 60_000;
 
 interface Message {
@@ -31,14 +32,11 @@ interface Corpus {
 }
 
 const random = randomFrom(12345);
-const [folder, count = '100000'] = process.argv.slice(2);
+const isJson = process.argv.includes('--json');
+const [folder, count = '100000'] = process.argv.slice(2).filter((each) => each !== '--json');
 const corpus =
   folder === undefined || folder === '' ? generate(Number(count)) : await fromLocomo(folder, Number(count));
 const records = corpus.messages.map(recordOf);
-console.log(
-  `${records.length} memories (${corpus.name}), ${corpus.questions.length} questions, limit ${LIMIT}`,
-);
-
 const engine = new Engine({ id: 'bench', metric: 'cosine', dimensions: null }, openEngineRoom());
 const oursAddMs = timed(() => {
   for (let at = 0; at < records.length; at += 1000) engine.add(records.slice(at, at + 1000));
@@ -62,17 +60,45 @@ for (const round of [0, 1])
     }
   }
 
-const row = (name: string, times: readonly number[], addMs: number) => ({
-  name,
-  'p50 ms': quantile(times, 0.5).toFixed(3),
-  'p95 ms': quantile(times, 0.95).toFixed(3),
-  'adds / s': Math.round(records.length / (addMs / 1000)),
-});
-console.table([row('strongroom', ours, oursAddMs), row('minisearch', theirs, peerAddMs)]);
-console.log(`text bytes per memory: ${Math.round(engine.stats().textBytes / records.length)}`);
-console.log(
-  `p50 ratio strongroom / minisearch: ${(quantile(ours, 0.5) / quantile(theirs, 0.5)).toFixed(3)} (at most 0.5 wanted)`,
-);
+/** What `--json` prints. */
+export interface TextFigures {
+  readonly memories: number;
+  readonly corpus: string;
+  readonly questions: number;
+  readonly oursP50Ms: number;
+  readonly peerP50Ms: number;
+}
+
+if (isJson) console.log(JSON.stringify(figures() satisfies TextFigures));
+else print();
+
+function figures(): TextFigures {
+  return {
+    memories: records.length,
+    corpus: corpus.name,
+    questions: corpus.questions.length,
+    oursP50Ms: quantile(ours, 0.5),
+    peerP50Ms: quantile(theirs, 0.5),
+  };
+}
+
+function print(): void {
+  console.log(
+    `${records.length} memories (${corpus.name}), ${corpus.questions.length} questions, limit ${LIMIT}`,
+  );
+  const row = (name: string, times: readonly number[], addMs: number) => ({
+    name,
+    'p50 ms': quantile(times, 0.5).toFixed(3),
+    'p95 ms': quantile(times, 0.95).toFixed(3),
+    'adds / s': Math.round(records.length / (addMs / 1000)),
+  });
+  console.table([row('strongroom', ours, oursAddMs), row('minisearch', theirs, peerAddMs)]);
+  console.log(`text bytes per memory: ${Math.round(engine.stats().textBytes / records.length)}`);
+  const { oursP50Ms, peerP50Ms } = figures();
+  console.log(
+    `p50 ratio strongroom / minisearch: ${(oursP50Ms / peerP50Ms).toFixed(3)} (at most 0.5 wanted)`,
+  );
+}
 
 async function fromLocomo(path: string, size: number): Promise<Corpus> {
   const conversations = await loadLocomo(path);
@@ -141,11 +167,6 @@ function timed(work: () => unknown): number {
   const started = performance.now();
   work();
   return performance.now() - started;
-}
-
-function quantile(times: readonly number[], part: number): number {
-  const sorted = [...times].sort((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) * part)] ?? 0;
 }
 
 function syllable(): string {

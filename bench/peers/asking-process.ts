@@ -18,6 +18,8 @@ export interface AddLoad {
   readonly target: Target;
   readonly batchSize: number;
   readonly inFlight: number;
+  /** Of the vectors of the set; null: all. */
+  readonly most: number | null;
 }
 
 export interface SearchLoad {
@@ -29,13 +31,17 @@ export interface SearchLoad {
 
 export interface AskingQuestions {
   /** Makes the vault. */
-  readonly open: { takes: { readonly target: Target }; answers: null };
+  readonly open: { takes: { readonly target: Target; readonly vault: string }; answers: null };
   /** Additions per second, up to the first search that is answered after the last. */
-  readonly add: { takes: AddLoad; answers: { readonly perSecond: number; readonly batchP50Ms: number } };
+  readonly add: {
+    takes: AddLoad;
+    answers: { readonly added: number; readonly perSecond: number; readonly batchP50Ms: number };
+  };
   readonly search: { takes: SearchLoad; answers: Pass };
 }
 
-const VAULT = 'peers';
+/** Strongroom's: what `open` has made. */
+let vaultName = '';
 /** Bodies that are held at once while all vectors are added. */
 const BODIES_MAX = 40;
 
@@ -56,8 +62,8 @@ interface Form {
 
 const forms: { readonly [Kind in Target['kind']]: (target: Extract<Target, { kind: Kind }>) => Form } = {
   strongroom: () => ({
-    addPath: `/v1/vaults/${VAULT}/memories`,
-    searchPath: `/v1/vaults/${VAULT}/search`,
+    addPath: `/v1/vaults/${vaultName}/memories`,
+    searchPath: `/v1/vaults/${vaultName}/search`,
     addBody: (rows) => ({ memories: rows.map((row) => ({ text: corpus.text(), vector: numbersAt(row) })) }),
     added: (rows, answer) => {
       const { memories } = answer as { memories: { id: string }[] };
@@ -89,16 +95,17 @@ const formOf = (target: Target): Form =>
   target.kind === 'strongroom' ? forms.strongroom(target) : forms.chroma(target);
 
 answerParent<AskingQuestions>({
-  open: async ({ target }) => {
-    await poster(target)('/v1/vaults', json({ name: VAULT, dimensions: set.dimensions }));
+  open: async ({ target, vault }) => {
+    vaultName = vault;
+    await poster(target)('/v1/vaults', json({ name: vault, dimensions: set.dimensions }));
     return null;
   },
-  add: async ({ target, batchSize, inFlight }) => {
+  add: async ({ target, batchSize, inFlight, most }) => {
     const form = formOf(target);
     const post = poster(target);
     const times: number[] = [];
     let elapsedMs = 0;
-    const count = set.base.length / set.dimensions;
+    const count = Math.min(set.base.length / set.dimensions, most ?? Number.POSITIVE_INFINITY);
     for (let from = 0; from < count; from += batchSize * BODIES_MAX) {
       const batches = batchesOf(from, Math.min(count, from + batchSize * BODIES_MAX), batchSize);
       const bodies = batches.map((rows) => json(form.addBody(rows)));
@@ -115,7 +122,7 @@ answerParent<AskingQuestions>({
     const started = performance.now();
     await post(form.searchPath, body);
     elapsedMs += performance.now() - started;
-    return { perSecond: (count / elapsedMs) * 1000, batchP50Ms: quantile(times, 0.5) };
+    return { added: count, perSecond: (count / elapsedMs) * 1000, batchP50Ms: quantile(times, 0.5) };
   },
   search: async ({ target, inFlight, seconds }) => {
     const form = formOf(target);

@@ -30,6 +30,7 @@ answerParent<ContestQuestions>({
       version: await versionOf(name),
       addsPerSecond: count / seconds,
       bytesPerVector: (process.memoryUsage.rss() - before) / count,
+      indexBytesPerVector: contestant.indexBytes === undefined ? null : contestant.indexBytes() / count,
     };
   },
   pass: async (knob) => {

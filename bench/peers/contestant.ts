@@ -11,6 +11,8 @@ export interface Contestant {
   /** Everything until searches are as fast as they get. */
   build(set: VectorSet, folder: string): Promise<void> | void;
   tune(knob: number): Promise<void> | void;
+  /** What the index of vectors takes by its own account, where it gives one. */
+  indexBytes?(): number;
   /** The rows found, best first. */
   search(query: Float32Array): readonly number[] | Promise<readonly number[]>;
 }
@@ -24,6 +26,8 @@ export interface Built {
   readonly addsPerSecond: number;
   /** Growth of the process's resident memory for each vector. */
   readonly bytesPerVector: number;
+  /** Of the index of vectors alone, by its own account; null where it gives none. */
+  readonly indexBytesPerVector: number | null;
 }
 
 /** All queries once, one after the other. */

@@ -52,8 +52,7 @@ export async function compareLibraries(options: LibraryOptions): Promise<Library
   await warmUp(own, recall);
   const curve: Point[] = [];
   for (const knob of built.knobs) curve.push(await measured(own, knob, built, options));
-  const chosen = curve.toSorted((a, b) => a.knob - b.knob).find((point) => point.knob >= recall) ?? curve[0];
-  if (chosen === undefined) throw new RangeError('nothing was measured');
+  const chosen = cheapest(curve, recall);
   const found: PeerFigures[] = [];
   const passes: Pass[] = [];
   for (const name of peers) {
@@ -67,6 +66,14 @@ export async function compareLibraries(options: LibraryOptions): Promise<Library
   }
   await own.end();
   return { ours: { ...built, curve, chosen: { ...chosen, ...medianOf(passes, chosen) } }, peers: found };
+}
+
+/** The least setting that finds enough, as peers are given theirs; else the one that finds most. */
+function cheapest(curve: readonly Point[], recall: number): Point {
+  const sorted = curve.toSorted((a, b) => a.knob - b.knob);
+  const found = sorted.find((point) => point.recall >= recall) ?? sorted.at(-1);
+  if (found === undefined) throw new RangeError('nothing was measured');
+  return found;
 }
 
 interface Pair {

@@ -1,12 +1,16 @@
 /**
  * Strongroom beside other engines, on the same vectors in the same run.
  *
- *     npm run peers -- [--vectors FOLDER | --vectors GENERATOR] [--count N] [--dimensions N] [--clusters N] [--queries N] [--seed N]
- *                      [--recall R] [--peers a,b,…] [--rounds N] [--library off] [--served off] [--seconds S]
+ *     npm run peers -- [--vectors FOLDER | --vectors GENERATOR] [--sets 50000x200,200000x1] [--dimensions N] [--queries N] [--seed N]
+ *                      [--recall R] [--peers a,b,…] [--rounds N] [--seconds S] [--conversations LOCOMO]
+ *                      [--library off] [--served off] [--opening off] [--words off]
  *                      [--label NAME] [--write docs/performance.md] [--json FILE]
+ *     npm run peers -- --full        # all four sets of vectors: 50,000 and 200,000, with 200 clusters and with none
  *
- * As libraries, in one thread each: usearch, zvec, lancedb-rq, lancedb-hnsw, sqlite-vec. Over HTTP, beside Chroma's server.
- * With --write the tables and a plot go into the document. Peers are installed in this folder and nowhere else.
+ * A set is a number of vectors and of clusters. As libraries, in one thread each: usearch, zvec, lancedb-rq, lancedb-hnsw,
+ * sqlite-vec. Over HTTP on the first set, beside Chroma's server; then that deployment is filled up to 100,000 memories and opened cold.
+ * Last come all aims, with what was measured. With --write the tables and plots go into the document. Peers are installed
+ * in this folder and nowhere else.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,93 +18,116 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PACKAGES } from './contestants.ts';
 import { compareLibraries } from './library.ts';
-import { markdownOf, writeRun, type Run } from './report.ts';
-import { compareServers } from './served.ts';
+import { marksOf } from './marks.ts';
+import { measureOpening, type OpeningFigures } from './opening.ts';
+import { markdownOf, marksTable, writeMarks, writeRun, type Run } from './report.ts';
+import { compareServers, deploymentIn, VAULT } from './served.ts';
 import { NEIGHBOURS, prepareSet, readSet } from './sets.ts';
+import { measureWords } from './words.ts';
+
+const FULL = '50000x200,50000x1,200000x200,200000x1';
+const OPENED = 100_000;
 
 const { values: flags } = parseArgs({
   options: {
     vectors: { type: 'string' },
-    generator: { type: 'string' },
-    count: { type: 'string', default: '50000' },
+    sets: { type: 'string' },
+    full: { type: 'boolean', default: false },
     dimensions: { type: 'string', default: '768' },
-    clusters: { type: 'string', default: '200' },
     queries: { type: 'string', default: '300' },
     seed: { type: 'string', default: '12345' },
     recall: { type: 'string', default: '0.99' },
     peers: { type: 'string', default: Object.keys(PACKAGES).join(',') },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '3' },
+    conversations: { type: 'string' },
     library: { type: 'string', default: 'on' },
     served: { type: 'string', default: 'on' },
+    opening: { type: 'string', default: 'on' },
+    words: { type: 'string', default: 'on' },
     label: { type: 'string' },
     write: { type: 'string' },
     json: { type: 'string' },
   },
 });
 
-const wanted = {
-  count: number('count'),
-  dimensions: number('dimensions'),
-  queries: number('queries'),
-  clusters: number('clusters'),
-  seed: number('seed'),
-  source: flags.vectors ?? flags.generator ?? null,
-};
 const peers = flags.peers.split(',').filter((name) => name !== '');
 const unknown = peers.find((name) => !Object.hasOwn(PACKAGES, name));
 if (unknown !== undefined) throw new RangeError(`no such peer: ${unknown}`);
+const sets = (flags.sets ?? (flags.full ? FULL : '50000x200')).split(',').map(parseSet);
 const log = (line: string): void => console.log(`${new Date().toISOString().slice(11, 19)}  ${line}`);
-
-log('vectors');
-const setFolder = await prepareSet(wanted);
-const set = await readSet(setFolder);
-const count = set.base.length / set.dimensions;
-const queries = set.truth.length / NEIGHBOURS;
-const clusters = wanted.clusters === 1 ? 'no clusters' : `${wanted.clusters} clusters`;
-const title = `${count.toLocaleString('en')} vectors of ${set.dimensions} numbers, ${flags.label ?? clusters}`;
-log(`${title}, from ${setFolder}`);
 
 const folder = await mkdtemp(join(tmpdir(), 'strongroom-peers-run-'));
 try {
-  const rounds = number('rounds');
-  const library =
-    flags.library === 'off'
-      ? null
-      : await compareLibraries({
-          setFolder,
-          folder,
-          peers,
-          recall: number('recall'),
-          rounds,
-          log,
-        });
-  const served =
-    flags.served === 'off'
-      ? null
-      : await compareServers({
-          setFolder,
-          folder: join(folder, 'served'),
-          rounds,
-          seconds: number('seconds'),
-          log,
-        }).catch((error: unknown) => {
-          // What was measured before is not thrown away because a peer does not start here.
-          log(`servers: left out, ${error instanceof Error ? error.message : String(error)}`);
-          return null;
-        });
-  const label = flags.label ?? [count, set.dimensions, wanted.clusters].join('-');
-  const run: Run = { label, title, count, queries, rounds, library, served };
-  console.log(`\n${markdownOf(run, null)}\n`);
-  if (flags.write !== undefined) await writeRun(run, flags.write);
-  if (flags.json !== undefined) await writeFile(flags.json, `${JSON.stringify(run, null, 2)}\n`);
+  const runs: Run[] = [];
+  let opening: OpeningFigures | null = null;
+  for (const set of sets) {
+    const isFirst = runs.length === 0;
+    const run = await compare(set, isFirst);
+    runs.push(run);
+    console.log(`\n${markdownOf(run, null)}\n`);
+    if (isFirst && run.served !== null && flags.opening !== 'off')
+      opening = await measureOpening(deploymentIn(folder), VAULT, log);
+    if (flags.write !== undefined) await writeRun(run, flags.write);
+  }
+  const words = flags.words === 'off' ? null : await measureWords(flags.conversations ?? null, log);
+  const marks = marksOf({ runs, opening, words });
+  console.log(`\n${marksTable(marks)}\n`);
+  if (flags.write !== undefined) await writeMarks(marks, flags.write);
+  if (flags.json !== undefined)
+    await writeFile(flags.json, `${JSON.stringify({ runs, opening, words, marks }, null, 2)}\n`);
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
 
-function number(
-  name: 'count' | 'dimensions' | 'queries' | 'clusters' | 'seed' | 'recall' | 'rounds' | 'seconds',
-): number {
+async function compare(wanted: { count: number; clusters: number }, isFirst: boolean): Promise<Run> {
+  const { clusters } = wanted;
+  log('vectors');
+  const setFolder = await prepareSet({
+    ...wanted,
+    dimensions: number('dimensions'),
+    queries: number('queries'),
+    seed: number('seed'),
+    source: flags.vectors ?? null,
+  });
+  const set = await readSet(setFolder);
+  const count = set.base.length / set.dimensions;
+  const kind = flags.label ?? (clusters === 1 ? 'no clusters' : `${clusters} clusters`);
+  const title = `${count.toLocaleString('en')} × ${set.dimensions}, ${kind}`;
+  log(`${title}, from ${setFolder}`);
+  const rounds = number('rounds');
+  const library =
+    flags.library === 'off'
+      ? null
+      : await compareLibraries({ setFolder, folder, peers, recall: number('recall'), rounds, log });
+  const isServed = isFirst && flags.served !== 'off';
+  const served = !isServed ? null : await serve(setFolder, count);
+  const label = [...(flags.label === undefined ? [clusters] : [flags.label]), count, set.dimensions].join(
+    '-',
+  );
+  const queries = set.truth.length / NEIGHBOURS;
+  return { label, title, kind, count, dimensions: set.dimensions, queries, rounds, library, served };
+}
+
+async function serve(setFolder: string, count: number): Promise<Run['served']> {
+  const more = flags.opening === 'off' ? 0 : Math.max(0, OPENED - count);
+  const options = { setFolder, folder, rounds: number('rounds'), seconds: number('seconds'), more, log };
+  try {
+    return await compareServers(options);
+  } catch (error) {
+    // What was measured before is not thrown away because a peer does not start here.
+    log(`servers: left out, ${error instanceof Error ? error.message : String(error)}`);
+    return null;
+  }
+}
+
+function parseSet(text: string): { count: number; clusters: number } {
+  const [count, clusters] = /^(\d+)x(\d+)$/.exec(text)?.slice(1).map(Number) ?? [];
+  if (!count || !clusters) throw new RangeError(`--sets: ${text} is not like 50000x200`);
+  return { count, clusters };
+}
+
+function number(name: 'dimensions' | 'queries' | 'seed' | 'recall' | 'rounds' | 'seconds'): number {
   const value = Number(flags[name]);
   if (!Number.isFinite(value) || value <= 0) throw new RangeError(`--${name}: not a number above 0`);
   return value;

@@ -1,9 +1,10 @@
 /** The figures of one run as Markdown, and where they go in the documents. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { arch, cpus, loadavg, platform } from 'node:os';
+import { arch, cpus, loadavg, platform, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { rounded } from '../figures.ts';
 import type { LibraryFigures, PeerFigures } from './library.ts';
+import type { Mark } from './marks.ts';
 import { plotSvg } from './plot.ts';
 import { SERVED, type ServedFigures } from './served.ts';
 
@@ -11,27 +12,51 @@ export interface Run {
   /** Names the run in the documents: letters, digits and dashes. */
   readonly label: string;
   readonly title: string;
+  /** What the vectors are like, whatever their number. */
+  readonly kind: string;
   readonly count: number;
+  readonly dimensions: number;
   readonly queries: number;
   readonly rounds: number;
   readonly library: LibraryFigures | null;
   readonly served: ServedFigures | null;
 }
 
+/** When and where, and what else the machine had to do. */
+function machine(): string {
+  const [cpu] = cpus();
+  const load = loadavg().map((each) => each.toFixed(1));
+  const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
+  return `${new Date().toISOString().slice(0, 10)}, Node ${process.version}, ${platform()} ${arch()}, ${cpus().length} × ${cpu?.model.trim() ?? ''}, ${memory}, load ${load.join(' ')}`;
+}
+
 export function markdownOf(run: Run, figure: string | null): string {
-  const machine = `${new Date().toISOString().slice(0, 10)}, Node ${process.version}, ${platform()} ${arch()}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? ''}, load ${loadavg()
-    .map((load) => load.toFixed(1))
-    .join(' ')}`;
   return [
     `### ${run.title}`,
-    `${machine}. ${run.queries} queries; ratios are medians of ${run.rounds} rounds in turns.`,
+    `${machine()}. ${run.queries} queries; ratios are medians of ${run.rounds} rounds in turns.`,
     ...(run.library === null ? [] : [libraryTable(run.library)]),
     ...(figure === null ? [] : [`![recall against queries per second](${figure})`]),
     ...(run.served === null ? [] : [servedTable(run.served)]),
   ].join('\n\n');
 }
 
-/** Puts the run between its own marks in the document, which it has or gets, and its plot beside it. */
+export const marksTable = (marks: readonly Mark[]): string =>
+  table(
+    ['what', 'measured on', 'aim', 'measured', ''],
+    marks.map(({ what, where, aim, measured, isReached }) => [
+      what,
+      where,
+      aim,
+      measured,
+      isReached ? 'reached' : '**missed**',
+    ]),
+  );
+
+/** Puts the marks of all runs into the document, above what they come from. */
+export const writeMarks = (marks: readonly Mark[], document: string): Promise<void> =>
+  writeBetween('marks', `### What was aimed at\n\n${machine()}.\n\n${marksTable(marks)}`, document);
+
+/** Puts the run into the document, and its plot beside it. */
 export async function writeRun(run: Run, document: string): Promise<void> {
   const figure = run.library === null ? null : `figures/peers-${run.label}.svg`;
   if (run.library !== null && figure !== null) {
@@ -39,9 +64,14 @@ export async function writeRun(run: Run, document: string): Promise<void> {
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, plotSvg(run.title, linesOf(run.library)));
   }
+  await writeBetween(run.label, markdownOf(run, figure), document);
+}
+
+/** Between marks of its own, which the document has or gets at its end. */
+async function writeBetween(label: string, markdown: string, document: string): Promise<void> {
   const text = await readFile(document, 'utf8');
-  const [from, to] = [`<!-- peers: ${run.label} -->`, `<!-- end of peers: ${run.label} -->`];
-  const section = `${from}\n\n${markdownOf(run, figure)}\n\n${to}`;
+  const [from, to] = [`<!-- peers: ${label} -->`, `<!-- end of peers: ${label} -->`];
+  const section = `${from}\n\n${markdown}\n\n${to}`;
   const [start, end] = [text.indexOf(from), text.indexOf(to)];
   const isThere = start >= 0 && end > start;
   const next = isThere

@@ -16,8 +16,15 @@ export interface ServedOptions {
   readonly folder: string;
   readonly rounds: number;
   readonly seconds: number;
+  /** So many memories are added once searches were measured, for whoever opens the deployment afterwards. */
+  readonly more: number;
   readonly log: (line: string) => void;
 }
+
+export const VAULT = 'peers';
+
+/** The deployment that a run leaves behind. */
+export const deploymentIn = (folder: string): string => join(folder, 'strongroom');
 
 export interface ServedSide {
   readonly name: string;
@@ -37,7 +44,9 @@ export interface ServedFigures {
   readonly chroma: ServedSide;
   readonly reached: boolean;
   readonly perSecondRatio: number;
+  /** One at a time, and many. */
   readonly p50Ratio: number;
+  readonly p50BusyRatio: number;
   readonly addRatio: number;
 }
 
@@ -54,7 +63,7 @@ export async function compareServers(options: ServedOptions): Promise<ServedFigu
   const logFile = join(folder, 'log');
   const server = new Child<ServerQuestions>(
     './server-process.ts',
-    [join(folder, 'strongroom'), 'protected'],
+    [deploymentIn(folder), 'protected'],
     logFile,
   );
   const chroma = await Chroma.start(folder);
@@ -62,13 +71,14 @@ export async function compareServers(options: ServedOptions): Promise<ServedFigu
   try {
     const { url, ca, apiKey } = await server.ask('open', null);
     const ours: Target = { kind: 'strongroom', url, ca, apiKey };
-    await asking.ask('open', { target: ours });
+    await asking.ask('open', { target: ours, vault: VAULT });
     const collection = await chroma.collection('bench', { space: 'cosine' });
     const theirs: Target = { kind: 'chroma', url: chroma.url, collection };
     const added = await addBoth(asking, { ours, theirs }, log);
     const enough = Math.min((await asked(asking, ours)).recall, RECALL_MAX);
     const tuned = await tune(asking, { chroma, theirs, collection }, { enough, log });
     const rounds = await searchBoth(asking, { ours, theirs }, options);
+    await fill(asking, ours, options);
     const figures = figuresOf(rounds, added);
     const version = await chroma.version();
     return {
@@ -102,11 +112,20 @@ async function addBoth(
 ): Promise<Added> {
   const add = async (target: Target): Promise<number> => {
     const { batchSize, addsInFlight: inFlight } = SERVED;
-    const { perSecond, batchP50Ms } = await asking.ask('add', { target, batchSize, inFlight });
+    const { perSecond, batchP50Ms } = await asking.ask('add', { target, batchSize, inFlight, most: null });
     log(`${target.kind}: ${Math.round(perSecond)} added per second, a batch in ${batchP50Ms.toFixed(0)} ms`);
     return perSecond;
   };
   return { ours: await add(ours), theirs: await add(theirs) };
+}
+
+/** The same vectors once more, as often as needed. */
+async function fill(asking: Asking, target: Target, { more }: ServedOptions): Promise<void> {
+  const { batchSize, addsInFlight: inFlight } = SERVED;
+  for (let rest = more; rest > 0;) {
+    const { added } = await asking.ask('add', { target, batchSize, inFlight, most: rest });
+    rest -= added;
+  }
 }
 
 async function tune(
@@ -171,6 +190,7 @@ function figuresOf(
     chroma: sideOf(theirs, added.theirs),
     perSecondRatio: ratio(({ busy }) => busy.perSecond),
     p50Ratio: ratio(({ alone }) => alone.p50Ms),
+    p50BusyRatio: ratio(({ busy }) => busy.p50Ms),
     addRatio: added.ours / added.theirs,
   };
 }

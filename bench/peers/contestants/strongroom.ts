@@ -27,9 +27,11 @@ export function strongroom(): Contestant {
       const count = set.base.length / set.dimensions;
       for (let at = 0; at < count; at += BATCH)
         built.add(Array.from({ length: Math.min(BATCH, count - at) }, (_, i) => recordOf(set, at + i)));
-      finish(built);
+      // What a worker does between requests belongs to adding.
+      while (built.work());
       engine = built;
     },
+    indexBytes: () => engine?.stats().vectorBytes ?? Number.NaN,
     tune: (recall) => {
       settings.recall = recall;
     },
@@ -38,12 +40,6 @@ export function strongroom(): Contestant {
         ?.search({ vector, limit: NEIGHBOURS, mode: 'vector', now: 0 })
         .map(({ id }) => Number(id.slice(4))) ?? [],
   };
-}
-
-/** What a worker does between requests, an index that works ahead has done before it is measured. */
-function finish(engine: Engine): void {
-  const { work } = engine as { work?: () => boolean };
-  while (work?.call(engine) === true);
 }
 
 const recordOf = (set: VectorSet, row: number): IndexedRecord => ({
