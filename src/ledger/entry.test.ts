@@ -230,7 +230,7 @@ test('the catalogue is pinned: names are added, never changed or removed', () =>
       'backup.list backup.drill vault.rewind rewind.list server.start server.stop epoch.complete ' +
       'erasure.complete log.checkpoint ledger.recover ledger.rekey rotation.begin rotation.end ' +
       'memory.expire memory.purge memory.archive archive.copy archive.expire hold.restore ledger.prune ' +
-      'vault.purge refusals.counted backup.expire egress.send egress.answer',
+      'vault.purge refusals.counted backup.expire keystore.recover egress.send egress.answer',
   );
   for (const action of Object.keys(ACTIONS) as Action[]) {
     assert.match(action, /^[a-z]+\.[a-z]+$/);

@@ -112,7 +112,11 @@ for (const call of CALLS)
     });
     t.diagnostic(`${kills} kills`);
     assert.ok(kills >= 8, `${kills} kills`);
-    assert.deepEqual([...seen].sort(), [1, 2], 'both sides were seen');
+    assert.deepEqual(
+      [...seen].toSorted((a, b) => a - b),
+      [1, 2],
+      'both sides were seen',
+    );
   });
 
 for (const call of CALLS)
