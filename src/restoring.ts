@@ -12,12 +12,14 @@ import { join } from 'node:path';
 import { encodeHex, type Bytes } from './bytes/encoding.ts';
 import { Closing } from './closing.ts';
 import { StrongroomError } from './errors.ts';
+import { createIdSource } from './ids.ts';
 import { isInitialised } from './initialise.ts';
 import type { Keyring, PunctureOutcome } from './keys/keyring.ts';
 import { openForRestore, openKeyring } from './keys/open.ts';
 import type { Slot } from './keys/slot.ts';
 import { isServiceKey } from './lifecycle/rotated-keys.ts';
 import { ROTATION_KEYS } from './lifecycle/rotations.ts';
+import { returnTombstones } from './lifecycle/tombstone-return.ts';
 import { deploymentAt } from './recovery/catalogue.ts';
 import { dropDeadRows, type DroppedRows } from './recovery/dead-rows.ts';
 import { layOut, type LaidOut } from './recovery/lay-out.ts';
@@ -229,6 +231,11 @@ async function committedKeys(
   }
   const keyring = await openForRestore(opening);
   try {
+    if (keyring.isRestoring) {
+      const { clock, random } = options.environment;
+      const newId = createIdSource(clock, random);
+      await returnTombstones({ store, keyring, newId, now: clock.now() });
+    }
     return { keyring, outcome: keyring.isRestoring ? await keyring.commitRestore() : null };
   } catch (error) {
     await keyring.close();

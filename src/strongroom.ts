@@ -64,6 +64,7 @@ import { Burials } from './lifecycle/burials.ts';
 import type { ReplicaFacts } from './lifecycle/certificate.ts';
 import { certificateKeyName, Certificates } from './lifecycle/certificates.ts';
 import { ErasureRequests } from './lifecycle/erasure-requests.ts';
+import { ErasureNotes } from './lifecycle/erasure-notes.ts';
 import { Erasures } from './lifecycle/erasures.ts';
 import { Lifecycle } from './lifecycle/lifecycle.ts';
 import { Purge } from './lifecycle/purge.ts';
@@ -422,7 +423,9 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     newId,
     clock: environment.clock,
   });
+  const erasureNotes = new ErasureNotes({ store, keyring, organizations });
   const erasures = new Erasures({
+    notes: erasureNotes,
     store,
     keyring,
     destruction,
@@ -675,7 +678,10 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
   });
   const pruning = new LedgerPruning({ store, ledger, destruction });
   // During a restore nothing is written yet: it is done again when that is committed.
-  if (base.restoring === null) await holdNotes.reapply(environment.clock.now());
+  if (base.restoring === null) {
+    await holdNotes.reapply(environment.clock.now());
+    await erasureNotes.reapply(environment.clock.now());
+  }
   const realScheduler = new Scheduler(
     {
       ...due,

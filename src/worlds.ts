@@ -43,6 +43,7 @@ import { buildServer, routesOf } from './http/server.ts';
 import { ensureLocalTls, type LocalTls } from './http/tls.ts';
 import { httpParts } from './http-parts.ts';
 import { initialise } from './initialise.ts';
+import { returnTombstones } from './lifecycle/tombstone-return.ts';
 import { dropDeadRows } from './recovery/dead-rows.ts';
 import { layOut } from './recovery/lay-out.ts';
 import { openStore } from './store/open-store.ts';
@@ -243,17 +244,18 @@ const recoveryOf = (open: Strongroom, folder: string, environment: Environment):
     await open.backups.tick();
     await open.backups.expire();
   },
-  restored: async (work) => {
-    await mkdir(folder, { recursive: true });
-    try {
-      return await restoredIn(open, folder, environment, work);
-    } finally {
-      await removeScratchFolder(folder);
-    }
-  },
+  restored: (work) =>
+    laidOutIn(open, folder, environment, async (store) => {
+      const { keyring, newId } = open;
+      const now = environment.clock.now();
+      await returnTombstones({ store, keyring, newId, now });
+      await dropDeadRows({ store, keyring, now });
+      return work(store);
+    }),
+  laidOut: (work) => laidOutIn(open, folder, environment, work),
 });
 
-async function restoredIn<T>(
+async function laidOutIn<T>(
   { backups, keyring }: Strongroom,
   directory: string,
   environment: Environment,
@@ -262,25 +264,29 @@ async function restoredIn<T>(
   const [place] = backups.places;
   if (place === undefined) throw new StrongroomError('not_found', 'there is no place for backups');
   const target = { engine: 'sqlite', directory } as const;
-  const { fault, clock } = environment;
-  await layOut({
-    place: place.blobs,
-    keys: keyring,
-    target,
-    replaces: null,
-    blobs: null,
-    witnessed: keyring.witnessedBackup,
-    at: null,
-    skipDamaged: false,
-    fault,
-    onProgress: () => undefined,
-  });
-  const store = await openStore(target, environment, () => undefined);
+  const { fault } = environment;
+  await mkdir(directory, { recursive: true });
   try {
-    await dropDeadRows({ store, keyring, now: clock.now() });
-    return await work(store);
+    await layOut({
+      place: place.blobs,
+      keys: keyring,
+      target,
+      replaces: null,
+      blobs: null,
+      witnessed: keyring.witnessedBackup,
+      at: null,
+      skipDamaged: false,
+      fault,
+      onProgress: () => undefined,
+    });
+    const store = await openStore(target, environment, () => undefined);
+    try {
+      return await work(store);
+    } finally {
+      await store.close();
+    }
   } finally {
-    await store.close();
+    await removeScratchFolder(directory);
   }
 }
 

@@ -62,6 +62,8 @@ export interface Recovery {
   readonly tend: () => Promise<void>;
   /** Lays the newest moment out in a place of its own, as a restore would serve it, for as long as `work` lasts. */
   readonly restored: <T>(work: (store: Store) => Promise<T>) => Promise<T>;
+  /** The same as it lies in the backup, with everything that has been erased since. */
+  readonly laidOut: <T>(work: (store: Store) => Promise<T>) => Promise<T>;
 }
 
 /** What no route shows; on a scratch instance only. */

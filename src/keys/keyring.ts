@@ -18,6 +18,7 @@ import {
   withIntents,
   withoutIntents,
   type DroppedReplica,
+  type IntentRecord,
 } from './intents.ts';
 import type { PunctureRequest } from './key-journal.ts';
 import type { Finding } from './keystore.ts';
@@ -140,13 +141,19 @@ export class Keyring {
   }
 
   /** Keeps something (a hold, for one) beside the root, where no restore undoes it; null takes it away again. */
-  async keepNote(id: string, body: Json | null): Promise<void> {
+  keepNote(id: string, body: Json | null): Promise<void> {
+    return this.keepNotes(new Map([[id, body]]));
+  }
+
+  /** The same of several, written once. */
+  async keepNotes(notes: ReadonlyMap<string, Json | null>): Promise<void> {
     await this.#exclusive(this.#writable(), async (epochs) => {
-      const { intents } = epochs.keystore;
-      const changed =
-        body === null
-          ? withoutIntents(intents, (record) => record.kind === 'note' && record.id === id)
-          : withIntents(intents, [{ kind: 'note', id, body }]);
+      const gone = (record: IntentRecord): boolean => record.kind === 'note' && notes.get(record.id) === null;
+      const kept = [...notes].flatMap(([id, body]): IntentRecord[] =>
+        body === null ? [] : [{ kind: 'note', id, body }],
+      );
+      const left = withoutIntents(epochs.keystore.intents, gone);
+      const changed = kept.length === 0 ? left : withIntents(left, kept);
       await epochs.writeIntents(changed, await epochs.reachAny());
     });
   }

@@ -141,6 +141,7 @@ export class ErasureRequests {
       await this.#parts.erasures.cancel(tx, row);
       return { result: null, deed: { action: 'erasure.cancel', target: row.id, targets: [row.target] } };
     });
+    await this.#parts.erasures.note(row.id);
     return this.#view(id);
   }
 
@@ -327,7 +328,7 @@ export class ErasureRequests {
     const dueAt = clock.now() + (input.graceDays ?? LIMITS.closingDaysDefault) * DAY_MS;
     const organization = await organizations.get(id as Parameters<Organizations['get']>[0]);
     const erasure = await erasures.closing(tx, by, organization, dueAt);
-    return { id: erasure, target: id, finish: () => Promise.resolve() };
+    return { id: erasure, target: id, finish: () => erasures.note(erasure) };
   }
 
   /** Whoever asks for what has been asked for at the same moment gets the first one's. */

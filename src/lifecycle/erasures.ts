@@ -31,7 +31,9 @@ import type { Vaults } from '../vaults/vaults.ts';
 import type { Vault } from '../vaults/vault.ts';
 import type { Purge } from './purge.ts';
 import type { Burials } from './burials.ts';
+import type { ErasureNotes } from './erasure-notes.ts';
 import { livingOf, type LivingMemory } from '../vaults/living.ts';
+import type { Buried } from '../vaults/tombstones.ts';
 
 export interface ErasuresParts {
   readonly store: Store;
@@ -45,6 +47,7 @@ export interface ErasuresParts {
   readonly indexes: VaultIndexes;
   readonly burials: Burials;
   readonly purge: Purge;
+  readonly notes: ErasureNotes;
   readonly newId: NewId;
   readonly environment: Environment;
   /** The time by which a grace period is over: none that is not plausible. */
@@ -63,6 +66,8 @@ interface Spec {
   readonly by: RequestedBy;
   readonly count: number | null;
   readonly dueAt?: number;
+  /** What it leaves behind, where a vault asks for that. */
+  readonly buried?: readonly Buried[];
 }
 
 /** Who asks, and by what they will know their certificate. */
@@ -105,7 +110,7 @@ export class Erasures implements Eraser {
       await guard.require(tx, { kind: 'memories', vault: id, memories });
       indexes.change(tx, { id }, { removed: memories });
     }
-    await this.#bury(tx, vault.organization, living);
+    const buried = await this.#bury(tx, vault.organization, living);
     const begun = await this.#begin(tx, {
       kind: 'memories',
       organization: vault.organization.id,
@@ -113,6 +118,7 @@ export class Erasures implements Eraser {
       target: ids.length === 1 && ids[0] !== undefined ? ids[0] : vault.id,
       slots: living.flatMap(({ slots }) => slots),
       by,
+      buried,
       count: living.length,
     });
     return { ...begun, count: living.length };
@@ -121,23 +127,23 @@ export class Erasures implements Eraser {
   async subject(tx: Tx, by: RequestedBy, organization: Organization, subject: Subject): Promise<Begun> {
     const { guard, people, indexes, burials } = this.#parts;
     await guard.require(tx, { kind: 'subject', subject: subject.id });
-    await burials.ofSlot(tx, organization, subject.slot);
+    const buried = await burials.ofSlot(tx, organization, subject.slot);
     const slots = [subject.slot, ...(await this.#tied(tx, subject.slot))];
     await people.forgetSubject(tx, organization.id, subject);
     tx.defer(this.#forgotten, () => indexes.dropOf(organization.id));
     const spec = { kind: 'subject', vault: null, target: subject.id, count: null } as const;
-    return this.#begin(tx, { ...spec, organization: organization.id, slots, by });
+    return this.#begin(tx, { ...spec, organization: organization.id, slots, by, buried });
   }
 
   async conversation(tx: Tx, by: RequestedBy, vault: Vault, conversation: Conversation): Promise<Begun> {
     const { guard, people, indexes, burials } = this.#parts;
     await guard.require(tx, { kind: 'conversation', vault: vault.id, conversation: conversation.id });
-    await burials.ofSlot(tx, vault.organization, conversation.slot);
+    const buried = await burials.ofSlot(tx, vault.organization, conversation.slot);
     const slots = [conversation.slot, ...(await this.#tied(tx, conversation.slot))];
     await people.forgetConversation(tx, vault, conversation);
     tx.defer(this.#forgotten, () => indexes.drop(vault));
     const spec = { kind: 'conversation', vault: vault.id, target: conversation.id, count: null } as const;
-    return this.#begin(tx, { ...spec, organization: vault.organization.id, slots, by });
+    return this.#begin(tx, { ...spec, organization: vault.organization.id, slots, by, buried });
   }
 
   async vault(tx: Tx, by: RequestedBy, vault: Vault): Promise<Begun> {
@@ -190,6 +196,7 @@ export class Erasures implements Eraser {
     );
     const errors: unknown[] = [];
     for (const row of rows) await this.#advance(row).catch((error: unknown) => errors.push(error));
+    await this.#parts.notes.flush(this.#now()).catch((error: unknown) => errors.push(error));
     if (errors.length > 0) throw new AggregateError(errors, 'not every erasure could be taken further');
   }
 
@@ -204,6 +211,7 @@ export class Erasures implements Eraser {
   async close(): Promise<void> {
     this.#parts.purge.stop();
     await this.#purging;
+    await this.#parts.notes.flush(this.#now()).catch(this.#onError);
   }
 
   async #advance(row: ErasureRow): Promise<void> {
@@ -241,6 +249,7 @@ export class Erasures implements Eraser {
     vaults.drop(id);
     people.drop({ organization: id, vault: null });
     await this.#carryOut(request.id, request.slots, 'erasure.organization');
+    await this.note(request.id);
   }
 
   /** What is destroyed along with a person or a conversation; none of it may be held. */
@@ -269,7 +278,7 @@ export class Erasures implements Eraser {
     await this.#insert(tx, id, spec, 'hidden');
     const reason = `erasure.${spec.kind}`;
     await destruction.order(tx, spec.slots, reason, id);
-    return { id, count: spec.count, finish: () => this.#carryOut(id, spec.slots, reason) };
+    return { id, count: spec.count, finish: () => this.#finish(id, spec, reason) };
   }
 
   async #insert(tx: Tx, id: ErasureId, spec: Spec, state: 'requested' | 'hidden'): Promise<void> {
@@ -298,6 +307,21 @@ export class Erasures implements Eraser {
       change: tx.change,
     };
     await insertRows(tx.sql, 'erasures', [row]);
+  }
+
+  async #finish(id: string, { slots, buried = [] }: Spec, reason: string): Promise<'done' | 'accepted'> {
+    const { notes } = this.#parts;
+    const outcome = await this.#carryOut(id, slots, reason);
+    notes.add(id, buried);
+    if (buried.length > 0) await notes.flush(this.#now());
+    return outcome;
+  }
+
+  /** What is asked for on a day, or taken back, must hold whatever becomes of the database. */
+  async note(id: string): Promise<void> {
+    const { notes } = this.#parts;
+    notes.add(id);
+    await notes.flush(this.#now());
   }
 
   async #carryOut(id: string, slots: readonly Slot[], reason: string): Promise<'done' | 'accepted'> {
@@ -365,14 +389,19 @@ export class Erasures implements Eraser {
   }
 
   #purge(id: string): Promise<void> {
-    const turn = this.#purging.then(() => this.#parts.purge.run(id));
+    const { purge, notes } = this.#parts;
+    const turn = this.#purging.then(async () => {
+      await purge.run(id);
+      // How many went is known now.
+      notes.add(id);
+    });
     this.#purging = turn.catch(this.#onError);
     return this.#purging;
   }
 
   readonly #onError = (error: unknown): void => this.#parts.onError(error);
 
-  #bury(tx: Tx, organization: Organization, living: readonly LivingMemory[]): Promise<void> {
+  #bury(tx: Tx, organization: Organization, living: readonly LivingMemory[]): Promise<readonly Buried[]> {
     return this.#parts.burials.ofMemories(tx, organization, living);
   }
 

@@ -38,7 +38,13 @@ export interface Content {
   readonly vector: Float32Array | null;
 }
 
-type SetRow = Pick<TombstoneSetRow, 'id' | 'slot' | 'opened_at'>;
+type SetRow = Omit<TombstoneSetRow, 'change'>;
+
+/** Digests that an erasure has left, with the set that they lie in. */
+export interface Buried {
+  readonly set: SetRow;
+  readonly digests: readonly Bytes[];
+}
 
 const DAY_MS = 86_400_000;
 
@@ -74,8 +80,8 @@ export class Tombstones {
   }
 
   /** Remembers what is about to be erased, in the transaction that asks for it. */
-  async bury(tx: Tx, vault: Vault, contents: readonly Content[]): Promise<void> {
-    if (vault.tombstones === 'off' || contents.length === 0) return;
+  async bury(tx: Tx, vault: Vault, contents: readonly Content[]): Promise<readonly Buried[]> {
+    if (vault.tombstones === 'off' || contents.length === 0) return [];
     const set = await this.#current(tx, vault);
     const key = this.#key(vault, set);
     const owner = { organization: vault.organization.id, vault: vault.id, change: tx.change };
@@ -91,6 +97,7 @@ export class Tombstones {
         .values(part)
         .onConflict((conflict) => conflict.columns(['tombstone_set', 'digest']).doNothing())
         .execute();
+    return [{ set, digests: rows.map(({ digest }) => digest) }];
   }
 
   /** Forgets that the content was erased: a person has said that it may be here. */
@@ -129,7 +136,7 @@ export class Tombstones {
   #sets(tx: Tx, vault: Vault): Promise<readonly SetRow[]> {
     return tx.sql
       .selectFrom('tombstone_sets')
-      .select(['id', 'slot', 'opened_at'])
+      .select(['id', 'organization', 'vault', 'slot', 'opened_at', 'ends_at'])
       .where('organization', '=', vault.organization.id)
       .where('vault', '=', vault.id)
       .where('ends_at', '>', this.#parts.clock.now())
@@ -142,16 +149,17 @@ export class Tombstones {
     const now = clock.now();
     const [newest] = await this.#sets(tx, vault);
     if (newest !== undefined && now - newest.opened_at < LIMITS.tombstoneSetDays * DAY_MS) return newest;
-    const set = { id: newId('tombstones'), slot: await slots.takeOne(tx, vault.id), opened_at: now };
+    const set: SetRow = {
+      id: newId('tombstones'),
+      organization: vault.organization.id,
+      vault: vault.id,
+      slot: await slots.takeOne(tx, vault.id),
+      opened_at: now,
+      ends_at: now + (LIMITS.tombstoneDays + LIMITS.tombstoneSetDays) * DAY_MS,
+    };
     await tx.sql
       .insertInto('tombstone_sets')
-      .values({
-        ...set,
-        organization: vault.organization.id,
-        vault: vault.id,
-        ends_at: now + (LIMITS.tombstoneDays + LIMITS.tombstoneSetDays) * DAY_MS,
-        change: tx.change,
-      })
+      .values({ ...set, change: tx.change })
       .execute();
     return set;
   }
