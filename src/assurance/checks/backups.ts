@@ -55,7 +55,7 @@ export const backupsCheck = defineCheck<Seen>({
     const { insides } = world;
     if (insides === null) throw new RangeError('the clock of this world cannot be turned');
     const tenant = await world.tenant(0);
-    return withVault(world, tenant, {}, (vault) => observe(world, insides, vault));
+    return withVault(world, tenant, { tombstones: 'refuse' }, (vault) => observe(world, insides, vault));
   },
   judges: {
     'CRY-02': ({ closed }) => judged(closed.files, closed.faults, { files: closed.files }),
@@ -158,6 +158,20 @@ export const backupsCheck = defineCheck<Seen>({
       },
     },
     {
+      name: 'no-digests',
+      breaks: 'Nothing is kept by which a vault would know what was erased from it.',
+      turns: ['BCK-04'],
+      change: {
+        parts: (real) => ({
+          ...real,
+          vaults: replaced(real.vaults, {
+            createVault: (context, input) =>
+              real.vaults.createVault(context, { ...input, tombstones: 'off' }),
+          }),
+        }),
+      },
+    },
+    {
       name: 'kept-for-ever',
       breaks: 'Old backups never end.',
       turns: ['BCK-04'],
@@ -183,12 +197,14 @@ async function observe(world: World, insides: Insides, vault: Vault): Promise<Se
     await waits.look();
   }
   const closed = await closedness(insides, word);
-  await vault.delete(gone.id, { mode: 'erase' });
   const last = await add('last');
   turnClock(6 * MINUTE_MS);
   await recovery.tend();
+  // No backup knows of it.
+  await vault.delete(gone.id, { mode: 'erase' });
   const lossMs = await recovery.backups.lossMs();
-  const { faults, returned } = await restoring(insides, { twin: twin.id, last: last.id, gone: gone.id });
+  const ids = { twin: twin.id, last: last.id, gone: gone.id, vault: vault.vault };
+  const { faults, returned } = await restoring(insides, ids);
   const drill = await drilled(insides);
   const ended = await manifestsOf(insides);
   const oldestDays = await grownOld(world, insides);
@@ -283,17 +299,21 @@ function opens(work: () => unknown): boolean {
 /** The newest moment, as a restore would serve it. */
 async function restoring(
   { recovery }: Insides,
-  ids: { readonly twin: string; readonly last: string; readonly gone: string },
+  ids: Readonly<Record<'twin' | 'last' | 'gone' | 'vault', string>>,
 ): Promise<{ readonly faults: readonly string[]; readonly returned: readonly string[] }> {
   try {
-    const found = await recovery.restored((store) =>
-      store.read(SYSTEM, (db) => db.selectFrom('memories').select('id').execute()),
+    const [found, digests] = await recovery.restored((store) =>
+      store.read(SYSTEM, async (db) => [
+        await db.selectFrom('memories').select('id').execute(),
+        await db.selectFrom('tombstones').select('digest').where('vault', '=', ids.vault).execute(),
+      ]),
     );
     const there = new Set(found.map(({ id }) => id));
     const faults = there.has(ids.last) ? [] : ['what was written last is not in what was restored'];
     // An absence means something only beside a presence.
     const returned = [
       ...(there.has(ids.gone) ? ['what was erased came back with a restore'] : []),
+      ...(digests.length > 0 ? [] : ['what was erased after the backup would not be known again']),
       ...(there.has(ids.twin) ? [] : ['what was not erased did not come back']),
     ];
     return { faults, returned };

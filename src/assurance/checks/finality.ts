@@ -11,7 +11,7 @@ import { KeyedSealer } from '../../keys/record-sealer.ts';
 import type { Slot } from '../../keys/slot.ts';
 import { verifyCertificate } from '../../lifecycle/verify-certificate.ts';
 import type { MemoryVersionRow } from '../../store/schema.ts';
-import { SYSTEM } from '../../store/store.ts';
+import { SYSTEM, type Store } from '../../store/store.ts';
 import { canaryWord } from '../canary-vault.ts';
 import { defineCheck, judged } from '../check.ts';
 import { replaced } from '../replaced.ts';
@@ -28,6 +28,8 @@ interface Ended {
   readonly opens: number;
   readonly lost: number;
   readonly copies: number;
+  /** How many of these were in the newest backup. */
+  readonly backedUp: number;
   /** Copies of which no key that a certificate lists is part. */
   readonly uncovered: number;
   readonly faults: readonly string[];
@@ -46,16 +48,22 @@ export const finalityCheck = defineCheck<Seen>({
     const { insides } = world;
     if (insides === null) throw new RangeError('keys are looked at from the inside');
     const { client } = await world.tenant(0);
+    const sown: Sown[] = [];
+    for (const way of WAYS) sown.push(await sow(world, client, way));
+    await insides.recovery.backups.create('full');
+    const stored = await copiesOf(insides.store);
+    const backedUp = await insides.recovery.laidOut(copiesOf);
     const ended: Ended[] = [];
-    for (const way of WAYS) ended.push(await end(world, insides, client, way));
+    for (const one of sown) ended.push(await end({ world, insides, client }, one, { stored, backedUp }));
     insides.turnClock(31 * DAY_MS);
     await insides.sweep();
     return { ended, oldestDays: await oldestOpen(world, insides) };
   },
   judges: {
     'RET-03': ({ ended, oldestDays }, { days = 0 }) => {
-      const faults = ended.flatMap(({ way, opens, lost, copies }) => [
+      const faults = ended.flatMap(({ way, opens, lost, copies, backedUp }) => [
         ...(copies === 0 ? [`by ${way}: nothing had been stored, so nothing was learnt`] : []),
+        ...(backedUp === 0 ? [`by ${way}: nothing was in the backup, so nothing was learnt`] : []),
         ...(opens === 0 ? [] : [`by ${way}: ${opens} copies of the erased open`]),
         ...(lost === 0 ? [] : [`by ${way}: ${lost} copies of what nobody erased do not open`]),
       ]);
@@ -98,27 +106,58 @@ export const finalityCheck = defineCheck<Seen>({
   ],
 });
 
-async function end(world: World, insides: Insides, client: Strongroom, way: Way): Promise<Ended> {
+interface Canary {
+  readonly id: string;
+  readonly subject: string;
+  readonly conversation: string;
+}
+
+/** What will be erased in that way, and what nobody erases. */
+interface Sown {
+  readonly way: Way;
+  readonly vault: string;
+  readonly canary: Canary;
+  readonly twin: Canary;
+}
+
+async function sow(world: World, client: Strongroom, way: Way): Promise<Sown> {
   const vault = client.vault((await client.vaults.create(canaryWord(world))).id);
-  const sow = async (): Promise<{ id: string; subject: string; conversation: string }> => {
+  const one = async (): Promise<Canary> => {
     const names = { subject: canaryWord(world), conversation: canaryWord(world) };
     const { id } = await vault.add({ text: canaryWord(world), vector: [1, 2], ...names });
     await vault.update(id, { text: canaryWord(world) });
     await vault.add({ text: canaryWord(world), derivedFrom: [id] });
     return { id, ...names };
   };
-  const canary = await sow();
-  const twin = await sow();
-  const stored = await copiesOf(insides);
-  const [erased, kept] = [canary.id, twin.id].map((id) => stored.filter(({ memory }) => memory === id));
-  const faults: string[] = [];
-  const ranges = await erase(insides, client, { way, vault: vault.vault, ...canary }).catch(
-    (error: unknown) => {
-      if (!(error instanceof StrongroomError)) throw error;
-      faults.push(`it could not be certified: ${error.code}`);
-      return [];
-    },
+  return { way, vault: vault.vault, canary: await one(), twin: await one() };
+}
+
+interface Stage {
+  readonly world: World;
+  readonly insides: Insides;
+  readonly client: Strongroom;
+}
+
+/** Versions as they lay in the database, and as the newest backup gives them back. */
+interface Copies {
+  readonly stored: readonly MemoryVersionRow[];
+  readonly backedUp: readonly MemoryVersionRow[];
+}
+
+async function end(
+  { world, insides, client }: Stage,
+  { way, vault, canary, twin }: Sown,
+  { stored, backedUp }: Copies,
+): Promise<Ended> {
+  const [erased, kept] = [canary.id, twin.id].map((id) =>
+    [...stored, ...backedUp].filter(({ memory }) => memory === id),
   );
+  const faults: string[] = [];
+  const ranges = await erase(insides, client, { way, vault, ...canary }).catch((error: unknown) => {
+    if (!(error instanceof StrongroomError)) throw error;
+    faults.push(`it could not be certified: ${error.code}`);
+    return [];
+  });
   const isListed = (slot: number): boolean => ranges.some(([first, last]) => first <= slot && slot <= last);
   const opens = (erased ?? []).filter(
     (copy) => isAlive(insides.keyring, copy) || opensWith(world, insides, copy),
@@ -126,6 +165,7 @@ async function end(world: World, insides: Insides, client: Strongroom, way: Way)
   return {
     way,
     copies: erased?.length ?? 0,
+    backedUp: backedUp.filter(({ memory }) => memory === canary.id).length,
     opens: opens.length,
     lost: (kept ?? []).filter((copy) => !opensWith(world, insides, copy)).length,
     uncovered: (erased ?? []).filter((copy) => !slotsOf(copy).some(isListed)).length,
@@ -133,12 +173,9 @@ async function end(world: World, insides: Insides, client: Strongroom, way: Way)
   };
 }
 
-interface Asked {
+interface Asked extends Canary {
   readonly way: Way;
   readonly vault: string;
-  readonly id: string;
-  readonly subject: string;
-  readonly conversation: string;
 }
 
 /** The ranges of keys that the certificate lists. */
@@ -163,8 +200,8 @@ async function erase(
   return verifyCertificate(certificate, { key }).statement?.predicate.keys.ranges ?? [];
 }
 
-/** All versions that lie in the database now. */
-const copiesOf = ({ store }: Insides): Promise<readonly MemoryVersionRow[]> =>
+/** All versions that lie in a database now. */
+const copiesOf = (store: Store): Promise<readonly MemoryVersionRow[]> =>
   store.read(SYSTEM, (db) => db.selectFrom('memory_versions').selectAll().execute());
 
 const slotsOf = ({ slot, scope }: MemoryVersionRow): number[] => [

@@ -2,7 +2,7 @@
  * Legal holds on a scratch instance: a canary under each kind of hold against every path that ends content, the chores by a
  * turned clock included; then released, and gone.
  */
-import type { HoldTarget } from '@strongroom/client';
+import type { ErasureTarget, HoldTarget } from '@strongroom/client';
 import { ask, codeOf } from '../ask.ts';
 import { canaryWord } from '../canary-vault.ts';
 import { defineCheck, judged } from '../check.ts';
@@ -143,14 +143,16 @@ async function watch({ world, tenant, insides }: Stage, kind: (typeof KINDS)[num
     const ids = [staying, expiring, trashed];
     await handle.delete(trashed, { mode: 'trash' });
     const hold = await client.holds.place({ name, target: targetOf(kind, vault, name, ids) });
-    const { open, tried } = await tryPaths({ world, tenant, insides }, vault, staying);
+    const { open, tried } = await tryPaths({ world, tenant, insides }, { vault, memory: staying, name });
     const explained = await client.retention.explain(vault, staying).catch(() => null);
     insides.turnClock(2 * DAY_MS);
     await insides.sweep();
     const leftWhileHeld = await countOf(insides, ids);
     const { holds } = await client.holds.list();
-    const shown = (await client.holds.memories(hold.id)).memories.filter(({ id }) => ids.includes(id)).length;
-    await client.holds.release(hold.id);
+    // Where it held nothing, what it was about may be gone, and it with that.
+    const kept = await client.holds.memories(hold.id).catch(() => ({ memories: [] }));
+    const shown = kept.memories.filter(({ id }) => ids.includes(id)).length;
+    await client.holds.release(hold.id).catch(() => undefined);
     await handle.delete(staying, { mode: 'erase' }).catch(() => undefined);
     await insides.sweep();
     return {
@@ -173,18 +175,44 @@ async function watch({ world, tenant, insides }: Stage, kind: (typeof KINDS)[num
 /** Every request that would end it; each must be refused as held. */
 async function tryPaths(
   { world, tenant }: Stage,
-  vault: string,
-  memory: string,
+  { vault, memory, name }: { readonly vault: string; readonly memory: string; readonly name: string },
 ): Promise<{ readonly open: readonly string[]; readonly tried: number }> {
+  const { client, organization, apiKey } = tenant;
   const one = `/v1/vaults/${vault}/memories/${memory}`;
   const paths = [`${one}?mode=trash`, `${one}?mode=erase`, `/v1/vaults/${vault}`];
   const open: string[] = [];
   for (const path of paths) {
-    const reply = await ask(world, { method: 'DELETE', path, apiKey: tenant.apiKey });
+    const reply = await ask(world, { method: 'DELETE', path, apiKey });
     if (reply.status !== 409 || codeOf(reply) !== 'held')
       open.push(`DELETE ${path.replaceAll(/[a-z]{3}_\w+/g, '…')}`);
   }
-  return { open, tried: paths.length };
+  const targets: readonly ErasureTarget[] = [
+    { memory },
+    { vault, filter: { subject: name } },
+    { subject: name },
+    { vault, conversation: name },
+    { vault },
+    { organization },
+  ];
+  for (const target of targets) {
+    const body = { target, reason: 'a canary', ...(await confirmed(client, target)) };
+    const reply = await ask(world, { method: 'POST', path: '/v1/erasures', body, apiKey });
+    if (reply.status === 409 && codeOf(reply) === 'held') continue;
+    open.push(`the erasure of ${Object.keys(target).join(' and ')}`);
+    // Nothing that comes after it could be asked in an organization that is being closed.
+    if (target === targets.at(-1)) await client.erasures.cancel(String(reply.json?.['id'])).catch(() => null);
+  }
+  return { open, tried: paths.length + targets.length };
+}
+
+/** What confirms the erasure of what a filter keeps; a dry run ends nothing. */
+async function confirmed(
+  client: Stage['tenant']['client'],
+  target: ErasureTarget,
+): Promise<{ confirm?: string }> {
+  if (target.filter === undefined) return {};
+  const plan = await client.erasures.plan(target).catch(() => null);
+  return plan === null ? {} : { confirm: plan.confirm };
 }
 
 /** Memories of which a box is left. */

@@ -44,7 +44,7 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
     state: {
       kind: 'complete',
       notProven:
-        'Copies of the ciphertext are tried, as a backup holds them, with the keyring as it is now: a copy of the keystore that was made before the erasure, or an older block that the medium kept, would open them.',
+        'Copies of the ciphertext are tried, from the database and from a backup that was made before, with the keyring as it is now: a copy of the keystore that was made before the erasure, or an older block that the medium kept, would open them.',
       hoursFresh: 24,
       mend: 'Bring back the replica of the keystore that is away, or declare it lost: what waits for it is destroyed then.',
     },
@@ -145,8 +145,7 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
     method: 'T',
     supports: ['C1.1', 'A.5.33 A.5.31', '17(3)', '316(b)', '105(d)'],
     state: {
-      kind: 'partial',
-      missing: 'the erasure of conversations, people, vaults and accounts, which this check does not ask for',
+      kind: 'complete',
       notProven:
         'That the right things are held. A hold keeps what is there when it is placed and what is added while it stands.',
       hoursFresh: 26,
