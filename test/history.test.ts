@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { History } from './history.ts';
 
 test("after a random history, all bytes ever written and today's keystore give back nothing erased, and everything else", async (t) => {
-  const history = await History.run(t, 4, 32);
+  const history = await History.run(t, 4, 28);
   const { leaks, losses, opened, values } = history.judge();
   t.diagnostic(
     `${[...history.done].map(([name, count]) => `${name} ${count}`).join(', ')}; ` +
@@ -13,6 +13,7 @@ test("after a random history, all bytes ever written and today's keystore give b
   assert.deepEqual(leaks, []);
   assert.deepEqual(losses, []);
   assert.deepEqual(await history.faults(), []);
+  assert.deepEqual(await history.unread(), []);
   const dead = history.all.flatMap(({ versions }) => versions).filter(({ fate }) => fate === 'dead');
   assert.ok(dead.length > 2 && opened > 50 && values > 500);
 });

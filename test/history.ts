@@ -13,7 +13,8 @@ import type { Strongroom } from '../src/strongroom.ts';
 import { Canaries } from './canary.ts';
 import { DIMENSIONS } from './canary-walk.ts';
 import { findIn } from './closure-attack.ts';
-import { idOf, temporaryFolder, type TestDeployment } from './deployment.ts';
+import { idOf, temporaryFolder, type Tenant, type TestDeployment } from './deployment.ts';
+import { ERASING } from './erasing-acts.ts';
 import { checkInvariants } from './invariants.ts';
 import { RestoredCopy } from './recovery.ts';
 import { seeded } from './load.ts';
@@ -35,6 +36,15 @@ export interface Kept {
   readonly conversation: string;
   readonly versions: Version[];
   isTrashed: boolean;
+  /** What was derived from it, which goes with it. */
+  readonly derived: Kept[];
+  /** Of another organization, archived, or derived: nothing is done to it but what is about such content. */
+  readonly isAside: boolean;
+}
+
+/** A second organization, which may be closed. */
+export interface Neighbour extends Tenant {
+  readonly kept: Kept;
 }
 
 /** One thing that may happen. */
@@ -48,6 +58,7 @@ export interface Act {
 
 const DAY_MS = 86_400_000;
 const VAULTS = ['default', 'second'];
+const ATTIC = 'attic';
 const PEOPLE = 5;
 const TALKS = 3;
 /** A crash comes at one of so many fault points after it was decided. */
@@ -69,7 +80,13 @@ export class History {
   #crashIn: number | null = null;
   #crashes = 0;
   readonly #t: TestContext;
-  #backup: ReadonlyMap<string, { readonly versions: number; readonly isTrashed: boolean }> | null = null;
+  /** What can be gone back to, oldest first. */
+  #moments: Moment[] = [];
+  /** Where memories are added; a vault that was erased is none of them. */
+  vaults = [...VAULTS];
+  neighbours: Neighbour[] = [];
+  /** Vaults and organizations that a restore does not bring back. */
+  readonly gone = new Set<string>();
 
   private constructor(
     of: Pick<History, 'deployment' | 'witness'> & { readonly folder: string; readonly t: TestContext },
@@ -95,7 +112,10 @@ export class History {
     const { deployment, witness } = await witnessed(t, () => history?.passFaultPoint());
     history = new History({ deployment, witness, folder, t }, seed, acts);
     await deployment.serve();
-    for (const name of VAULTS.slice(1)) await deployment.must('POST', '/v1/vaults', { body: { name } });
+    for (const name of [...VAULTS.slice(1), ATTIC])
+      await deployment.must('POST', '/v1/vaults', { body: { name } });
+    const archiving = { memories: { archiveAfterDays: 1 } };
+    await deployment.must('PUT', `/v1/vaults/${ATTIC}/retention`, { body: archiving });
     for (let step = 0; step < steps; step++) await history.#step();
     await deployment.stop();
     witness.seeStore();
@@ -103,9 +123,10 @@ export class History {
   }
 
   async #step(): Promise<void> {
-    const total = this.#acts.reduce((sum, { weight }) => sum + weight, 0);
-    let at = this.#random() * total;
-    const act = this.#acts.find(({ weight }) => (at -= weight) < 0) ?? this.#acts[0];
+    // What has not been done yet comes sooner, so that a history of some length has everything in it.
+    const weightOf = ({ name, weight }: Act): number => (this.done.has(name) ? weight : 3 * weight);
+    let at = this.#random() * this.#acts.reduce((sum, act) => sum + weightOf(act), 0);
+    const act = this.#acts.find((each) => (at -= weightOf(each)) < 0) ?? this.#acts[0];
     if (act === undefined || !(await act.run(this))) return;
     this.done.set(act.name, (this.done.get(act.name) ?? 0) + 1);
     this.witness.seeStore();
@@ -119,13 +140,20 @@ export class History {
   /** Memories that can be found: neither erased nor in doubt. */
   living({ trashed = false } = {}): Kept[] {
     return this.all.filter(
-      ({ versions, isTrashed }) => versions.at(-1)?.fate === 'living' && isTrashed === trashed,
+      ({ versions, isTrashed, isAside }) =>
+        versions.at(-1)?.fate === 'living' && isTrashed === trashed && !isAside,
     );
   }
 
-  /** From now on none of its versions may open. */
+  /** Of one of these vaults, whatever becomes of them. */
+  aside(vault: string): Kept[] {
+    return this.all.filter((kept) => kept.vault === vault && kept.versions.at(-1)?.fate === 'living');
+  }
+
+  /** From now on none of its versions may open, nor what was derived from it. */
   die(kept: Kept): void {
     for (const version of kept.versions) version.fate = 'dead';
+    for (const derived of kept.derived) this.die(derived);
   }
 
   /** Content of its own for one version, and how it will be known. */
@@ -139,13 +167,15 @@ export class History {
     };
   }
 
-  keep(id: string, of: Pick<Kept, 'vault' | 'subject' | 'conversation'>, version: Version): void {
-    this.all.push({ id, ...of, versions: [version], isTrashed: false });
+  keep(id: string, of: Whereabouts, version: Version, isAside = false): Kept {
+    const kept: Kept = { id, ...of, versions: [version], isTrashed: false, derived: [], isAside };
+    this.all.push(kept);
+    return kept;
   }
 
-  somewhere(): Pick<Kept, 'vault' | 'subject' | 'conversation'> {
+  somewhere(): Whereabouts {
     return {
-      vault: this.pick(VAULTS) ?? 'default',
+      vault: this.pick(this.vaults) ?? 'default',
       subject: `person ${Math.floor(this.#random() * PEOPLE)}`,
       conversation: `talk ${Math.floor(this.#random() * TALKS)}`,
     };
@@ -178,24 +208,34 @@ export class History {
     await this.deployment.serve();
   }
 
-  /** Writes a full backup, which a restore will go back to. */
-  async backUp(): Promise<void> {
-    await this.deployment.must('POST', '/v1/backups', { body: { kind: 'full' } });
-    this.#backup = new Map(
-      this.all.map((kept) => [kept.id, { versions: kept.versions.length, isTrashed: kept.isTrashed }]),
-    );
+  /** Writes a backup, which a restore may go back to. */
+  async backUp(kind: 'full' | 'incremental' | 'log'): Promise<boolean> {
+    if (kind !== 'full' && this.#moments.length === 0) return false;
+    const { clock } = this.deployment;
+    clock.advance(1000);
+    await this.deployment.must('POST', '/v1/backups', { body: { kind } });
+    this.#moments.push({
+      at: clock.now(),
+      vaults: this.vaults,
+      neighbours: this.neighbours,
+      kept: new Map(
+        this.all.map((kept) => [kept.id, { versions: kept.versions.length, isTrashed: kept.isTrashed }]),
+      ),
+    });
+    clock.advance(1000);
+    return true;
   }
 
-  /** Everything but the keystore comes from the newest backup. What was written since then is lost for good. */
-  async goBack(): Promise<boolean> {
-    const backup = this.#backup;
-    if (backup === null) return false;
+  /** Everything but the keystore comes from a backup. What was written after its moment is lost for good. */
+  async goBack(to: 'newest' | 'a moment'): Promise<boolean> {
+    const moment = to === 'newest' ? this.#moments.at(-1) : this.pick(this.#moments.slice(0, -1));
+    if (moment === undefined) return false;
     const { deployment, witness } = this;
     await deployment.stop();
     witness.seeStore();
     const copy = await RestoredCopy.beside(this.#t, deployment, { replicas: ['a', 'b'] });
     await witness.elsewhere(copy.directory, async () => {
-      await copy.restore();
+      await copy.restore(to === 'newest' ? {} : { at: moment.at });
       await copy.commit((name) => witness.look(name));
       witness.seeStore();
     });
@@ -204,17 +244,19 @@ export class History {
     cpSync(copy.directory, deployment.directory, { recursive: true });
     const gone: Kept[] = [];
     for (const kept of this.all) {
-      const before = backup.get(kept.id);
+      const before = moment.kept.get(kept.id);
       if (before === undefined) {
         this.die(kept);
         continue;
       }
-      const lost: Kept = { ...kept, versions: kept.versions.splice(before.versions) };
+      const lost: Kept = { ...kept, derived: [], versions: kept.versions.splice(before.versions) };
       this.die(lost);
       if (lost.versions.length > 0) gone.push(lost);
       kept.isTrashed = before.isTrashed;
     }
     this.all.push(...gone);
+    this.vaults = moment.vaults.filter((name) => !this.gone.has(name));
+    this.neighbours = moment.neighbours.filter(({ organization }) => !this.gone.has(organization));
     // A restore begins a new chain of backups.
     this.forgetBackup();
     await deployment.serve();
@@ -223,7 +265,7 @@ export class History {
 
   /** There is none any more that could be gone back to with the keys that one has. */
   forgetBackup(): void {
-    this.#backup = null;
+    this.#moments = [];
   }
 
   get #photo(): string {
@@ -269,6 +311,20 @@ export class History {
     return { leaks, losses, opened: opened.size, values };
   }
 
+  /** What lives and cannot be read through the interface any more; the server runs for it. */
+  async unread(): Promise<string[]> {
+    const { deployment } = this;
+    await deployment.serve();
+    const lost: string[] = [];
+    for (const kept of this.living()) {
+      const { json } = await deployment.call('GET', pathOf(kept));
+      const word = kept.versions.at(-1)?.needles[0]?.toString() ?? '';
+      if (!String(json?.['text']).includes(word)) lost.push(kept.id);
+    }
+    await deployment.stop();
+    return lost;
+  }
+
   /** What the one checker of every crash says of the end of it. */
   async faults(): Promise<string[]> {
     const faults: string[] = [];
@@ -278,6 +334,16 @@ export class History {
     return faults;
   }
 }
+
+/** What the deployment had when a backup was made. */
+interface Moment {
+  readonly at: number;
+  readonly vaults: string[];
+  readonly neighbours: Neighbour[];
+  readonly kept: ReadonlyMap<string, { readonly versions: number; readonly isTrashed: boolean }>;
+}
+
+type Whereabouts = Pick<Kept, 'vault' | 'subject' | 'conversation'>;
 
 const pathOf = ({ id, vault }: Kept): string => `/v1/vaults/${vault}/memories/${id}`;
 
@@ -300,14 +366,17 @@ async function changeOne(history: History): Promise<Kept[]> {
   return [kept];
 }
 
+const withDerived = (kept: Kept): Kept[] => [kept, ...kept.derived.flatMap(withDerived)];
+
 async function eraseOne(history: History): Promise<Kept[]> {
   const kept = history.pick(history.living());
   if (kept === undefined) return [];
   await history.deployment.must('DELETE', `${pathOf(kept)}?mode=erase`);
-  return [kept];
+  return withDerived(kept);
 }
 
 export const ACTS: readonly Act[] = [
+  ...ERASING,
   { name: 'add', weight: 10, run: async (history) => (await addOne(history)).length > 0 },
   { name: 'change', weight: 4, run: async (history) => (await changeOne(history)).length > 0 },
   {
@@ -397,15 +466,14 @@ export const ACTS: readonly Act[] = [
       return true;
     },
   },
+  { name: 'back up', weight: 0.8, run: (history) => history.backUp('full') },
   {
-    name: 'back up',
-    weight: 0.8,
-    run: async (history) => {
-      await history.backUp();
-      return true;
-    },
+    name: 'back up what changed',
+    weight: 1.2,
+    run: (history) => history.backUp(history.pick(['incremental', 'log'] as const) ?? 'log'),
   },
-  { name: 'go back to a backup', weight: 0.5, run: (history) => history.goBack() },
+  { name: 'go back to a backup', weight: 0.5, run: (history) => history.goBack('newest') },
+  { name: 'go back to a moment', weight: 0.4, run: (history) => history.goBack('a moment') },
   {
     name: 'restart',
     weight: 1,
@@ -426,7 +494,7 @@ export const ACTS: readonly Act[] = [
   },
 ];
 
-const hourlyChores =
+export const hourlyChores =
   ({ deployment: { clock } }: History) =>
   async (open: Strongroom): Promise<void> => {
     const errors: unknown[] = [];

@@ -121,7 +121,8 @@ const RULES: Readonly<Record<string, Rule>> = {
     ),
 
   'every memory has its current version, and every version and name its memory': ({ rows }) => {
-    const versions = new Set(rows.memory_versions.map(({ memory, version }) => `${memory} ${version}`));
+    const kept = [...rows.memory_versions, ...rows.archived_versions];
+    const versions = new Set(kept.map(({ memory, version }) => `${memory} ${version}`));
     const memories = new Set(rows.memories.map(({ id }) => id));
     const names = new Set([...rows.subjects, ...rows.conversations].map(({ id }) => id));
     const missing = rows.memories.flatMap(({ id, version, subject, conversation }) => [
@@ -130,9 +131,7 @@ const RULES: Readonly<Record<string, Rule>> = {
         name === null || names.has(name) ? [] : [`${id} names ${name}`],
       ),
     ]);
-    const orphans = [...rows.memory_versions, ...rows.superseded_slots].filter(
-      ({ memory }) => !memories.has(memory),
-    );
+    const orphans = [...kept, ...rows.superseded_slots].filter(({ memory }) => !memories.has(memory));
     return [...missing, ...orphans.map(({ memory }) => `a version of ${memory}, which is not there`)];
   },
 
@@ -153,7 +152,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
 
   'every blob has its row, and nothing half-written lies about': async ({ directory, rows }) => {
-    const known = new Set(rows.segments.map(({ blob }) => blob));
+    const known = new Set(
+      [...rows.segments, ...rows.archives, ...rows.archive_requests].map(({ blob }) => blob),
+    );
     const entries = await readdir(join(directory, 'blobs'), { recursive: true, withFileTypes: true });
     const files = entries
       .filter((entry) => entry.isFile())

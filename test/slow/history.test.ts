@@ -9,7 +9,7 @@ import { test, type TestContext } from 'node:test';
 import { soundSteps, type EpochSteps } from '../../src/keys/epoch.ts';
 import { ACTS, History } from '../history.ts';
 
-const STEPS = Number(process.env['STRONGROOM_HISTORY_STEPS'] ?? 160);
+const STEPS = Number(process.env['STRONGROOM_HISTORY_STEPS'] ?? 200);
 const SEED = Number(process.env['STRONGROOM_HISTORY_SEED'] ?? randomInt(2 ** 31));
 
 async function judged(t: TestContext, seed: number, steps: number, acts = ACTS) {
@@ -29,6 +29,7 @@ for (const seed of [1, SEED])
     assert.deepEqual(leaks, []);
     assert.deepEqual(losses, []);
     assert.deepEqual(await history.faults(), []);
+    assert.deepEqual(await history.unread(), []);
     const fates = history.all.flatMap(({ versions }) => versions.map(({ fate }) => fate));
     assert.ok(fates.filter((fate) => fate === 'dead').length > STEPS / 10 && values > 1000);
     assert.ok(fates.includes('living'));
