@@ -36,7 +36,11 @@ export function httpParts(
       revokeKey: (context, key) => apiKeys.revoke(context, key),
     },
     vaults: {
-      createVault: (context, input) => vaults.createVault(context, input),
+      createVault: async (context, input) => {
+        const vault = await vaults.createVault(context, input);
+        open.indexes.expect(vault);
+        return vault;
+      },
       listVaults: async (context, { limit, cursor }) => {
         const binding = { organization: context.organization, list: 'vaults' };
         const page = await vaults.listVaults(context, { limit, after: cursors.open(binding, cursor) });

@@ -59,6 +59,24 @@ test('above the memory budget the vaults that rested longest are closed, never t
   assert.deepEqual(await Promise.all([...opened.slice(1), again].map(isOpen)), [false, true, true]);
 });
 
+test('a new vault’s index is open from its first addition on, and that of an older vault when it is asked for', async (t) => {
+  const indexes = openIndexes(t, Number.POSITIVE_INFINITY);
+  indexes.expect(vaultOf('new'));
+  for (const id of ['new', 'old']) {
+    await indexes.room(vaultOf(id));
+    indexes.change(committing, vaultOf(id), { added: [recordOf(1, { text: 'guitar' })] });
+  }
+  const isSame = ['new', 'old'].map(
+    (id) => indexes.removalMark(vaultOf(id)) === indexes.removalMark(vaultOf(id)),
+  );
+  assert.deepEqual(isSame, [true, false], 'only an open index has a mark of its own');
+  const index = await indexes.of(vaultOf('new'));
+  assert.equal((await index.search({ mode: 'text', query: 'guitar', limit: 1, now: NOW })).length, 1);
+  await indexes.drop(vaultOf('new'));
+  await indexes.room(vaultOf('new'));
+  assert.notEqual(indexes.removalMark(vaultOf('new')), indexes.removalMark(vaultOf('new')), 'expected once');
+});
+
 test('a vault larger than the whole budget is served all the same', async (t) => {
   const indexes = openIndexes(t, 1024);
   const index = await indexes.of(vaultOf('a'));

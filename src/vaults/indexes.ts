@@ -60,6 +60,8 @@ const FILL_ROWS = 250;
 const CHANGE_RECORDS = 100;
 /** A vault whose changes wait for more than this takes no addition before they have been applied. */
 const WAITING_BYTES_MAX = 16 * 1024 * 1024;
+/** New vaults that are remembered until something is added to them. */
+const NEW_VAULTS_MAX = 10_000;
 /** Vaults with an open index at once. */
 const OPEN_INDEXES_MAX = 500;
 /** Sorts after every id. */
@@ -70,6 +72,8 @@ export class VaultIndexes {
   readonly #open = new Map<string, OpenIndex>();
   /** Indexes on their way out: the same vault opens again only after them. */
   readonly #closing = new Map<string, Promise<void>>();
+  /** Vaults that were made here and that nothing was added to since. */
+  readonly #empty = new Set<string>();
 
   readonly #committed: Flusher<{ readonly vault: Pick<Vault, 'id'>; readonly change: IndexChange }> = {
     flush: () => Promise.resolve(),
@@ -106,8 +110,17 @@ export class VaultIndexes {
     return this.#open.get(vault.id)?.mark ?? {};
   }
 
+  /**
+   * A new vault's index is opened with its first addition: there is nothing to fill it from, and whoever adds much finds it made
+   * by the time of the first search.
+   */
+  expect(vault: { readonly id: string }): void {
+    if (this.#empty.size < NEW_VAULTS_MAX) this.#empty.add(vault.id);
+  }
+
   /** Waits while more changes of the vault are on their way into its index than memory should hold. */
   async room(vault: Vault): Promise<void> {
+    if (this.#empty.delete(vault.id) && !this.#open.has(vault.id)) this.#begin(vault);
     for (let open = this.#open.get(vault.id); open !== undefined; open = this.#open.get(vault.id)) {
       if (open.waitingBytes <= WAITING_BYTES_MAX) return;
       await open.applied;
