@@ -4,22 +4,22 @@
  *     npm run peers -- [--vectors FOLDER | --vectors GENERATOR] [--sets 50000x200,200000x1] [--dimensions N] [--queries N] [--seed N]
  *                      [--recall R] [--peers a,b,…] [--rounds N] [--seconds S] [--conversations LOCOMO]
  *                      [--library off] [--served off] [--opening off] [--words off]
- *                      [--label NAME] [--write docs/performance.md] [--json FILE]
+ *                      [--label NAME] [--write docs/performance.md] [--json FILE [--resume]]
  *     npm run peers -- --full        # all four sets of vectors: 50,000 and 200,000, with 200 clusters and with none
  *
  * A set is a number of vectors and of clusters. As libraries, in one thread each: usearch, zvec, lancedb-rq, lancedb-hnsw,
  * sqlite-vec. Over HTTP on the first set, beside Chroma's server; then that deployment is filled up to 100,000 memories and opened cold.
- * Last come all aims, with what was measured. With --write the tables and plots go into the document. Peers are installed
- * in this folder and nowhere else.
+ * Last come all aims, with what was measured. With --write the tables and plots go into the document. With --resume what the file
+ * holds already counts as measured, for whoever takes the sets one by one. Peers are installed in this folder and nowhere else.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PACKAGES } from './contestants.ts';
 import { compareLibraries } from './library.ts';
-import { marksOf } from './marks.ts';
-import { measureOpening, type OpeningFigures } from './opening.ts';
+import { marksOf, type Everything } from './marks.ts';
+import { measureOpening } from './opening.ts';
 import { markdownOf, marksTable, writeMarks, writeRun, type Run } from './report.ts';
 import { compareServers, deploymentIn, VAULT } from './served.ts';
 import { NEIGHBOURS, prepareSet, readSet } from './sets.ts';
@@ -48,6 +48,7 @@ const { values: flags } = parseArgs({
     label: { type: 'string' },
     write: { type: 'string' },
     json: { type: 'string' },
+    resume: { type: 'boolean', default: false },
   },
 });
 
@@ -59,18 +60,20 @@ const log = (line: string): void => console.log(`${new Date().toISOString().slic
 
 const folder = await mkdtemp(join(tmpdir(), 'strongroom-peers-run-'));
 try {
-  const runs: Run[] = [];
-  let opening: OpeningFigures | null = null;
-  for (const set of sets) {
-    const isFirst = runs.length === 0;
+  const before = await measuredBefore();
+  const runs: Run[] = [...before.runs];
+  let { opening } = before;
+  for (const [at, set] of sets.entries()) {
+    const isFirst = at === 0;
     const run = await compare(set, isFirst);
-    runs.push(run);
+    replace(runs, run);
     console.log(`\n${markdownOf(run, null)}\n`);
     if (isFirst && run.served !== null && flags.opening !== 'off')
       opening = await measureOpening(deploymentIn(folder), VAULT, log);
-    if (flags.write !== undefined) await writeRun(run, flags.write);
+    if (flags.write !== undefined)
+      await writeRun(runs.find(({ label }) => label === run.label) ?? run, flags.write);
   }
-  const words = flags.words === 'off' ? null : await measureWords(flags.conversations ?? null, log);
+  const words = flags.words === 'off' ? before.words : await measureWords(flags.conversations ?? null, log);
   const marks = marksOf({ runs, opening, words });
   console.log(`\n${marksTable(marks)}\n`);
   if (flags.write !== undefined) await writeMarks(marks, flags.write);
@@ -78,6 +81,19 @@ try {
     await writeFile(flags.json, `${JSON.stringify({ runs, opening, words, marks }, null, 2)}\n`);
 } finally {
   await rm(folder, { recursive: true, force: true });
+}
+
+async function measuredBefore(): Promise<Everything> {
+  if (!flags.resume || flags.json === undefined) return { runs: [], opening: null, words: null };
+  return JSON.parse(await readFile(flags.json, 'utf8')) as Everything;
+}
+
+/** A part that was left out this time stays as it was measured before. */
+function replace(runs: Run[], run: Run): void {
+  const at = runs.findIndex(({ label }) => label === run.label);
+  const old = runs[at];
+  if (old === undefined) runs.push(run);
+  else runs[at] = { ...run, library: run.library ?? old.library, served: run.served ?? old.served };
 }
 
 async function compare(wanted: { count: number; clusters: number }, isFirst: boolean): Promise<Run> {
