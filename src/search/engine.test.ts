@@ -94,8 +94,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 /** Does the steps on an index and on a plain map. */
-function replay(engine: Engine, steps: readonly Step[]): readonly IndexedRecord[] {
-  const left = new Map<string, IndexedRecord>();
+function replay(
+  engine: Engine,
+  steps: readonly Step[],
+  left = new Map<string, IndexedRecord>(),
+): readonly IndexedRecord[] {
   for (const step of steps) {
     if ('add' in step) {
       engine.add(step.add);
@@ -130,6 +133,40 @@ test('after any additions, updates and removals the index answers like one built
           assert.deepEqual(one.cover, other.cover);
         }
         assert.deepEqual(engine.leaves(), rebuilt.leaves());
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
+
+test('an index loaded from segments answers like one built from what is left, whatever is done to it before or amid its work', () => {
+  fc.assert(
+    fc.property(
+      fc.array(step, { maxLength: 6 }),
+      fc.array(fc.tuple(step, fc.nat(3)), { maxLength: 6 }),
+      fc.array(request, { minLength: 3, maxLength: 3 }),
+      (before, after, requests) => {
+        const left = new Map<string, IndexedRecord>();
+        const writer = openEngine({ dimensions: 5 });
+        replay(writer, before, left);
+        const loaded = openEngine({ dimensions: 5 });
+        for (const leaf of writer.leaves()) loaded.loadSegment(writer.exportSegment(leaf).bytes);
+        assert.deepEqual(loaded.changedLeaves(), []);
+        for (const [step, works] of after) {
+          replay(loaded, [step], left);
+          for (let i = 0; i < works; i++) loaded.work();
+        }
+        const rebuilt = openEngine({ dimensions: 5 });
+        rebuilt.add([...left.values()]);
+        const compare = (): void => {
+          for (const own of requests) assert.deepEqual(loaded.search(ask(own)), rebuilt.search(ask(own)));
+          for (const leaf of rebuilt.leaves())
+            assert.deepEqual(loaded.exportSegment(leaf), rebuilt.exportSegment(leaf));
+          assert.equal(loaded.stats().records, left.size);
+        };
+        compare();
+        while (loaded.work());
+        compare();
       },
     ),
     { numRuns: 150 },

@@ -6,16 +6,17 @@
  * vectors of a large vault, neighbours are found up to the recall that was set, and which of them are missed may differ.
  */
 import { StrongroomError, type Fault } from '../errors.ts';
-import { LEAF_SLOTS } from '../keys/slot.ts';
 import { LIMITS } from '../limits.ts';
 import { analyzerVersionOf, type Analyzer } from './analyzer.ts';
 import { isExpired, NO_RULES, shortestMs } from './expiry.ts';
 import { matchesFilter } from './filter.ts';
-import { decodeSegment, encodeSegment, type SegmentRow } from './segment.ts';
 import { fuseLists, type RankedList } from './fusion.ts';
 import { RANKING, ScoreRoom, TextIndex, type TermCounts } from './text-index.ts';
 import { parseTextQuery, queryFaults, type TextQuery } from './text-query.ts';
-import { Threads } from './threads.ts';
+import { momentOf, Threads } from './threads.ts';
+import { RecordTable } from './record-table.ts';
+import { encodeSegment, type SegmentRow } from './segment.ts';
+import { SegmentPart } from './segment-part.ts';
 import { Top, type Scored } from './top.ts';
 import type {
   HeldRecord,
@@ -43,28 +44,20 @@ const RECALL = 0.99;
 /** How deep each list is looked at, at least. */
 const FUSION_DEPTH_MIN = 100;
 
-interface Held {
-  readonly slot: number;
-  readonly record: HeldRecord;
-}
-
 export class Engine {
   readonly #settings: VaultSettings;
-  readonly #held: (Held | undefined)[] = [];
-  readonly #free: number[] = [];
-  readonly #numbers = new Map<string, number>();
-  /** Documents of each leaf page. */
-  readonly #leaves = new Map<number, Set<number>>();
+  readonly #records = new RecordTable((document) => this.#leave(document));
   readonly #threads: Threads;
   readonly #text: TextIndex;
   readonly #analyzerVersion: number;
   readonly #vectors: VectorIndex;
+  #isSettled = true;
   /** Records that will expire. */
   #expiring = 0;
 
   constructor(settings: VaultSettings, room: EngineRoom) {
     this.#settings = settings;
-    this.#threads = new Threads((document) => this.#recordOf(document));
+    this.#threads = new Threads((document) => this.#records.idOf(document));
     const language = settings.language ?? 'auto';
     this.#analyzerVersion = analyzerVersionOf(language);
     this.#text = new TextIndex({
@@ -72,13 +65,14 @@ export class Engine {
       threads: this.#threads,
       room: room.scores,
       language,
-      textOf: (document) => this.#recordOf(document).text,
+      textOf: (document) => this.#records.recordOf(document).text,
     });
     this.#vectors = new VectorIndex(room.vectors, settings.metric, settings.dimensions);
   }
 
   /** Throws `request.invalid` with a fault for each bad vector (`/records/3/vector`), and then has added none. */
   add(records: readonly IndexedRecord[]): void {
+    this.#isSettled = false;
     this.#checkVectors(records);
     this.#reserve(records);
     for (const { slot, vector, ...record } of records) {
@@ -89,8 +83,9 @@ export class Engine {
 
   /** Ids that are not held are passed over. */
   remove(ids: readonly string[]): void {
+    this.#isSettled = false;
     for (const id of ids) {
-      const document = this.#numbers.get(id);
+      const document = this.#records.documentOf(id);
       if (document !== undefined) this.#leave(document);
     }
   }
@@ -101,7 +96,7 @@ export class Engine {
     const faults = this.#faultsOf(request, asked);
     if (faults.length > 0) throw new StrongroomError('request.invalid', { faults });
     const keeps = (document: number): boolean => {
-      const record = this.#recordOf(document);
+      const record = this.#records.recordOf(document);
       if (isExpired(rules, record, now)) return false;
       if (filter !== undefined && !matchesFilter(filter, record)) return false;
       return asked?.isExact !== true || asked.phrases.every((phrase) => phrase.isIn(record.text));
@@ -118,38 +113,44 @@ export class Engine {
       lists.push({ weight: vectorWeight, best: this.#searchVectors(vector, depth, isOpen ? null : keeps) });
     const best = mode === 'hybrid' ? fuseLists(lists, limit, tieOf) : (lists[0]?.best ?? []);
     return best.map(({ row, score }): Hit => {
-      const record = this.#recordOf(row);
-      return request.withRecords === true ? { id: record.id, score, record } : { id: record.id, score };
+      const id = this.#records.idOf(row);
+      return request.withRecords === true
+        ? { id, score, record: this.#records.recordOf(row) }
+        : { id, score };
     });
   }
 
   /** Does a bounded part of the work that keeps searches fast; false when there is none. */
   work(): boolean {
-    return this.#vectors.work();
+    this.#isSettled = !(this.#records.work() || this.#text.work() || this.#vectors.work());
+    return !this.#isSettled;
   }
 
   stats(): VaultStats {
-    // A record's strings and its object: two bytes for a character at worst, and some 300 bytes around them.
-    let recordBytes = 0;
-    for (const held of this.#held) if (held !== undefined) recordBytes += held.record.text.length * 2 + 300;
+    const { size, textLength } = this.#records;
     return {
-      records: this.#numbers.size,
+      records: size,
       vectors: this.#vectors.size,
       dimensions: this.#vectors.dimensions,
       vectorBytes: this.#vectors.bytes,
       textBytes: this.#text.bytes,
-      recordBytes,
+      // A record's strings and its object: two bytes for a character at worst, and some 300 bytes around them.
+      recordBytes: textLength * 2 + size * 300,
+      isSettled: this.#isSettled,
     };
   }
 
   leaves(): readonly number[] {
-    return [...this.#leaves.keys()].sort((a, b) => a - b);
+    return this.#records.leaves();
+  }
+
+  /** Leaf pages that are others than those of the segments they were loaded from, or last written to. */
+  changedLeaves(): readonly number[] {
+    return this.#records.changedLeaves();
   }
 
   exportSegment(leaf: number): Segment {
-    const rows = [...(this.#leaves.get(leaf) ?? [])]
-      .map((document) => this.#rowOf(document))
-      .sort((a, b) => a.slot - b.slot);
+    const rows = this.#records.documentsOf(leaf).map((document) => this.#rowOf(document));
     const bytes = encodeSegment({
       leaf,
       metric: this.#settings.metric,
@@ -157,24 +158,28 @@ export class Engine {
       analyzerVersion: this.#analyzerVersion,
       rows,
     });
-    return { leaf, bytes, cover: coverOf(rows) };
+    this.#records.settle(leaf);
+    return { leaf, bytes, cover: rows.map(({ slot }) => slot) };
   }
 
   /** Throws `box.damaged` on bytes that are no segment of a vault like this one, and then has loaded nothing. */
   loadSegment(bytes: Uint8Array): LoadedSegment {
-    const { metric, dimensions, analyzerVersion, rows } = decodeSegment(bytes);
+    this.#isSettled = false;
+    const part = SegmentPart.open(bytes);
+    const { metric, dimensions } = part;
     const own = this.#vectors.dimensions;
     if (metric !== this.#settings.metric || (dimensions !== null && own !== null && dimensions !== own))
       throw new StrongroomError('box.damaged', { detail: 'the segment is not one of this vault' });
-    const vectors = rows.flatMap(({ vector }) => (vector === null ? [] : [vector]));
-    const [row] = vectors.flatMap((vector) => (vector.form === 'row' ? [vector.bytes] : []));
-    if (dimensions !== null && vectors.length > 0) this.#vectors.reserve(vectors.length, dimensions, row);
-    const isCurrent = analyzerVersion === this.#analyzerVersion;
-    for (const { slot, record, counts, vector } of rows) {
-      const document = this.#enter(slot, record, isCurrent ? counts : this.#text.countTerms(record.text));
-      if (vector !== null) this.#vectors.restore(document, vector);
-    }
-    return { cover: coverOf(rows), isCurrent };
+    this.#vectors.reserveSegment(part);
+    const isCurrent = part.analyzerVersion === this.#analyzerVersion;
+    // Whatever may still be refused comes before anything is taken.
+    if (!isCurrent) for (let row = 0; row < part.count; row++) part.record(row);
+    const first = this.#records.load(part, isCurrent);
+    if (isCurrent) this.#text.load(first, part.terms);
+    else this.#countAnew(first, part);
+    this.#vectors.load(first, part);
+    for (let row = 0; row < part.count; row++) this.#describe(first + row, part, row);
+    return { cover: Array.from(part.slots), isCurrent };
   }
 
   close(): void {
@@ -225,7 +230,7 @@ export class Engine {
     limit: number,
     keeps: (document: number) => boolean,
   ): readonly Scored[] {
-    const documents = this.#held.length;
+    const documents = this.#records.end;
     try {
       const scores = this.#text.score(query, now, documents);
       const top = new Top(limit, (a, b) => this.#comesFirst(a, b));
@@ -244,63 +249,58 @@ export class Engine {
   /** What the document has for the phrases it holds. An exact question needs no more than that all are held. */
   #phraseScore({ phrases, isExact }: TextQuery, document: number): number {
     if (isExact || phrases.length === 0) return 0;
-    const { text } = this.#recordOf(document);
+    const { text } = this.#records.recordOf(document);
     return phrases.reduce((sum, phrase) => sum + (phrase.isIn(text) ? RANKING.phrase : 0), 0);
   }
 
   /** Of two equal scores the newer id comes first. */
   #comesFirst(a: number, b: number): boolean {
-    return this.#recordOf(a).id > this.#recordOf(b).id;
+    return this.#records.idOf(a) > this.#records.idOf(b);
   }
 
   #enter(slot: number, record: HeldRecord, counts: TermCounts): number {
-    const old = this.#numbers.get(record.id);
+    const old = this.#records.documentOf(record.id);
     if (old !== undefined) this.#leave(old);
-    const document = this.#free.pop() ?? this.#held.length;
-    this.#held[document] = { slot, record };
+    const document = this.#records.enter(slot, record);
     if (record.expiresAt !== null) this.#expiring++;
-    this.#numbers.set(record.id, document);
-    const leaf = Math.floor(slot / LEAF_SLOTS);
-    const documents = this.#leaves.get(leaf) ?? new Set();
-    this.#leaves.set(leaf, documents.add(document));
-    this.#threads.add(document);
+    this.#threads.add(document, record.conversation, momentOf(record));
     this.#text.add(document, { counts, speaker: record.speaker, at: record.at });
     return document;
   }
 
   #leave(document: number): void {
-    const { slot, record } = this.#heldAt(document);
+    const { conversation, expiresAt } = this.#records.recordOf(document);
     this.#text.remove(document);
-    this.#threads.remove(document);
+    this.#threads.remove(document, conversation);
     this.#vectors.remove(document);
-    const leaf = Math.floor(slot / LEAF_SLOTS);
-    const documents = this.#leaves.get(leaf);
-    documents?.delete(document);
-    if (documents?.size === 0) this.#leaves.delete(leaf);
-    this.#numbers.delete(record.id);
-    if (record.expiresAt !== null) this.#expiring--;
-    this.#held[document] = undefined;
-    this.#free.push(document);
+    this.#records.leave(document);
+    if (expiresAt !== null) this.#expiring--;
+  }
+
+  /** Of terms that were made by another analyzer, or in another language, nothing is used. */
+  #countAnew(first: number, part: SegmentPart): void {
+    for (let row = 0; row < part.count; row++)
+      this.#text.addTerms(first + row, this.#text.countTerms(part.record(row).text));
+  }
+
+  #describe(document: number, part: SegmentPart, row: number): void {
+    const at = part.at[row] as number;
+    const moment = Number.isNaN(at) ? (part.createdAt[row] as number) : at;
+    if (part.expires[row] !== 0) this.#expiring++;
+    this.#threads.add(document, part.conversationOf(row), moment);
+    this.#text.describe(document, { speaker: part.speakerOf(row), at: Number.isNaN(at) ? null : at });
   }
 
   #rowOf(document: number): SegmentRow {
-    const { slot, record } = this.#heldAt(document);
-    return { slot, record, counts: this.#text.countsOf(document), vector: this.#vectors.stored(document) };
-  }
-
-  #recordOf(document: number): HeldRecord {
-    return this.#heldAt(document).record;
-  }
-
-  #heldAt(document: number): Held {
-    const held = this.#held[document];
-    if (held === undefined) throw new RangeError(`document ${document} is not held`);
-    return held;
+    return {
+      slot: this.#records.slotOf(document),
+      record: this.#records.recordOf(document),
+      counts: this.#text.countsOf(document),
+      vector: this.#vectors.stored(document),
+    };
   }
 }
 
 /** A list that counts for nothing is not looked at. */
 const weightsOf = ({ mode, weights }: SearchRequest): SearchWeights =>
   (mode === 'hybrid' ? weights : undefined) ?? { text: 1, vector: 1 };
-
-const coverOf = (rows: readonly SegmentRow[]): readonly number[] => rows.map(({ slot }) => slot);

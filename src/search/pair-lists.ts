@@ -50,12 +50,26 @@ export class PairLists {
     if (log === NO_BLOCK) {
       this.#starts[list] = this.#take(0);
       this.#logs[list] = 0;
-    } else if (position === 2 ** log) this.#enlarge(list, log);
+    } else if (position === 2 ** log) this.#enlarge(list, log, log + 1);
     const at = 2 * ((this.#starts[list] as number) + position);
     this.pool[at] = first;
     this.pool[at + 1] = second;
     this.#counts[list] = position + 1;
     return position;
+  }
+
+  /** Makes room for so many more pairs at the list's end, to be written to `pool` at once; answers their first position. */
+  extend(list: number, more: number): number {
+    this.#reach(list);
+    const had = this.#counts[list] as number;
+    const log = this.#logs[list] as number;
+    const needed = had + more <= 1 ? 0 : 32 - Math.clz32(had + more - 1);
+    if (log === NO_BLOCK) {
+      this.#starts[list] = this.#take(needed);
+      this.#logs[list] = needed;
+    } else if (needed > log) this.#enlarge(list, log, needed);
+    this.#counts[list] = had + more;
+    return had;
   }
 
   /** Removes a pair; the list's last pair takes its place. */
@@ -77,13 +91,13 @@ export class PairLists {
     this.#counts[list] = 0;
   }
 
-  #enlarge(list: number, log: number): void {
+  #enlarge(list: number, log: number, toLog: number): void {
     const from = this.#starts[list] as number;
-    const to = this.#take(log + 1);
+    const to = this.#take(toLog);
     this.pool.copyWithin(2 * to, 2 * from, 2 * (from + 2 ** log));
     this.#give(from, log);
     this.#starts[list] = to;
-    this.#logs[list] = log + 1;
+    this.#logs[list] = toLog;
   }
 
   #take(log: number): number {

@@ -25,6 +25,9 @@ import { spawnSearchWorker, WorkerLink, type SpawnWorker } from './worker-link.t
 /** A vault whose filling ends its worker this often in a row is left alone until it is opened again. */
 const FILLS_FAILED_MAX = 3;
 
+/** Of a buffer with so much of it in use nothing else is part: a box's content ends before its padding. */
+const OWN_PART = 0.85;
+
 export interface SearchPoolOptions {
   readonly workers: number;
   /** For vaults that do not set their own. */
@@ -171,6 +174,10 @@ class OpenVault implements VaultIndex {
     return this.#ask('leaves', null);
   }
 
+  changedLeaves(): Promise<readonly number[]> {
+    return this.#ask('changedLeaves', null);
+  }
+
   exportSegment(leaf: number): Promise<Segment> {
     return this.#ask('exportSegment', leaf);
   }
@@ -242,10 +249,10 @@ async function addTo(link: WorkerLink, vault: string, records: readonly IndexedR
   await link.call(vault, 'add', batch, [batch.numbers.buffer, batch.lengths.buffer]);
 }
 
-/** Bytes that fill their buffer are handed over; others, a part of something larger, are copied. */
+/** Bytes that fill their buffer, or nearly, are handed over with it; others, a part of something larger, are copied. */
 async function loadInto(link: WorkerLink, vault: string, bytes: Uint8Array): Promise<LoadedSegment> {
-  const isWhole = bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength;
-  const own = isWhole ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes);
+  const isOwn = bytes.buffer instanceof ArrayBuffer && bytes.byteLength >= bytes.buffer.byteLength * OWN_PART;
+  const own = isOwn ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes);
   return link.call(vault, 'loadSegment', own, [own.buffer]);
 }
 

@@ -31,6 +31,7 @@ export interface Operations {
   search: { takes: SearchRequest; answers: readonly Hit[] };
   stats: { takes: null; answers: VaultStats };
   leaves: { takes: null; answers: readonly number[] };
+  changedLeaves: { takes: null; answers: readonly number[] };
   exportSegment: { takes: number; answers: Segment };
   loadSegment: { takes: Uint8Array<ArrayBuffer>; answers: LoadedSegment };
   close: { takes: null; answers: null };

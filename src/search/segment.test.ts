@@ -4,7 +4,8 @@ import * as fc from 'fast-check';
 import { StrongroomError } from '../errors.ts';
 import { Analyzer, analyzerVersionOf } from './analyzer.ts';
 import { parseFilter } from './parse-filter.ts';
-import { decodeSegment, encodeSegment } from './segment.ts';
+import { encodeSegment } from './segment.ts';
+import { decodeSegment } from './testing/segment-rows.ts';
 import { NOW, openEngine, recordOf } from './testing/records.ts';
 import type { IndexedRecord, Language, SearchRequest } from './types.ts';
 

@@ -21,6 +21,7 @@ import { DAY_MS, parseDates, type DateHint } from './dates.ts';
 import { LANGUAGE_CODES, type Language, type LanguageCode } from './languages.ts';
 import { grown, PairLists } from './pair-lists.ts';
 import { countBeginnings, type TextQuery } from './text-query.ts';
+import type { TermPart } from './term-part.ts';
 import type { Threads } from './threads.ts';
 import { Voices } from './voices.ts';
 
@@ -39,6 +40,21 @@ export type TermCounts = ReadonlyMap<string, number>;
 
 /** Stands before the code of a language: no word begins so. */
 const LANGUAGE_MARK = '\u0001';
+
+/** How long a document with these terms is. */
+export function wordsIn(counts: TermCounts): number {
+  let words = 0;
+  for (const [name, count] of counts) if (!name.startsWith(LANGUAGE_MARK)) words += count;
+  return words;
+}
+
+/** Terms of documents from `first` on that are not all among the postings yet. */
+interface Waiting {
+  readonly first: number;
+  readonly part: TermPart;
+  /** For each term its first position among the postings, from 1; 0 while they are not there. */
+  readonly taken: Int32Array;
+}
 
 export interface TextDocument {
   readonly counts: TermCounts;
@@ -93,6 +109,7 @@ export class TextIndex {
   readonly #postings = new PairLists();
   /** For each document: term and its place among the term's postings. */
   readonly #forward = new PairLists();
+  readonly #waiting: Waiting[] = [];
   #lengths = new Int32Array(0);
   #days = new Int32Array(0);
   #speakers = new Int32Array(0);
@@ -113,7 +130,15 @@ export class TextIndex {
   get bytes(): number {
     const arrays = this.#lengths.byteLength + this.#days.byteLength + this.#speakers.byteLength;
     // A term is kept as a string with its entry in a map: some 80 bytes.
-    return arrays + this.#postings.bytes + this.#forward.bytes + this.#threads.bytes + this.#terms.size * 80;
+    const waiting = this.#waiting.reduce((sum, { part }) => sum + part.bytes, 0);
+    return (
+      arrays +
+      waiting +
+      this.#postings.bytes +
+      this.#forward.bytes +
+      this.#threads.bytes +
+      this.#terms.size * 80
+    );
   }
 
   countTerms(text: string): TermCounts {
@@ -126,21 +151,51 @@ export class TextIndex {
 
   /** @param document a number that is not in use. */
   add(document: number, { counts, speaker, at }: TextDocument): void {
+    this.addTerms(document, counts);
+    this.describe(document, { speaker, at });
+  }
+
+  /** The first half of an addition. */
+  addTerms(document: number, counts: TermCounts): void {
     this.#reach(document);
-    let length = 0;
+    const length = wordsIn(counts);
     for (const [name, count] of counts) {
       const term = this.#termOf(name);
       this.#forward.push(document, term, this.#postings.push(term, document, count));
-      if (!name.startsWith(LANGUAGE_MARK)) length += count;
     }
     this.#lengths[document] = length;
     this.#length += length;
     if (length > 0) this.#size++;
+  }
+
+  /** The same for documents with numbers one after the other. Their terms are taken in when one is asked for, or by `work`. */
+  load(first: number, part: TermPart): void {
+    this.#reach(first + part.records - 1);
+    for (let row = 0; row < part.records; row++) {
+      const length = part.words[row] as number;
+      this.#lengths[first + row] = length;
+      this.#length += length;
+      if (length > 0) this.#size++;
+    }
+    this.#waiting.push({ first, part, taken: new Int32Array(part.count) });
+  }
+
+  /** Takes in the terms of one part of those that were loaded; false when there is none. */
+  work(): boolean {
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) return false;
+    this.#takeIn(waiting);
+    return true;
+  }
+
+  /** The second half of an addition. */
+  describe(document: number, { speaker, at }: Omit<TextDocument, 'counts'>): void {
     this.#days[document] = at === null ? NO_DAY : Math.floor(at / DAY_MS);
     this.#speakers[document] = speaker === null ? NO_SPEAKER : this.#voices.join(speaker);
   }
 
   remove(document: number): void {
+    this.#settle(document);
     const count = this.#forward.count(document);
     for (let i = 0; i < count; i++)
       this.#removePosting(this.#forward.first(document, i), this.#forward.second(document, i));
@@ -157,6 +212,7 @@ export class TextIndex {
 
   /** What `add` was given, for the segment. */
   countsOf(document: number): TermCounts {
+    this.#settle(document);
     const counts = new Map<string, number>();
     for (let i = 0; i < this.#forward.count(document); i++) {
       const term = this.#forward.first(document, i);
@@ -194,11 +250,13 @@ export class TextIndex {
 
   /** The languages that texts of this index were taken for. */
   #languages(): readonly LanguageCode[] {
-    return LANGUAGE_CODES.filter((code) => code === 'en' || this.#terms.has(LANGUAGE_MARK + code));
+    return LANGUAGE_CODES.filter(
+      (code) => code === 'en' || this.#termFor(LANGUAGE_MARK + code) !== undefined,
+    );
   }
 
   #addWord(stems: readonly string[]): void {
-    const terms = stems.flatMap((stem) => this.#terms.get(stem) ?? []);
+    const terms = stems.flatMap((stem) => this.#termFor(stem) ?? []);
     const [only] = terms;
     if (only === undefined) return;
     if (terms.length === 1) {
@@ -230,6 +288,7 @@ export class TextIndex {
   #addBeginning(prefix: string): void {
     let holding = 0;
     const doubtful: number[] = [];
+    while (this.work());
     for (const [name, term] of this.#terms) {
       let same = 0;
       while (same < prefix.length && name.charCodeAt(same) === prefix.charCodeAt(same)) same++;
@@ -326,15 +385,88 @@ export class TextIndex {
     if (position !== last) {
       // The last posting takes the removed one's place: its document has to know.
       const moved = this.#postings.first(term, last);
+      this.#settle(moved);
       let i = 0;
       while (this.#forward.first(moved, i) !== term) i++;
       this.#forward.setSecond(moved, i, position);
     }
     this.#postings.removeAt(term, position);
-    if (last > 0) return;
+    if (last === 0) this.#dropTerm(term);
+  }
+
+  #dropTerm(term: number): void {
     this.#terms.delete(this.#names[term] as string);
     this.#names[term] = '';
     this.#freeTerms.push(term);
+  }
+
+  /** The term of that name, with all its postings. */
+  #termFor(name: string): number | undefined {
+    for (const waiting of this.#waiting) {
+      const term = waiting.part.find(name);
+      if (term >= 0 && waiting.taken[term] === 0) this.#takePostings(waiting, term, this.#termOf(name));
+    }
+    return this.#terms.get(name);
+  }
+
+  /** Puts the postings of a part's term behind those that are there, and notes where. */
+  #takePostings({ first, part, taken }: Waiting, term: number, number: number): void {
+    const [from, end] = [part.fromOf(term), part.endOf(term)];
+    const position = this.#postings.extend(number, end - from);
+    taken[term] = position + 1;
+    const { pool } = this.#postings;
+    let to = 2 * (this.#postings.start(number) + position);
+    for (let at = from; at < end; at++) {
+      pool[to++] = first + (part.rows[at] as number);
+      pool[to++] = part.counts[at] as number;
+    }
+  }
+
+  /** Takes in the terms of the part that the document is of, if they wait. */
+  #settle(document: number): void {
+    const at = this.#waiting.findIndex(
+      ({ first, part }) => document >= first && document < first + part.records,
+    );
+    const [waiting] = at < 0 ? [] : this.#waiting.splice(at, 1);
+    if (waiting !== undefined) this.#takeIn(waiting);
+  }
+
+  #takeIn(waiting: Waiting): void {
+    const { first, part, taken } = waiting;
+    const numbers = new Int32Array(part.count);
+    const sizes = new Int32Array(part.records);
+    const given = new Set<number>();
+    for (let term = 0; term < part.count; term++) {
+      const number = this.#termOf(part.nameOf(term));
+      numbers[term] = number;
+      // A name that were there twice would count twice.
+      if (given.size === given.add(number).size) continue;
+      if (taken[term] === 0) this.#takePostings(waiting, term, number);
+      for (let at = part.fromOf(term); at < part.endOf(term); at++) {
+        const row = part.rows[at] as number;
+        sizes[row] = (sizes[row] as number) + 1;
+      }
+    }
+    const next = this.#makeRoom(first, sizes);
+    const { pool } = this.#forward;
+    for (let term = 0; term < part.count; term++) {
+      if (taken[term] === 0) continue;
+      let position = (taken[term] as number) - 1;
+      for (let at = part.fromOf(term); at < part.endOf(term); at++) {
+        const row = part.rows[at] as number;
+        const own = next[row] as number;
+        pool[own] = numbers[term] as number;
+        pool[own + 1] = position++;
+        next[row] = own + 2;
+      }
+    }
+  }
+
+  /** Takes room for the terms of new documents; answers where in the pool each begins. */
+  #makeRoom(first: number, sizes: Int32Array): Int32Array {
+    for (let row = 0; row < sizes.length; row++)
+      if ((sizes[row] as number) > 0) this.#forward.extend(first + row, sizes[row] as number);
+    return Int32Array.from(sizes, (_, row) => 2 * this.#forward.start(first + row));
   }
 
   #termOf(name: string): number {

@@ -12,54 +12,57 @@ export const CONTEXT_PAUSE_MS = 6 * 3_600_000;
 const NONE = -1;
 
 /** When a message was said, as far as it is known. */
-export const momentOf = (record: FilterableRecord): number => record.at ?? record.createdAt;
+export const momentOf = (record: Pick<FilterableRecord, 'at' | 'createdAt'>): number =>
+  record.at ?? record.createdAt;
 
 export class Threads {
   /** The neighbour before and after each document, or -1. Replaced when they grow. */
   before = new Int32Array(0);
   after = new Int32Array(0);
+  #moments = new Float64Array(0);
   readonly #conversations = new Map<string, number[]>();
-  readonly #recordOf: (document: number) => FilterableRecord;
+  readonly #idOf: (document: number) => string;
 
-  constructor(recordOf: (document: number) => FilterableRecord) {
-    this.#recordOf = recordOf;
+  constructor(idOf: (document: number) => string) {
+    this.#idOf = idOf;
   }
 
   get bytes(): number {
-    return this.before.byteLength + this.after.byteLength;
+    return this.before.byteLength + this.after.byteLength + this.#moments.byteLength;
   }
 
-  /** Puts the document in its place; `recordOf` knows it already. */
-  add(document: number): void {
+  /** Puts the document in its place; `idOf` knows it already. */
+  add(document: number, conversation: string | null, moment: number): void {
     this.#reach(document);
-    const name = this.#recordOf(document).conversation;
-    if (name === null) return;
-    let thread = this.#conversations.get(name);
-    if (thread === undefined) this.#conversations.set(name, (thread = []));
+    if (conversation === null) return;
+    this.#moments[document] = moment;
+    let thread = this.#conversations.get(conversation);
+    if (thread === undefined) this.#conversations.set(conversation, (thread = []));
     const at = this.#placeOf(thread, document);
-    thread.splice(at, 0, document);
+    if (at === thread.length) thread.push(document);
+    else thread.splice(at, 0, document);
     this.#link(thread[at - 1], document);
     this.#link(document, thread[at + 1]);
   }
 
-  /** Takes the document out; `recordOf` still knows it. */
-  remove(document: number): void {
-    const name = this.#recordOf(document).conversation;
-    const thread = name === null ? undefined : this.#conversations.get(name);
-    if (name === null || thread === undefined) return;
+  /** Takes the document out; `idOf` still knows it. */
+  remove(document: number, conversation: string | null): void {
+    const thread = conversation === null ? undefined : this.#conversations.get(conversation);
+    if (conversation === null || thread === undefined) return;
     const at = this.#placeOf(thread, document);
     thread.splice(at, 1);
     this.before[document] = NONE;
     this.after[document] = NONE;
+    this.#moments[document] = 0;
     this.#link(thread[at - 1], thread[at]);
-    if (thread.length === 0) this.#conversations.delete(name);
+    if (thread.length === 0) this.#conversations.delete(conversation);
   }
 
   #link(earlier: number | undefined, later: number | undefined): void {
     const near =
       earlier !== undefined &&
       later !== undefined &&
-      momentOf(this.#recordOf(later)) - momentOf(this.#recordOf(earlier)) <= CONTEXT_PAUSE_MS;
+      this.#momentAt(later) - this.#momentAt(earlier) <= CONTEXT_PAUSE_MS;
     if (earlier !== undefined) this.after[earlier] = near ? later : NONE;
     if (later !== undefined) this.before[later] = near ? earlier : NONE;
   }
@@ -79,9 +82,12 @@ export class Threads {
   }
 
   #isBefore(a: number, b: number): boolean {
-    const [left, right] = [this.#recordOf(a), this.#recordOf(b)];
-    const difference = momentOf(left) - momentOf(right);
-    return difference === 0 ? left.id < right.id : difference < 0;
+    const difference = this.#momentAt(a) - this.#momentAt(b);
+    return difference === 0 ? this.#idOf(a) < this.#idOf(b) : difference < 0;
+  }
+
+  #momentAt(document: number): number {
+    return this.#moments[document] as number;
   }
 
   #reach(document: number): void {
@@ -89,5 +95,6 @@ export class Threads {
     if (document < had) return;
     this.before = grown(this.before, document + 1).fill(NONE, had);
     this.after = grown(this.after, document + 1).fill(NONE, had);
+    this.#moments = grown(this.#moments, this.before.length);
   }
 }

@@ -5,6 +5,16 @@ export interface Scored {
   readonly score: number;
 }
 
+/** The best of several lists. */
+export function bestOf(
+  lists: readonly (readonly Scored[])[],
+  wanted: { readonly limit: number; tieOf(this: void, a: number, b: number): boolean },
+): readonly Scored[] {
+  const top = new Top(wanted.limit, wanted.tieOf);
+  for (const list of lists) for (const { row, score } of list) top.push(row, score);
+  return top.list();
+}
+
 export class Top {
   readonly #limit: number;
   readonly #isBetter: (a: Scored, b: Scored) => boolean;

@@ -88,6 +88,8 @@ export interface VaultStats {
   readonly textBytes: number;
   /** An estimate of what the records' own fields take. */
   readonly recordBytes: number;
+  /** Whether nothing is left of the work between calls that keeps searches fast. */
+  readonly isSettled: boolean;
 }
 
 /** One leaf page's part of an index, plain: sealing it is the caller's. */
@@ -122,6 +124,8 @@ export interface VaultIndex extends IndexFiller {
   stats(): Promise<VaultStats>;
   /** Leaf pages that hold a record of this index, ascending. */
   leaves(): Promise<readonly number[]>;
+  /** Those among them that no longer are what their segment says, or have none. */
+  changedLeaves(): Promise<readonly number[]>;
   exportSegment(leaf: number): Promise<Segment>;
   /** Gives the vault's memory back; every later call is refused. */
   close(): Promise<void>;

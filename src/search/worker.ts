@@ -19,8 +19,15 @@ import {
   type Operation,
   type Operations,
 } from './protocol.ts';
+import type { LoadedSegment } from './types.ts';
 
-const QUESTIONS: ReadonlySet<Operation> = new Set<Operation>(['search', 'stats', 'leaves', 'exportSegment']);
+const QUESTIONS: ReadonlySet<Operation> = new Set<Operation>([
+  'search',
+  'stats',
+  'leaves',
+  'changedLeaves',
+  'exportSegment',
+]);
 
 class SearchWorker {
   readonly #room: EngineRoom = openEngineRoom();
@@ -66,7 +73,9 @@ class SearchWorker {
     }
     const engine = this.#engines.get(call.vault);
     if (engine === undefined) throw new StrongroomError('search.unavailable', 'the vault is not open here');
-    if (!QUESTIONS.has(call.operation)) this.#changed.add(engine);
+    // One segment follows the other: what can be done with them waits until somebody wants something else of the vault.
+    if (call.operation === 'loadSegment') this.#changed.delete(engine);
+    else this.#changed.add(engine);
     switch (call.operation) {
       case 'add':
         engine.add(unpackRecords(call.argument));
@@ -80,14 +89,25 @@ class SearchWorker {
         return engine.stats();
       case 'leaves':
         return engine.leaves();
+      case 'changedLeaves':
+        return engine.changedLeaves();
       case 'exportSegment':
         return engine.exportSegment(call.argument);
       case 'loadSegment':
-        return engine.loadSegment(call.argument);
+        return loadAndFree(engine, call.argument);
       case 'close':
         this.#close(call.vault);
         return null;
     }
+  }
+}
+
+/** The bytes were handed over, and nobody looks at them again: the next segment's find their place without waiting for the collector. */
+function loadAndFree(engine: Engine, bytes: Uint8Array<ArrayBuffer>): LoadedSegment {
+  try {
+    return engine.loadSegment(bytes);
+  } finally {
+    bytes.buffer.transfer(0);
   }
 }
 

@@ -6,6 +6,7 @@ import { rotation } from './migrations/0005-rotation.ts';
 import { vaultSearch } from './migrations/0006-vault-search.ts';
 import { recovery } from './migrations/0007-recovery.ts';
 import { erasures } from './migrations/0008-erasures.ts';
+import { changesOfAVault } from './migrations/0009-changes-of-a-vault.ts';
 import type { TableName } from './schema.ts';
 import { isTenantTable, type Migration, type Table, type Tables } from './table.ts';
 
@@ -17,6 +18,7 @@ export const MIGRATIONS: readonly Migration[] = [
   vaultSearch,
   recovery,
   erasures,
+  changesOfAVault,
 ];
 
 /** Every table as it stands after all steps. */

@@ -20,7 +20,7 @@ function openIndexes(t: TestContext, memoryBytesMax: number): VaultIndexes {
     sealer: {} as never,
     pool,
     segments: {
-      load: () => Promise.resolve({ leaves: new Set(), outdated: [], throughChange: null }),
+      load: () => Promise.resolve({ leaves: new Set(), throughChange: null }),
     } as unknown as Segments,
     names: () => Promise.resolve({} as never),
     memoryBytesMax,

@@ -8,7 +8,7 @@ import { StrongroomError } from '../errors.ts';
 import type { RecordSealer } from '../keys/record-sealer.ts';
 import type { IndexedRecord, IndexFiller, SearchPool, VaultIndex } from '../search/types.ts';
 import { SYSTEM, type Flusher, type Store, type Tx } from '../store/store.ts';
-import { LEAF_SLOTS, leafOf, type Slot } from '../keys/slot.ts';
+import { LEAF_SLOTS } from '../keys/slot.ts';
 import { indexedRecord, openMemory, type JoinedRow, type NameLookup } from './memory-row.ts';
 import { selectBySlot, selectWithVector } from './memory-store.ts';
 import { Ahead } from './ahead.ts';
@@ -50,8 +50,8 @@ interface OpenIndex {
   waitingBytes: number;
   /** Rough size of the index; 0 while it is being filled. */
   bytes: number;
-  /** Leaf pages whose segment, if there is one, no longer says it all. */
-  readonly touched: Set<number>;
+  /** Leaf pages of which a segment was made and perhaps not written. */
+  readonly unsaved: Set<number>;
 }
 
 /** Records opened between two turns of the event loop while an index is filled. */
@@ -145,14 +145,17 @@ export class VaultIndexes {
     await store.write(SYSTEM, () => Promise.resolve());
     const index = await this.of(vault);
     await this.#weigh(open);
-    const touched = new Set(open.touched);
-    open.touched.clear();
-    for (const leaf of await index.leaves()) {
-      if (!touched.has(leaf) && segments.has(vault, leaf)) continue;
-      if (await segments.write(vault, index, leaf, throughChange)) continue;
+    const changed = new Set([...(await index.changedLeaves()), ...open.unsaved]);
+    const leaves = await index.leaves();
+    const kept = leaves.filter((leaf) => !changed.has(leaf) && segments.has(vault, leaf));
+    for (const leaf of leaves) {
+      if (kept.includes(leaf)) continue;
+      open.unsaved.add(leaf);
       // It holds what is dead: nothing may be written from it.
-      return this.drop(vault);
+      if (!(await segments.write(vault, index, leaf, throughChange))) return this.drop(vault);
+      open.unsaved.delete(leaf);
     }
+    await segments.confirm(vault, { kept, leaves }, throughChange);
   }
 
   /** Closes the vault's index; it is opened again when next used. */
@@ -197,7 +200,7 @@ export class VaultIndexes {
       mark: {},
       waitingBytes: 0,
       bytes: 0,
-      touched: new Set(),
+      unsaved: new Set(),
     };
     this.#open.set(vault.id, open);
     ready.then(
@@ -244,9 +247,7 @@ export class VaultIndexes {
   async #fill(vault: Vault, filler: IndexFiller): Promise<void> {
     const { store, segments } = this.#parts;
     const names = await this.#parts.names(vault);
-    const { leaves, outdated, throughChange } = await segments.load(vault, filler);
-    // What they say was made anew, and is worth keeping.
-    for (const leaf of outdated) this.#open.get(vault.id)?.touched.add(leaf);
+    const { leaves, throughChange } = await segments.load(vault, filler);
     const owned = await store.read(SYSTEM, (db) =>
       db.selectFrom('leaves').select('leaf').where('owner', '=', vault.id).orderBy('leaf').execute(),
     );
@@ -275,6 +276,8 @@ export class VaultIndexes {
       const rows = await this.#parts.store.read(vault.organization.id, (db) =>
         selectWithVector(db, vault)
           .select('memories.change')
+          // Says no more than what follows, but the planner sees a range of the index in it.
+          .where('memories.change', '>=', after.change)
           .where((where) =>
             where.or([
               where('memories.change', '>', after.change),
@@ -321,7 +324,6 @@ export class VaultIndexes {
     const open = this.#open.get(vault.id);
     if (open === undefined) return;
     const { added = [], removed = [] } = change;
-    for (const { slot } of added) open.touched.add(leafOf(slot as Slot));
     const bytes = added.reduce((sum, { text, vector }) => sum + text.length + (vector?.byteLength ?? 0), 0);
     open.waitingBytes += bytes;
     open.bytes += bytes;

@@ -44,6 +44,10 @@ export class SegmentRegistry {
     this.#registered.delete(id);
   }
 
+  ofVault(vault: string): readonly (Registered & { readonly id: SegmentId })[] {
+    return [...this.#registered].flatMap(([id, one]) => (one.vault === vault ? [{ ...one, id }] : []));
+  }
+
   ofLeaf(vault: string, leaf: number): readonly SegmentId[] {
     return [...this.#registered].flatMap(([id, one]) =>
       one.vault === vault && one.leaf === leaf ? [id] : [],

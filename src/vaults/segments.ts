@@ -11,18 +11,20 @@
  *
  * A segment may be stale: rows that changed after `through_change` are read from the store and laid over it.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import { StrongroomError, type ErrorCode } from '../errors.ts';
 import type { Environment } from '../environment.ts';
 import type { NewId } from '../ids.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
 import { LEAF_SLOTS, type Slot } from '../keys/slot.ts';
-import type { IndexFiller, LoadedSegment, VaultIndex } from '../search/types.ts';
+import type { IndexFiller, VaultIndex } from '../search/types.ts';
 import type { BlobStore } from '../store/blobs.ts';
 import type { Destruction } from '../store/destruction.ts';
 import type { SegmentRow } from '../store/schema.ts';
 import type { SlotAllocator } from '../store/slots.ts';
 import { SYSTEM, type Store } from '../store/store.ts';
+import { Ahead } from './ahead.ts';
 import { decodeScope } from './memory-row.ts';
 import type { SegmentId, SegmentRegistry } from './segment-registry.ts';
 import { toRanges } from './slot-ranges.ts';
@@ -44,8 +46,6 @@ export interface SegmentsParts {
 /** What loading segments left to be read from the store. */
 export interface Loaded {
   readonly leaves: ReadonlySet<number>;
-  /** Leaf pages whose segment speaks of other words than the vault does now: worth writing anew. */
-  readonly outdated: readonly number[];
   /** Rows changed after this lie over the segments; null if none was loaded. */
   readonly throughChange: number | null;
 }
@@ -93,17 +93,47 @@ export class Segments {
         .where('state', '=', 'live')
         .execute(),
     );
-    const leaves = new Set<number>();
-    const outdated: number[] = [];
-    let throughChange: number | null = null;
-    for (const row of rows) {
-      const loaded = await this.#loadOne(vault, row, filler);
-      if (loaded === null) continue;
-      if (!loaded.isCurrent) outdated.push(row.leaf);
-      leaves.add(row.leaf);
-      throughChange = Math.min(throughChange ?? row.through_change, row.through_change);
+    const loaded: SegmentRow[] = [];
+    const loading = new Ahead();
+    let reading = this.#read(rows[0]);
+    for (const [at, row] of rows.entries()) {
+      const box = await reading;
+      // While the worker takes in one, this thread opens the next, and the disk gives the one after that.
+      reading = this.#read(rows[at + 1]);
+      const bytes = this.#open(vault, row, box);
+      await loading.next(async () => {
+        if (await this.#loadOne(row, bytes, filler)) loaded.push(row);
+      });
+      await turn();
     }
-    return { leaves, outdated, throughChange };
+    await loading.done();
+    const throughChange = loaded.length === 0 ? null : Math.min(...loaded.map((row) => row.through_change));
+    return { leaves: new Set(loaded.map(({ leaf }) => leaf)), throughChange };
+  }
+
+  /**
+   * Notes that the segments of some leaf pages are what the index says after every job up to `throughChange`, so that
+   * only what changed later is read beside them; and ends those of leaf pages that hold no record any more.
+   */
+  async confirm(
+    vault: Vault,
+    { kept, leaves }: { readonly kept: readonly number[]; readonly leaves: readonly number[] },
+    throughChange: number,
+  ): Promise<void> {
+    const own = this.#registry.ofVault(vault.id);
+    const empty = own.filter(({ leaf, cover }) => cover !== null && !leaves.includes(leaf));
+    await this.#destroy(empty.map(({ id }) => id));
+    if (kept.length === 0) return;
+    await this.#parts.store.write(vault.organization.id, (tx) =>
+      tx.sql
+        .updateTable('segments')
+        .set({ through_change: throughChange, change: tx.change })
+        .where('vault', '=', vault.id)
+        .where('leaf', 'in', [...kept])
+        .where('state', '=', 'live')
+        .where('through_change', '<', throughChange)
+        .execute(),
+    );
   }
 
   /** Whether the leaf page has a segment that is whole. */
@@ -213,12 +243,27 @@ export class Segments {
     );
   }
 
-  /** Whether the segment is in the index now. One that is damaged is said in the log, and its records are read instead. */
-  async #loadOne(vault: Vault, row: SegmentRow, filler: IndexFiller): Promise<LoadedSegment | null> {
+  /** The bytes of the segment's blob, or what kept them from being read: told where they are opened. */
+  async #read(row: SegmentRow | undefined): Promise<Uint8Array | Error> {
+    if (row === undefined) return new RangeError('there is no segment to read');
+    return this.#parts.blobs.get(row.blob).catch((error: Error) => error);
+  }
+
+  #open(vault: Vault, row: SegmentRow, box: Uint8Array | Error): Uint8Array | Error {
     try {
-      const box = await this.#parts.blobs.get(row.blob);
-      const boxes = this.#boxes(vault, row.id as SegmentId, row.slot as Slot);
-      return await filler.loadSegment(boxes.open('blob', box));
+      if (box instanceof Error) throw box;
+      return this.#boxes(vault, row.id as SegmentId, row.slot as Slot).open('blob', box);
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
+  /** Whether the segment is in the index now. One that is damaged is said in the log, and its records are read instead. */
+  async #loadOne(row: SegmentRow, bytes: Uint8Array | Error, filler: IndexFiller): Promise<boolean> {
+    try {
+      if (bytes instanceof Error) throw bytes;
+      await filler.loadSegment(bytes);
+      return true;
     } catch (error) {
       if (!(error instanceof StrongroomError) || !IS_SPOILT.has(error.code)) throw error;
       if (error.code !== 'erased')
@@ -226,7 +271,7 @@ export class Segments {
           new StrongroomError('box.damaged', { detail: `segment ${row.id}`, cause: error }),
         );
       await this.#destroy([row.id as SegmentId]);
-      return null;
+      return false;
     }
   }
 

@@ -8,10 +8,12 @@
  * search by itself.
  */
 import { BLOCK_LANES, LAYOUT } from '../kernel/kernel.ts';
-import { Top, type Scored } from '../top.ts';
+import { bestOf, Top, type Scored } from '../top.ts';
+import { StrongroomError } from '../../errors.ts';
 import type { Metric } from '../types.ts';
 import { ListKeeper } from './list-keeper.ts';
 import { Lists } from './lists.ts';
+import { LooseRows } from './loose-rows.ts';
 import { withRoom } from './numbers.ts';
 import type { Neighbours } from './neighbours.ts';
 import { Probe, type Sight } from './probe.ts';
@@ -20,6 +22,8 @@ import { Rows, rowBytesFor, type LowBits } from './rows.ts';
 
 /** Rows that may wait without a list before additions begin to place some themselves; what is loaded waits for the work in between. */
 const WAITING_MAX = 2048;
+/** Rows without a code that get one in one step. */
+const STEP_ROWS = 64;
 /** How much of what may be missed is for lists not scanned. A code just below its bound is rarely a neighbour: that takes far less. */
 const PROBING_SHARE = 0.8;
 const FIRST_BATCH = 384;
@@ -36,6 +40,7 @@ export class CodedVectors {
   readonly #lists: Lists;
   readonly #keeper: ListKeeper;
   readonly #probe: Probe;
+  readonly #loose = new LooseRows();
   /** Candidates of the search under way, with the highest score each may have. */
   #found = new Uint32Array(1024);
   #highs = new Float32Array(1024);
@@ -74,27 +79,33 @@ export class CodedVectors {
     return this.rows.has(document);
   }
 
-  /** The document's row without place and base: what is its own and nobody else's. Null if it has none. */
+  /** The document's row without place and as seen from the origin: what is its own and nobody else's. Null if it has none. */
   rowOf(document: number): Uint8Array<ArrayBuffer> | null {
-    const row = this.rows.addressOfDocument(document);
-    if (row === null) return null;
-    const bytes = this.#room.bytes.slice(row, row + this.rows.rowBytes);
-    bytes.fill(0, LAYOUT.rowPlace, LAYOUT.rowHead);
-    return bytes;
+    const address = this.rows.addressOfDocument(document);
+    if (address === null) return null;
+    const { bytes, floats, kernel, scratch } = this.#room;
+    const { padded, lowBits, rowBytes } = this.rows;
+    const { row, sums } = scratch;
+    bytes.copyWithin(row, address, address + rowBytes);
+    bytes.fill(0, row + LAYOUT.rowPlace, row + LAYOUT.rowHead);
+    floats.fill(0, sums / 4, sums / 4 + padded);
+    if (this.#metric === 'euclidean') kernel.encodeBase(row, sums, padded, lowBits, 1);
+    const own = bytes.slice(row, row + rowBytes);
+    bytes.fill(0, row, row + rowBytes);
+    return own;
   }
 
-  /** Adds what `rowOf` gave, of these vectors or of others with finer or coarser steps. */
-  addRow(document: number, bytes: Uint8Array): void {
-    const { kernel, scratch } = this.#room;
-    const { padded, lowBits, rowBytes } = this.rows;
-    const row = this.rows.add(document);
-    if (bytes.length === rowBytes) this.#room.bytes.set(bytes, row);
-    else {
-      this.#room.bytes.set(bytes, scratch.row);
-      kernel.decodeRow(scratch.row, padded, lowBitsOf(bytes, padded), scratch.vector);
-      kernel.encodeRow(scratch.vector, padded, lowBits, row);
+  /** Adds what `rowOf` gave of each document, one behind the other. Codes come later; until then rows are compared one by one. */
+  addRows(documents: readonly number[], bytes: Uint8Array, lowBits: LowBits): void {
+    if (lowBits === this.rows.lowBits) {
+      const first = this.rows.addMany(documents, bytes);
+      this.#loose.add(first, first + documents.length);
+      return;
     }
-    this.#enlist(row);
+    const rowBytes = rowBytesFor(this.rows.padded, lowBits);
+    documents.forEach((document, at) =>
+      this.#addRow(document, bytes.subarray(at * rowBytes, (at + 1) * rowBytes), lowBits),
+    );
   }
 
   add(document: number, vector: Float32Array): void {
@@ -108,17 +119,21 @@ export class CodedVectors {
   }
 
   remove(document: number): void {
-    const row = this.rows.addressOfDocument(document);
-    if (row === null) return;
-    this.#lists.take(row);
-    this.rows.remove(document);
+    const address = this.rows.addressOfDocument(document);
+    if (address === null) return;
+    if (this.#room.words[(address + LAYOUT.rowPlace) / 4] !== 0) this.#lists.take(address);
+    const row = this.rows.remove(document);
+    this.#loose.trim(this.size);
+    // The last row has moved there.
+    if (row < this.size && this.rows.isLoose(row) && !this.#loose.has(row))
+      this.#enlist(this.rows.addressOf(row));
     this.#keeper.removed();
     if (this.size === 0) this.close();
   }
 
   /** Does a bounded part of what keeps the lists in order; false when there is nothing to do. */
   work(): boolean {
-    return this.#keeper.step();
+    return this.#codeLoose() || this.#keeper.step();
   }
 
   search(vector: Float32Array, wanted: Neighbours): readonly Scored[] {
@@ -126,6 +141,11 @@ export class CodedVectors {
     const { kernel, scratch, floats } = this.#room;
     const tame = this.#metric === 'cosine' ? { vector, length: 1, factor: 1 } : tamed(vector, this.#metric);
     this.#place(tame.vector, scratch.query + LAYOUT.queryNumbers);
+    const loose = this.#searchLoose(wanted).map(({ row, score }) => ({
+      row,
+      score: this.#shown(score, tame, this.#squareOfQuery()),
+    }));
+    if (this.#lists.count === 0) return loose;
     const sight = this.#seeFromMiddle();
     kernel.prepareQuery(scratch.query, this.rows.padded);
     this.#scoreCentroids();
@@ -133,10 +153,11 @@ export class CodedVectors {
     this.#probe.begin(products, sight);
     const floor = this.#scanLists(wanted);
     this.#probe.end();
-    return this.#best(wanted, floor).map(({ row, score }) => ({
+    const listed = this.#best(wanted, floor).map(({ row, score }) => ({
       row,
       score: this.#shown(score, tame, sight.length ** 2 + 2 * sight.product),
     }));
+    return loose.length === 0 ? listed : bestOf([loose, listed], wanted);
   }
 
   /** Gives all memory back. */
@@ -144,6 +165,34 @@ export class CodedVectors {
     this.rows.close();
     this.#lists.close();
     this.#keeper.reset();
+    this.#loose.clear();
+  }
+
+  /** A row of finer or coarser steps than these. */
+  #addRow(document: number, bytes: Uint8Array, lowBits: LowBits): void {
+    const { kernel, scratch } = this.#room;
+    const { padded } = this.rows;
+    const row = this.rows.add(document);
+    this.#room.bytes.set(bytes, scratch.row);
+    kernel.decodeRow(scratch.row, padded, lowBits, scratch.vector);
+    kernel.encodeRow(scratch.vector, padded, this.rows.lowBits, row);
+    this.#enlist(row);
+  }
+
+  /** Gives some rows a code; false when all have one, or there is no memory for more. */
+  #codeLoose(): boolean {
+    if (this.#loose.isEmpty) return false;
+    try {
+      this.#lists.reserve(STEP_ROWS);
+    } catch (error) {
+      if (!(error instanceof StrongroomError) || error.code !== 'search.unavailable') throw error;
+      return false;
+    }
+    for (let left = STEP_ROWS; left > 0 && !this.#loose.isEmpty; left--) {
+      const row = this.#loose.pop();
+      if (this.rows.isLoose(row)) this.#enlist(this.rows.addressOf(row));
+    }
+    return true;
   }
 
   #enlist(row: number): void {
@@ -180,6 +229,51 @@ export class CodedVectors {
     return { length: Math.sqrt(own), product, square };
   }
 
+  #squareOfQuery(): number {
+    const { floats, scratch } = this.#room;
+    const from = (scratch.query + LAYOUT.queryNumbers) / 4;
+    let square = 0;
+    for (let i = from; i < from + this.rows.padded; i++) square += (floats[i] as number) ** 2;
+    return square;
+  }
+
+  /** The best among rows without a code, each of which is compared with the query as it was placed. */
+  #searchLoose(wanted: Neighbours): readonly Scored[] {
+    if (this.#loose.isEmpty) return [];
+    const { kernel, scratch, words, floats } = this.#room;
+    kernel.prepareQuery(scratch.query, this.rows.padded);
+    let floor = this.#beginHeap(wanted);
+    let waiting = 0;
+    for (const { from, to } of this.#loose.runs)
+      for (let row = from; row < to; row++) {
+        const address = this.rows.addressOf(row);
+        if (words[(address + LAYOUT.rowPlace) / 4] !== 0) continue;
+        words[scratch.rows / 4 + waiting] = address;
+        floats[scratch.bounds / 4 + waiting] = Number.POSITIVE_INFINITY;
+        if (++waiting < BATCH_CODES) continue;
+        this.#take(waiting, wanted, floor);
+        floor = this.#floorOfHeap();
+        waiting = 0;
+      }
+    this.#take(waiting, wanted, floor);
+    return this.#best(wanted, this.#floorOfHeap());
+  }
+
+  #beginHeap({ limit }: Neighbours): number {
+    const { scratch, words } = this.#room;
+    words[scratch.heap / 4] = 0;
+    words[scratch.heap / 4 + 1] = Math.min(limit, NEIGHBOURS_MAX);
+    this.#foundCount = 0;
+    return Number.NEGATIVE_INFINITY;
+  }
+
+  /** What the last of the best has at least, once there are as many as are wanted. */
+  #floorOfHeap(): number {
+    const { scratch, words, floats } = this.#room;
+    const from = scratch.heap / 4;
+    return words[from] === words[from + 1] ? (floats[from + 2] as number) : Number.NEGATIVE_INFINITY;
+  }
+
   #scoreCentroids(): void {
     const { kernel, scratch } = this.#room;
     const per = this.#lists.centroidsPerChunk;
@@ -194,12 +288,9 @@ export class CodedVectors {
   #scanLists(wanted: Neighbours): number {
     const { scratch, words, floats } = this.#room;
     const limit = Math.min(wanted.limit, NEIGHBOURS_MAX);
+    let floor = this.#beginHeap(wanted);
     const tolerance = (1 - wanted.recall) * limit * PROBING_SHARE;
     const deviations = deviationsFor(1 - wanted.recall);
-    words[scratch.heap / 4] = 0;
-    words[scratch.heap / 4 + 1] = limit;
-    this.#foundCount = 0;
-    let floor = Number.NEGATIVE_INFINITY;
     let batch = FIRST_BATCH;
     let waiting = 0;
     let codes = 0;
@@ -209,7 +300,7 @@ export class CodedVectors {
       this.#take(waiting, wanted, floor);
       waiting = 0;
       codes = 0;
-      if (words[scratch.heap / 4] === limit) floor = floats[scratch.heap / 4 + 2] as number;
+      floor = this.#floorOfHeap();
       batch = Math.min(batch * 2, BATCH_CODES / 2);
     };
     for (let list = this.#probe.next(); list >= 0; list = this.#probe.next()) {

@@ -62,7 +62,7 @@ export class ListKeeper {
     this.#changes++;
     this.#looked = 0;
     this.#isStuck = false;
-    if (this.#rows.count === FIRST_MEAN && this.#lists.count === 1) this.#findMiddle();
+    if (this.#lists.count === 1 && this.#lists.counts[0] === FIRST_MEAN) this.#findMiddle();
   }
 
   /** Rows may have moved: what a sweep still had before it is left for the next. */

@@ -68,7 +68,12 @@ export class Rows {
   setMiddle(vector: number): void {
     const { bytes } = this.#room;
     bytes.copyWithin(this.#middle, vector, vector + 4 * this.padded);
-    for (let row = 0; row < this.#count; row++) this.encodeBase(this.addressOf(row));
+    for (let row = 0; row < this.#count; row++) if (!this.isLoose(row)) this.encodeBase(this.addressOf(row));
+  }
+
+  /** Whether the row has no code. */
+  isLoose(row: number): boolean {
+    return this.#room.words[(this.addressOf(row) + LAYOUT.rowPlace) / 4] === 0;
   }
 
   /** To be called for each row once its numbers are there. */
@@ -108,6 +113,31 @@ export class Rows {
     return this.addressOf(row);
   }
 
+  /** Copies rows, one behind the other, as those of these documents; answers the number of the first. */
+  addMany(documents: ArrayLike<number>, from: Uint8Array): number {
+    const count = documents.length;
+    this.reserve(count);
+    const first = this.#count;
+    let highest = 0;
+    for (let i = 0; i < count; i++) highest = Math.max(highest, documents[i] as number);
+    const known = this.#rowOf.length;
+    this.#rowOf = withRoom(this.#rowOf, highest + 1);
+    this.#rowOf.fill(NONE, known);
+    for (let i = 0; i < count; i++) {
+      this.#documents[first + i] = documents[i] as number;
+      this.#rowOf[documents[i] as number] = first + i;
+    }
+    for (let done = 0; done < count;) {
+      const row = first + done;
+      const here = Math.min(count - done, this.#perSlab - (row % this.#perSlab));
+      const part = from.subarray(done * this.rowBytes, (done + here) * this.rowBytes);
+      this.#room.bytes.set(part, this.addressOf(row));
+      done += here;
+    }
+    this.#count += count;
+    return first;
+  }
+
   has(document: number): boolean {
     return (this.#rowOf[document] ?? NONE) !== NONE;
   }
@@ -129,8 +159,8 @@ export class Rows {
     return slab + (row % this.#perSlab) * this.rowBytes;
   }
 
-  /** Takes the document's row out; its code must have been taken out before. */
-  remove(document: number): void {
+  /** Takes the document's row out; its code must have been taken out before. Answers which row that was. */
+  remove(document: number): number {
     const row = this.#rowOf[document] as number;
     const last = this.#count - 1;
     const [address, lastAddress] = [this.addressOf(row), this.addressOf(last)];
@@ -147,6 +177,7 @@ export class Rows {
     this.#rowOf[document] = NONE;
     this.#count--;
     this.#trim();
+    return row;
   }
 
   close(): void {

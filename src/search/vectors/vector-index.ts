@@ -7,13 +7,14 @@
  */
 import type { Fault } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
-import { Top, type Scored } from '../top.ts';
+import { bestOf, type Scored } from '../top.ts';
 import type { Metric } from '../types.ts';
-import { CodedVectors, lowBitsOf } from './coded-vectors.ts';
+import { CodedVectors } from './coded-vectors.ts';
 import { ExactVectors } from './exact-vectors.ts';
 import type { Neighbours } from './neighbours.ts';
 import { unit } from './numbers.ts';
 import type { VectorRoom } from './room.ts';
+import type { SegmentPart } from '../segment-part.ts';
 import { lowBitsFor, paddedLength, type LowBits } from './rows.ts';
 
 /** A vector as an index gives it away and takes it back: float32 numbers, or a coded row (docs/format.md). */
@@ -70,15 +71,15 @@ export class VectorIndex {
   }
 
   /**
-   * Takes the memory for so many more vectors (as rows like this one, if they come so), so that adding them cannot fail half-way.
-   * Throws `search.unavailable` if there is not enough, and then nothing has been added.
+   * Takes the memory for so many more vectors (as rows with so many low bits, if they come so), so that adding them cannot fail
+   * half-way. Throws `search.unavailable` if there is not enough, and then nothing has been added.
    */
-  reserve(count: number, dimensions: number, row?: Uint8Array): void {
+  reserve(count: number, dimensions: number, lowBits?: LowBits): void {
     const had = this.#dimensions;
     this.#dimensions ??= dimensions;
     try {
-      if (row === undefined && this.#staysSmall(count)) this.#exactPart().reserve(count);
-      else this.#codedPart(row).reserve(count + (this.#exact?.size ?? 0));
+      if (lowBits === undefined && this.#staysSmall(count)) this.#exactPart().reserve(count);
+      else this.#codedPart(lowBits).reserve(count + (this.#exact?.size ?? 0));
     } catch (error) {
       this.#dimensions = had;
       this.#forgetEmpty();
@@ -92,15 +93,21 @@ export class VectorIndex {
     this.#addCompared(document, this.#compared(vector));
   }
 
-  /** Adds what `stored` gave, as it is. */
-  restore(document: number, stored: StoredVector): void {
-    if (stored.form === 'row') {
-      this.#codedPart(stored.bytes).addRow(document, stored.bytes);
-      return;
+  reserveSegment({ dimensions, rows, numbers }: SegmentPart): void {
+    const count = rows.reduce((sum, { records }) => sum + records.length, numbers.records.length);
+    if (dimensions !== null && count > 0) this.reserve(count, dimensions, rows[0]?.lowBits);
+  }
+
+  /** Takes the vectors of a segment as they are; its records have numbers from `first` on. */
+  load(first: number, { dimensions, rows, numbers }: SegmentPart): void {
+    for (const { records, bytes, lowBits } of rows) {
+      const documents = records.map((record) => first + record);
+      this.#codedPart(lowBits).addRows(documents, bytes, lowBits);
     }
-    const { numbers } = stored;
-    this.#dimensions ??= numbers.length;
-    this.#addCompared(document, numbers);
+    if (numbers.records.length > 0) this.#dimensions ??= dimensions;
+    numbers.records.forEach((record, at) =>
+      this.#addCompared(first + record, numbers.vectors[at] as Float32Array),
+    );
   }
 
   remove(document: number): void {
@@ -123,10 +130,7 @@ export class VectorIndex {
       .filter(({ size }) => size > 0)
       .map((part) => part.search(query, wanted));
     const [only = []] = lists;
-    if (lists.length < 2) return only;
-    const top = new Top(wanted.limit, wanted.tieOf);
-    for (const list of lists) for (const { row, score } of list) top.push(row, score);
-    return top.list();
+    return lists.length < 2 ? only : bestOf(lists, wanted);
   }
 
   /** Does a bounded part of the work that keeps searches fast; false when there is none. */
@@ -194,11 +198,10 @@ export class VectorIndex {
     return this.#exact;
   }
 
-  /** Its steps are those of the first row it is given, or such as the vectors held so far need. */
-  #codedPart(row?: Uint8Array): CodedVectors {
+  /** Its steps are those of the first rows it is given, or such as the vectors held so far need. */
+  #codedPart(given?: LowBits): CodedVectors {
     const padded = paddedLength(this.#known());
-    const bits = (): LowBits =>
-      row === undefined ? lowBitsFor(padded, this.#exact?.isFar() ?? false) : lowBitsOf(row, padded);
+    const bits = (): LowBits => given ?? lowBitsFor(padded, this.#exact?.isFar() ?? false);
     this.#coded ??= new CodedVectors(this.#room, this.#metric, padded, bits());
     return this.#coded;
   }

@@ -5,7 +5,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Engine } from '../engine.ts';
 import { openEngineRoom } from '../engine-room.ts';
-import { decodeSegment, encodeSegment, type SegmentRow } from '../segment.ts';
+import { encodeSegment, type SegmentRow } from '../segment.ts';
+import { decodeSegment } from '../testing/segment-rows.ts';
 import { NOW, openEngine, recordOf } from '../testing/records.ts';
 import { KINDS, randomFrom, type Make } from '../testing/vector-sets.ts';
 import type { Hit, IndexedRecord, Metric } from '../types.ts';
@@ -60,6 +61,33 @@ for (const metric of ['cosine', 'dot', 'euclidean'] as const)
     compare();
     assert.deepEqual(loaded.exportSegment(LEAF).bytes, bytes);
   });
+
+test('rows that wait for their codes are found, replaced and removed like all others', () => {
+  const random = randomFrom(11);
+  const records = recordsOf(400, 'no clusters', 12);
+  const writer = openCodedEngine();
+  writer.add(records);
+  const { bytes } = work(writer).exportSegment(LEAF);
+  const engine = openCodedEngine();
+  engine.loadSegment(bytes);
+  const left = new Map(records.map((record) => [record.id, record]));
+  for (let round = 0; round < 60; round++) {
+    const some = records[Math.floor(random() * records.length)] as IndexedRecord;
+    if (random() < 0.6) {
+      engine.remove([some.id]);
+      left.delete(some.id);
+    } else {
+      const vector = (KINDS['no clusters'] as Make)(DIMENSIONS, random);
+      engine.add([{ ...some, vector }]);
+      left.set(some.id, { ...some, vector });
+    }
+    if (random() < 0.3) engine.work();
+    const target = [...left.values()][Math.floor(random() * left.size)] as IndexedRecord;
+    const hits = ask(engine, target.vector as Float32Array, 500);
+    assert.equal(hits[0]?.id, target.id);
+    assert.deepEqual(hits.map(({ id }) => id).sort(), [...left.keys()].sort());
+  }
+});
 
 test('segments of float32 numbers and of both kinds of rows load into one index', () => {
   const small = openEngine({ dimensions: DIMENSIONS });
