@@ -208,13 +208,26 @@ test('scanning a chain and scoring what it lets through equal their twins', () =
           const count = fillChain(bench, seed, padded, low, isEuclidean);
           prepare(bench, seed, padded);
           const head = blockAt(0, padded);
-          const scan = (blocks: number, floor: number): void => {
-            bench.kernel.scanChain(AT.query, padded, head, blocks, 0.3, 1.7, floor, 0.1, AT.list, AT.bounds);
+          const scan = (blocks: number, floor: number, isHasty = 0): void => {
+            bench.kernel.scanChain(
+              AT.query,
+              padded,
+              head,
+              blocks,
+              0.3,
+              1.7,
+              floor,
+              0.1,
+              isHasty,
+              AT.list,
+              AT.bounds,
+            );
             // One place after the candidates means nothing.
             const found = bench.words[(AT.query + LAYOUT.queryCandidates) / 4] as number;
             bench.words[AT.list / 4 + found] = bench.words[AT.bounds / 4 + found] = 0;
           };
           scan(1, 0);
+          scan(9, 0, 1);
           scan(9, Number.NEGATIVE_INFINITY);
           assert.equal(bench.words[(AT.query + LAYOUT.queryCandidates) / 4], count);
           bench.words[AT.heap / 4 + 1] = 5;

@@ -49,6 +49,7 @@ export interface Kernel {
     reach: number,
     floor: number,
     middle: number,
+    isHasty: number,
     out: number,
     bounds: number,
   ): void;
@@ -87,12 +88,14 @@ export const LAYOUT = {
   blockA: 160,
   blockB: 288,
   blockE: 416,
-  blockHead: 544,
+  blockF: 544,
+  blockHead: 672,
   queryLength: 16,
   queryNext: 32,
   queryCandidates: 36,
   querySquares: 40,
   queryFourths: 44,
+  queryMeasured: 48,
   queryNumbers: 64,
 } as const;
 

@@ -2,7 +2,7 @@
 import { BLOCK_LANES, LAYOUT, type Kernel } from '../kernel/kernel.ts';
 import { f32, fourSums, type Memory } from './kernel-twin-memory.ts';
 
-const PARTS = [LAYOUT.blockRows, LAYOUT.blockA, LAYOUT.blockB, LAYOUT.blockE] as const;
+const PARTS = [LAYOUT.blockRows, LAYOUT.blockA, LAYOUT.blockB, LAYOUT.blockE, LAYOUT.blockF] as const;
 
 type CodesKernel = Pick<
   Kernel,
@@ -45,11 +45,15 @@ export function twinOfCodes(room: Memory): CodesKernel {
       const square = sum((x) => x * x);
       const size = sum(Math.abs);
       const b = size > 0 ? f32(square / size) : 0;
+      const quarter = fourSums(padded / 4, 4, (i) => ((r[i] ?? 0) < 0 ? -(c[i] ?? 0) : (c[i] ?? 0)));
+      const f = f32(sum((x, y) => x * y) - f32(f32(b * quarter) * 4));
       const a = f32(sum((x, y) => x * y) - f32(b * sum((x, y) => (x < 0 ? -y : y))));
       const error2 = f32(f32(f32(f32(b * b) * padded) - square) / (padded - 1));
       room.words(block + LAYOUT.blockRows, BLOCK_LANES)[lane] = row;
       room.floats(block + LAYOUT.blockA, BLOCK_LANES)[lane] =
         a + (room.floats(row + LAYOUT.rowBase, 1)[0] as number);
+      room.floats(block + LAYOUT.blockF, BLOCK_LANES)[lane] =
+        f + (room.floats(row + LAYOUT.rowBase, 1)[0] as number);
       room.floats(block + LAYOUT.blockB, BLOCK_LANES)[lane] = b;
       room.floats(block + LAYOUT.blockE, BLOCK_LANES)[lane] = Math.sqrt(Math.max(error2, 0));
       room.words(row + LAYOUT.rowPlace, 1)[0] = block + lane;
@@ -70,9 +74,9 @@ export function twinOfCodes(room: Memory): CodesKernel {
       for (const part of PARTS) room.words(block + part, BLOCK_LANES)[lane] = 0;
       for (let group = 0; group < padded / 4; group++) writeBits(room, block, lane, group, 0);
     },
-    scanChain(query, padded, head, blocksMax, own, reach, floor, middle, out, bounds) {
+    scanChain(query, padded, head, blocksMax, own, reach, floor, middle, isHasty, out, bounds) {
       const numbers = { own: f32(own), reach: f32(reach), floor: f32(floor), middle: f32(middle) };
-      scanChain(room, { query, padded, head, blocksMax, out, bounds, ...numbers });
+      scanChain(room, { query, padded, head, blocksMax, isHasty, out, bounds, ...numbers });
     },
     rescore(query, padded, lowBits, margin, rows, bounds, count, heap) {
       return rescore(room, { query, padded, lowBits, margin: f32(margin), rows, bounds, count, heap });
@@ -96,6 +100,9 @@ function writeBits(room: Memory, block: number, lane: number, group: number, bit
   byte[0] = ((byte[0] as number) & kept) | (bits << shift);
 }
 
+/** A neighbour is rarely as far below the floor as the reach allows, and by a quarter more rarely still. */
+const EARLY = 0.75;
+
 interface Scan {
   readonly query: number;
   readonly padded: number;
@@ -105,35 +112,56 @@ interface Scan {
   readonly reach: number;
   readonly floor: number;
   readonly middle: number;
+  readonly isHasty: number;
   readonly out: number;
   readonly bounds: number;
 }
 
 function scanChain(room: Memory, scan: Scan): void {
   const { query, padded, own, reach, floor, middle } = scan;
-  const head = room.floats(query, 4);
+  const head = room.floats(query, 8);
   const [unit, base] = [head[2] as number, head[3] as number];
   const table = room.bytes(query + LAYOUT.queryNumbers + 6 * padded, 4 * padded);
   const squares = [0, 0, 0, 0];
   const fourths = [0, 0, 0, 0];
   let found = 0;
+  let measured = 0;
   let block = scan.head;
   for (let left = scan.blocksMax; left > 0 && block !== 0; left--) {
     const count = room.words(block + LAYOUT.blockCount, 1)[0] as number;
     const a = room.floats(block + LAYOUT.blockA, BLOCK_LANES);
     const b = room.floats(block + LAYOUT.blockB, BLOCK_LANES);
     const e = room.floats(block + LAYOUT.blockE, BLOCK_LANES);
-    for (let lane = 0; lane < count; lane++) {
+    const sumOf = (lane: number, groups: number): number => {
       let sum = 0;
-      for (let group = 0; group < padded / 4; group++)
+      for (let group = 0; group < groups; group++)
         sum += table[group * 16 + readBits(room, block, lane, group)] as number;
+      return sum;
+    };
+    const isWhole = scan.isHasty === 0 || (block >> 5) % 8 === 0;
+    const boundOf = (lane: number): number => {
+      const [baseEarly = 0, factor = 0, missing = 0] = head.subarray(5);
+      const f = room.floats(block + LAYOUT.blockF, BLOCK_LANES)[lane] as number;
+      const [narrow, wide] = [b[lane] as number, e[lane] as number];
+      const signs = f32(f32(f32(sumOf(lane, padded / 16) * unit) + baseEarly) * factor);
+      const estimate = f32(f32(own + f) + f32(narrow * signs));
+      const error = f32(Math.sqrt(f32(f32(wide * wide) + f32(f32(narrow * narrow) * missing))));
+      return f32(estimate + f32(error * f32(reach * EARLY)));
+    };
+    const isLeft =
+      !isWhole && !Array.from({ length: count }, (_, lane) => boundOf(lane) >= floor).some(Boolean);
+    if (isWhole) measured += count;
+    for (let lane = 0; lane < count && !isLeft; lane++) {
+      const sum = sumOf(lane, padded / 4);
       const signs = f32(f32(sum * unit) + base);
       const estimate = f32(f32(own + (a[lane] as number)) + f32((b[lane] as number) * signs));
       const bound = f32(estimate + f32((e[lane] as number) * reach));
       const away = f32(estimate - middle);
       const square = f32(away * away);
-      squares[lane % 4] = f32((squares[lane % 4] as number) + square);
-      fourths[lane % 4] = f32((fourths[lane % 4] as number) + f32(square * square));
+      if (isWhole) {
+        squares[lane % 4] = f32((squares[lane % 4] as number) + square);
+        fourths[lane % 4] = f32((fourths[lane % 4] as number) + f32(square * square));
+      }
       if (!(bound >= floor)) continue;
       const row = room.words(block + LAYOUT.blockRows, BLOCK_LANES)[lane] as number;
       room.words(scan.out, found + 1)[found] = row;
@@ -143,6 +171,7 @@ function scanChain(room: Memory, scan: Scan): void {
   }
   room.words(query + LAYOUT.queryNext, 1)[0] = block;
   room.words(query + LAYOUT.queryCandidates, 1)[0] = found;
+  room.words(query + LAYOUT.queryMeasured, 1)[0] = measured;
   room.floats(query + LAYOUT.querySquares, 1)[0] = fourSums(4, 4, (i) => squares[i] as number);
   room.floats(query + LAYOUT.queryFourths, 1)[0] = fourSums(4, 4, (i) => fourths[i] as number);
 }

@@ -12,12 +12,18 @@ export function twinOfProducts(room: Memory): ProductsKernel {
       let widest = 0;
       for (let i = 0; i < padded; i += 4)
         widest = Math.max(widest, totalOf(Array.from(q.subarray(i, i + 4), Math.abs)));
-      const head = room.floats(query, 5);
+      const head = room.floats(query, 8);
       head[0] = most / 8191;
       head[1] = fourSums(padded, 4, (i) => q[i] as number);
       head[2] = f32(widest * 2) / 63;
       head[3] = -fourSums(padded, 4, (i) => Math.abs(q[i] as number));
       head[4] = Math.sqrt(fourSums(padded, 4, (i) => f32((q[i] as number) * (q[i] as number))));
+      const squareOf = (count: number): number =>
+        fourSums(count, 4, (i) => f32((q[i] as number) * (q[i] as number)));
+      const early = squareOf(padded / 4);
+      head[5] = -fourSums(padded / 4, 4, (i) => Math.abs(q[i] as number));
+      head[6] = early > 0 ? Math.min(Math.max(f32(squareOf(padded) / early), 2.5), 8) : 4;
+      head[7] = head[6] - 1;
       writeHalves(room, query, q, most > 0 ? f32(8191 / most) : 0);
       writeTable(room, query, q, widest > 0 ? f32(63 / widest) : 0);
     },

@@ -27,6 +27,8 @@ const STEP_ROWS = 64;
 /** How much of what may be missed is for lists not scanned. A code just below its bound is rarely a neighbour: that takes far less. */
 const PROBING_SHARE = 0.8;
 const FIRST_BATCH = 384;
+/** After so many codes the others are first looked at by a quarter of their numbers: then the floor is high enough that most end there. */
+const HASTE_FROM = 8192;
 /** Rounding of a row to 8 bits is taken to be off by at most so many standard deviations. */
 const ROUNDING_DEVIATIONS = 3;
 /** Queries outside are scaled first. */
@@ -310,6 +312,7 @@ export class CodedVectors {
       const reach = this.#probe.distanceOf(list) * deviations;
       let squares = 0;
       let fourths = 0;
+      let measured = 0;
       last.lists++;
       last.codes += size;
       for (let head = this.#lists.heads[list] as number; head !== 0;) {
@@ -324,6 +327,7 @@ export class CodedVectors {
           reach,
           floor,
           middle,
+          Number(last.codes > HASTE_FROM),
           scratch.rows + waiting * 4,
           scratch.bounds + waiting * 4,
         );
@@ -331,9 +335,10 @@ export class CodedVectors {
         waiting += words[(scratch.query + LAYOUT.queryCandidates) / 4] as number;
         squares += floats[(scratch.query + LAYOUT.querySquares) / 4] as number;
         fourths += floats[(scratch.query + LAYOUT.queryFourths) / 4] as number;
+        measured += words[(scratch.query + LAYOUT.queryMeasured) / 4] as number;
         if (waiting > BATCH_CODES / 2) settle();
       }
-      this.#probe.measure(list, size, squares, fourths);
+      this.#probe.measure(list, measured, squares, fourths);
       codes += size;
       if (codes < batch) continue;
       settle();

@@ -91,6 +91,8 @@ export class Probe {
       lowest = Math.min(lowest, key);
       highest = Math.max(highest, key);
     }
+    // Whatever waits in list 0 may lie anywhere, so that nothing can be forecast of it: it is looked at first.
+    if (count > 1) this.#keys[0] = highest;
     this.#sort(count, lowest, highest);
     this.#next = 0;
     this.#measured = this.#measuredBefore = 0;
@@ -121,7 +123,8 @@ export class Probe {
   /** Takes note of the scores a list turned out to have: sums of powers of their distances from its mean. */
   measure(list: number, count: number, squares: number, fourths: number): void {
     const width = this.#widths[list] as number;
-    if (width <= 0 || count === 0) return;
+    // List 0 tells nothing of the others.
+    if (width <= 0 || count === 0 || (list === 0 && this.#lists.count > 1)) return;
     const square = squares / (width * width);
     this.#measured += count;
     this.#squares += square;

@@ -8,8 +8,24 @@
  *
  * and the query p = q − m, ⟨x, p⟩ + base is estimated without bias by ⟨m, p⟩ + ⟨c, p⟩ + A + B ⟨s, p⟩, and E |p − c| is the
  * standard deviation of the error over the choice of the rotation.
+ *
+ * The first quarter of the numbers gives an estimate as well: with ⟨s, ·⟩ over that quarter alone, and times what is missing,
+ *
+ *     F = ⟨r, c⟩ − 4 B ⟨s, c⟩₁ + base        ⟨x, p⟩ + base  ≈  ⟨m, p⟩ + ⟨c, p⟩ + F + f B ⟨s, p⟩₁,   f = |p|² / |p₁|²
+ *
+ * whose error has the variance (E² + (f − 1) B²) |p − c|².
  */
-import { BLOCK_A, BLOCK_B, BLOCK_CODES, BLOCK_E, BLOCK_ROWS, ROW_BASE, ROW_HEAD, total } from './layout';
+import {
+  BLOCK_A,
+  BLOCK_B,
+  BLOCK_CODES,
+  BLOCK_E,
+  BLOCK_F,
+  BLOCK_ROWS,
+  ROW_BASE,
+  ROW_HEAD,
+  total,
+} from './layout';
 import { codesAt } from './rows';
 
 /** Writes what of a row's score does not depend on the query's distance from the middle. */
@@ -63,10 +79,12 @@ export function encodeCode(
   let sizes = f32x4.splat(0);
   let inner = f32x4.splat(0);
   let signed = f32x4.splat(0);
+  let early: f32 = 0;
   const shift: u32 = lane < 16 ? 0 : 4;
   const kept: u32 = lane < 16 ? 0xf0 : 0x0f;
   let byte = block + BLOCK_CODES + (lane & 15);
   for (let i: usize = 0; i < padded; i += 4) {
+    if (i === padded >> 2) early = total(signed);
     const c = f32x4.mul(codesAt(centre, 0, 0, i), centreScale);
     const x = f32x4.mul(codesAt(high, low, lowBits, i), scale);
     const r = f32x4.sub(f32x4.sub(x, v128.load(middle + (i << 2))), c);
@@ -83,12 +101,14 @@ export function encodeCode(
   const size = total(sizes);
   const b: f32 = size > 0 ? length2 / size : 0;
   const a = total(inner) - b * total(signed) + f32.load(row, ROW_BASE);
+  const f = total(inner) - b * early * 4 + f32.load(row, ROW_BASE);
   // With a² = size² / (|r|² padded), the error's square is |r|² (1 / a² − 1) / (padded − 1).
   const error2 = (b * b * <f32>padded - length2) / <f32>(padded - 1);
   const at = (<usize>lane) << 2;
   store<u32>(block + BLOCK_ROWS + at, <u32>row);
   f32.store(block + BLOCK_A + at, a);
   f32.store(block + BLOCK_B + at, b);
+  f32.store(block + BLOCK_F + at, f);
   f32.store(block + BLOCK_E + at, sqrt<f32>(max(error2, <f32>0)));
   store<u32>(row, <u32>block | lane, 12);
   return length2;

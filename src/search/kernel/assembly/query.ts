@@ -15,7 +15,13 @@ export function prepareQuery(query: usize, padded: u32): void {
   let sizes = f32x4.splat(0);
   let square = f32x4.splat(0);
   let widest: f32 = 0;
+  let earlySizes: f32 = 0;
+  let earlySquare: f32 = 0;
   for (let at: usize = 0; at < bytes; at += 16) {
+    if (at === bytes >> 2) {
+      earlySizes = total(sizes);
+      earlySquare = total(square);
+    }
     const v = v128.load(numbers + at);
     const size = f32x4.abs(v);
     largest = f32x4.max(largest, size);
@@ -33,6 +39,11 @@ export function prepareQuery(query: usize, padded: u32): void {
   f32.store(query, (widest * 2) / 63, 8);
   f32.store(query, -total(sizes), 12);
   f32.store(query, sqrt<f32>(total(square)), 16);
+  // A quarter of the square is expected there. What is far from it is not a rotated vector, and is not believed.
+  const factor: f32 = earlySquare > 0 ? min(max(total(square) / earlySquare, <f32>2.5), <f32>8) : 4;
+  f32.store(query, -earlySizes, 20);
+  f32.store(query, factor, 24);
+  f32.store(query, factor - 1, 28);
   writeHalves(query, padded, most > 0 ? 8191 / most : 0);
   writeTable(query, padded, widest > 0 ? 63 / widest : 0);
 }

@@ -9,6 +9,7 @@ import {
   BLOCK_B,
   BLOCK_CODES,
   BLOCK_E,
+  BLOCK_F,
   BLOCK_ROWS,
   ROW_BASE,
   ROW_HEAD,
@@ -18,11 +19,17 @@ import {
   totalInt,
 } from './layout';
 
+/** A neighbour is rarely as far below the floor as the reach allows, and by a quarter more rarely still. */
+const EARLY: f32 = 0.75;
+
 /**
  * Scans at most `blocksMax` blocks of a chain. A code whose estimate plus `reach` times its E is at least `floor` is a
  * candidate: its row's address goes to `out`, that bound to `bounds` (one
  * place after the last means nothing). Writes into the query where to go on, how many candidates there are, and the
  * sums of the squares and of the fourth powers of (estimate − `middle`).
+ *
+ * With `isHasty` a block is left after the first quarter of its numbers when by that none of its codes is likely to be a candidate; squares are
+ * then those of one block in eight only, which is always scanned to its end.
  */
 export function scanChain(
   query: usize,
@@ -33,6 +40,7 @@ export function scanChain(
   reach: f32,
   floor: f32,
   middle: f32,
+  isHasty: u32,
   out: usize,
   bounds: usize,
 ): void {
@@ -46,6 +54,12 @@ export function scanChain(
   const floors = f32x4.splat(floor);
   const middles = f32x4.splat(middle);
   const first = out;
+  const tableEarly = table + <usize>padded;
+  const reachesEarly = f32x4.splat(reach * EARLY);
+  const baseEarly = f32x4.splat(f32.load(query, 20));
+  const factor = f32x4.splat(f32.load(query, 24));
+  const missing = f32x4.splat(f32.load(query, 28));
+  let measured: u32 = 0;
   let squares = f32x4.splat(0);
   let fourths = f32x4.splat(0);
   let block = head;
@@ -55,50 +69,77 @@ export function scanChain(
     let a2 = i16x8.splat(0);
     let a3 = i16x8.splat(0);
     let codes = block + BLOCK_CODES;
-    for (let at = table; at < tableEnd; at += 64) {
-      let c = v128.load(codes);
-      let t = v128.load(at);
-      let low = i8x16.relaxed_swizzle(t, v128.and(c, mask));
-      let high = i8x16.relaxed_swizzle(t, v128.and(i16x8.shr_u(c, 4), mask));
-      c = v128.load(codes, 16);
-      t = v128.load(at, 16);
-      low = i8x16.add(low, i8x16.relaxed_swizzle(t, v128.and(c, mask)));
-      high = i8x16.add(high, i8x16.relaxed_swizzle(t, v128.and(i16x8.shr_u(c, 4), mask)));
-      c = v128.load(codes, 32);
-      t = v128.load(at, 32);
-      low = i8x16.add(low, i8x16.relaxed_swizzle(t, v128.and(c, mask)));
-      high = i8x16.add(high, i8x16.relaxed_swizzle(t, v128.and(i16x8.shr_u(c, 4), mask)));
-      c = v128.load(codes, 48);
-      t = v128.load(at, 48);
-      low = i8x16.add(low, i8x16.relaxed_swizzle(t, v128.and(c, mask)));
-      high = i8x16.add(high, i8x16.relaxed_swizzle(t, v128.and(i16x8.shr_u(c, 4), mask)));
-      a0 = i16x8.add(a0, i16x8.extend_low_i8x16_u(low));
-      a1 = i16x8.add(a1, i16x8.extend_high_i8x16_u(low));
-      a2 = i16x8.add(a2, i16x8.extend_low_i8x16_u(high));
-      a3 = i16x8.add(a3, i16x8.extend_high_i8x16_u(high));
-      codes += 64;
-    }
+    let at = table;
     const count = load<u32>(block, 4);
+    const isWhole = !isHasty || ((block >> 5) & 7) === 0;
+    for (let end = isWhole ? tableEnd : tableEarly; ; end = tableEnd) {
+      for (; at < end; at += 64) {
+        let c = v128.load(codes);
+        let t = v128.load(at);
+        let low = i8x16.relaxed_swizzle(t, v128.and(c, mask));
+        let high = i8x16.relaxed_swizzle(t, v128.and(i16x8.shr_u(c, 4), mask));
+        c = v128.load(codes, 16);
+        t = v128.load(at, 16);
+        low = i8x16.add(low, i8x16.relaxed_swizzle(t, v128.and(c, mask)));
+        high = i8x16.add(high, i8x16.relaxed_swizzle(t, v128.and(i16x8.shr_u(c, 4), mask)));
+        c = v128.load(codes, 32);
+        t = v128.load(at, 32);
+        low = i8x16.add(low, i8x16.relaxed_swizzle(t, v128.and(c, mask)));
+        high = i8x16.add(high, i8x16.relaxed_swizzle(t, v128.and(i16x8.shr_u(c, 4), mask)));
+        c = v128.load(codes, 48);
+        t = v128.load(at, 48);
+        low = i8x16.add(low, i8x16.relaxed_swizzle(t, v128.and(c, mask)));
+        high = i8x16.add(high, i8x16.relaxed_swizzle(t, v128.and(i16x8.shr_u(c, 4), mask)));
+        a0 = i16x8.add(a0, i16x8.extend_low_i8x16_u(low));
+        a1 = i16x8.add(a1, i16x8.extend_high_i8x16_u(low));
+        a2 = i16x8.add(a2, i16x8.extend_low_i8x16_u(high));
+        a3 = i16x8.add(a3, i16x8.extend_high_i8x16_u(high));
+        codes += 64;
+      }
+      if (end === tableEnd) break;
+      let passed: i32 = 0;
+      for (let lane: u32 = 0; lane < count; lane += 4) {
+        const part = lane < 16 ? (lane < 8 ? a0 : a1) : lane < 24 ? a2 : a3;
+        const sums = lane & 4 ? i32x4.extend_high_i16x8_u(part) : i32x4.extend_low_i16x8_u(part);
+        const from = block + ((<usize>lane) << 2);
+        const signs = f32x4.mul(f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(sums), unit), baseEarly), factor);
+        const b = v128.load(from, BLOCK_B);
+        const e = v128.load(from, BLOCK_E);
+        const estimate = f32x4.add(f32x4.add(owns, v128.load(from, BLOCK_F)), f32x4.mul(b, signs));
+        const error = f32x4.sqrt(f32x4.add(f32x4.mul(e, e), f32x4.mul(f32x4.mul(b, b), missing)));
+        const bound = f32x4.add(estimate, f32x4.mul(error, reachesEarly));
+        const isHeld = i32x4.lt_u(i32x4.add(i32x4.splat(lane), i32x4(0, 1, 2, 3)), i32x4.splat(count));
+        passed |= i32x4.bitmask(v128.and(isHeld, f32x4.ge(bound, floors)));
+      }
+      if (passed === 0) break;
+    }
+    if (at < tableEnd) {
+      block = <usize>load<u32>(block);
+      continue;
+    }
+    if (isWhole) measured += count;
     for (let lane: u32 = 0; lane < count; lane += 4) {
       const part = lane < 16 ? (lane < 8 ? a0 : a1) : lane < 24 ? a2 : a3;
       const sums = lane & 4 ? i32x4.extend_high_i16x8_u(part) : i32x4.extend_low_i16x8_u(part);
-      const at = block + ((<usize>lane) << 2);
+      const from = block + ((<usize>lane) << 2);
       const signs = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(sums), unit), base);
       const estimate = f32x4.add(
-        f32x4.add(owns, v128.load(at, BLOCK_A)),
-        f32x4.mul(v128.load(at, BLOCK_B), signs),
+        f32x4.add(owns, v128.load(from, BLOCK_A)),
+        f32x4.mul(v128.load(from, BLOCK_B), signs),
       );
-      const bound = f32x4.add(estimate, f32x4.mul(v128.load(at, BLOCK_E), reaches));
+      const bound = f32x4.add(estimate, f32x4.mul(v128.load(from, BLOCK_E), reaches));
       // The last group may be part full.
       const isHeld = i32x4.lt_u(i32x4.add(i32x4.splat(lane), i32x4(0, 1, 2, 3)), i32x4.splat(count));
       const away = v128.and(f32x4.sub(estimate, middles), isHeld);
       const square = f32x4.mul(away, away);
-      squares = f32x4.add(squares, square);
-      fourths = f32x4.add(fourths, f32x4.mul(square, square));
+      if (isWhole) {
+        squares = f32x4.add(squares, square);
+        fourths = f32x4.add(fourths, f32x4.mul(square, square));
+      }
       const passed = i32x4.bitmask(v128.and(isHeld, f32x4.ge(bound, floors)));
       if (passed === 0) continue;
       // Written one over the other; only what passed moves on.
-      const rows = v128.load(at, BLOCK_ROWS);
+      const rows = v128.load(from, BLOCK_ROWS);
       v128.store32_lane(out, rows, 0);
       v128.store32_lane(bounds, bound, 0);
       let on: usize = (passed & 1) << 2;
@@ -126,6 +167,7 @@ export function scanChain(
   store<u32>(query, <u32>((out - first) >> 2), 36);
   f32.store(query, total(squares), 40);
   f32.store(query, total(fourths), 44);
+  store<u32>(query, measured, 48);
 }
 
 /**
