@@ -1,8 +1,10 @@
 /**
  * What a canary looks like in raw bytes, in every encoding in which content could slip out: text as UTF-8, UTF-16 of both
- * orders, hexadecimal, and base64 at each of its three alignments in both alphabets; vectors as floats.
+ * orders, hexadecimal, and base64 at each of its three alignments in both alphabets; vectors as floats, as bytes, and in the
+ * forms in which an index holds them.
  */
 import { createHash } from 'node:crypto';
+import { heldForms } from '../search/vectors/forms.ts';
 import type { Haystack } from './world.ts';
 
 export interface Needle {
@@ -19,6 +21,7 @@ export interface Hit {
 
 /** Long enough that nothing is found by chance. */
 const NUMBERS = 3;
+const BYTES = 16;
 
 export function textNeedles(what: string, text: string): readonly Needle[] {
   return byteNeedles(what, Buffer.from(text, 'utf8')).concat(
@@ -44,8 +47,27 @@ export function byteNeedles(what: string, bytes: Buffer): Needle[] {
   ];
 }
 
-/** As given and of length one, as an index may keep it. */
+/** As given and of length one, as numbers and as an index may keep them. */
 export function vectorNeedles(what: string, vector: readonly number[]): readonly Needle[] {
+  return [...numberNeedles(what, vector), ...indexNeedles(what, vector)];
+}
+
+/** Whole numbers of eight bits, and rows and codes of vectors that were rotated by public signs. */
+function indexNeedles(what: string, vector: readonly number[]): readonly Needle[] {
+  const most = vector.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+  const eight = Int8Array.from(vector, (value) => Math.round((value / most) * 127));
+  const forms = [
+    { name: 'int8', bytes: new Uint8Array(eight.buffer) },
+    ...heldForms(Float32Array.from(vector)),
+  ];
+  return forms.map(({ name, bytes }) => ({
+    what,
+    encoding: name,
+    bytes: Buffer.from(name.includes('block') ? bytes : bytes.subarray(0, BYTES)),
+  }));
+}
+
+function numberNeedles(what: string, vector: readonly number[]): readonly Needle[] {
   const length = Math.hypot(...vector);
   const forms = { 'as given': vector, 'of length one': vector.map((value) => value / length) };
   return Object.entries(forms).flatMap(([form, values]) =>

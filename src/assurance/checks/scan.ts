@@ -22,7 +22,9 @@ import {
   type Needle,
 } from '../needles.ts';
 import { replaced } from '../replaced.ts';
-import type { Haystack, Tenant, World } from '../world.ts';
+import type { RecordBoxes } from '../../keys/record-sealer.ts';
+import { heldForms } from '../../search/vectors/forms.ts';
+import type { Haystack, Sabotaged, Tenant, World } from '../world.ts';
 import { createHash } from 'node:crypto';
 
 const DIMENSIONS = 32;
@@ -59,6 +61,11 @@ interface Sown {
   readonly answers: readonly Haystack[];
   readonly ledger: readonly Haystack[];
 }
+
+const PLAIN: RecordBoxes = {
+  seal: (_, content) => new Uint8Array(content),
+  open: (_, box) => new Uint8Array(box),
+};
 
 export const scanCheck = defineCheck<Scanned>({
   name: 'scan',
@@ -102,13 +109,36 @@ export const scanCheck = defineCheck<Scanned>({
       breaks: 'Rows are stored as they are, without sealing.',
       turns: ['CRY-01'],
       change: {
-        sealer: () => ({
-          at: () => ({
-            seal: (_, content) => new Uint8Array(content),
-            open: (_, box) => new Uint8Array(box),
-          }),
+        sealer: () => ({ at: () => PLAIN }),
+      },
+    },
+    {
+      name: 'plain-segments',
+      breaks: 'Segments of the search index are stored as they are, while rows are sealed.',
+      turns: ['CRY-01'],
+      change: {
+        sealer: (real) => ({
+          at: (record) => (record.table === 'segments' ? PLAIN : real.at(record)),
         }),
       },
+    },
+    {
+      name: 'cached-rows',
+      breaks: 'A file beside the database holds vectors as the rows of the index.',
+      turns: ['CRY-01'],
+      change: cachingVectors('row of 10 bits'),
+    },
+    {
+      name: 'cached-codes',
+      breaks: 'A file beside the database holds the one-bit codes of vectors.',
+      turns: ['CRY-01'],
+      change: cachingVectors('one-bit code, lowest first, of 10'),
+    },
+    {
+      name: 'dumped-memory',
+      breaks: 'A file beside the database holds blocks of codes as they lie in memory.',
+      turns: ['CRY-01'],
+      change: cachingVectors('one-bit code in a block, of 10'),
     },
     {
       name: 'chatty-log',
@@ -319,4 +349,20 @@ function limited({ engine, isCut }: Scanned, judgement: Judgement): Judgement {
   ];
   if (missing.length === 0 || judgement.verdict !== 'pass') return judgement;
   return { ...judgement, verdict: 'partial', missing: missing.join('; ') };
+}
+
+/** A sabotage that keeps one form of each vector in a file of its own. */
+function cachingVectors(name: string): Sabotaged {
+  return {
+    parts: (real, { directory }) => ({
+      ...real,
+      memories: replaced(real.memories, {
+        addMemory: async (context, vault, input) => {
+          for (const form of heldForms(Float32Array.from(input.vector ?? [])))
+            if (form.name === name) await appendFile(join(directory, 'vectors.cache'), form.bytes);
+          return real.memories.addMemory(context, vault, input);
+        },
+      }),
+    }),
+  };
 }
