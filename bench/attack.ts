@@ -2,11 +2,13 @@
  * "Under attack": how much longer a well-behaved neighbour waits while somebody floods the server, for each kind of flood.
  *
  * One server as it is by default, with its limits on; the neighbour and the attacker each in a process of their own and at
- * addresses of their own. For each kind the neighbour is timed in peace and then under the flood, in turns, several
+ * addresses of their own; each flood comes from an address, and with a key, that the server has not met, because who was fined for one
+ * would not be let in for the next. For each kind the neighbour is timed in peace and then under the flood, in turns, several
  * times; what counts is the median of the ratios of its 95th percentiles.
  */
 import { writeFile } from 'node:fs/promises';
 import { loadavg } from 'node:os';
+import { join } from 'node:path';
 import { Child } from './child.ts';
 import { median, rounded } from './figures.ts';
 import type { Flooded, FloodKind, FloodQuestions } from './flood-process.ts';
@@ -50,6 +52,8 @@ export interface AttackOptions {
   readonly seconds: number;
   /** Only the kinds whose names hold this. */
   readonly kinds: string;
+  /** For a profile of the server's main thread under each flood; undefined: none. */
+  readonly profileFolder: string | undefined;
 }
 
 export async function attackRounds({
@@ -58,26 +62,31 @@ export async function attackRounds({
   rounds,
   seconds,
   kinds,
+  profileFolder,
 }: AttackOptions): Promise<readonly AttackRound[]> {
   const server = new Child<ServerQuestions>('./server-process.ts', [directory, 'limited'], log);
   const neighbour = new Child<NeighbourQuestions>('./neighbour-process.ts', [], log);
   const attacker = new Child<FloodQuestions>('./flood-process.ts', [], log);
   const reach = await server.ask('open', null);
   await neighbour.ask('fill', { reach, memories: MEMORIES });
-  const hostile = { ...reach, apiKey: await neighbour.ask('newKey', reach) };
   const wanted = (Object.keys(KINDS) as FloodKind[]).filter((kind) => kind.includes(kinds));
   await neighbour.ask('ask', { reach, seconds });
   const found: AttackRound[] = [];
   for (let round = 0; round < rounds; round++)
-    for (const kind of wanted) {
+    for (const [number, kind] of wanted.entries()) {
+      const hostile = { ...reach, apiKey: await neighbour.ask('newKey', reach) };
+      const from = `127.66.${round}.${number + 1}`;
       const start = await server.ask('usage', null);
       const calm = await neighbour.ask('ask', { reach, seconds });
+      if (profileFolder !== undefined) await server.ask('startProfile', null);
       const before = await server.ask('usage', null);
       const [flooded, under] = await Promise.all([
-        attacker.ask('flood', { reach: hostile, kind, seconds }),
+        attacker.ask('flood', { reach: hostile, kind, seconds, from }),
         neighbour.ask('ask', { reach, seconds }),
       ]);
       const after = await server.ask('usage', null);
+      if (profileFolder !== undefined)
+        await server.ask('stopProfile', join(profileFolder, `${kind.replaceAll(/\W+/g, '-')}.cpuprofile`));
       const cpuMs = { calm: before.cpuMs - start.cpuMs, under: after.cpuMs - before.cpuMs };
       found.push({ kind, calm, under, flooded, cpuMs });
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
@@ -127,6 +136,7 @@ function attackRow(of: readonly AttackRound[]) {
     traffic: {
       flood,
       connections: middle(({ flooded }) => flooded.connections),
+      stood: middle(({ flooded }) => flooded.stood),
       requests: middle(({ flooded }) => flooded.requests),
       answers: answersOf(of.map(({ flooded }) => flooded)),
       'server, in peace': middle(({ cpuMs }) => cpuMs.calm / 1000),

@@ -13,6 +13,8 @@ export type FloodKind = keyof typeof FLOODS;
 
 export interface Flooded {
   readonly connections: number;
+  /** Those that the server took up: a handshake was finished, or in the clear the system's. */
+  readonly stood: number;
   readonly requests: number;
   /** Answers by status. */
   readonly answers: Readonly<Record<string, number>>;
@@ -23,11 +25,12 @@ export interface Flooded {
 }
 
 export interface FloodQuestions {
-  readonly flood: { takes: { reach: Reach; kind: FloodKind; seconds: number }; answers: Flooded };
+  readonly flood: {
+    takes: { reach: Reach; kind: FloodKind; seconds: number; from: string };
+    answers: Flooded;
+  };
 }
 
-/** Not the address of the neighbour, nor the one that a proxy on the machine would have. */
-const FROM = '127.0.0.66';
 const TICK_MS = 5;
 const MEGABYTE = 1024 * 1024;
 const MEMORIES = '/v1/vaults/memories/memories';
@@ -38,12 +41,15 @@ class Flood {
   readonly #sockets = new Set<Socket>();
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #answers: Record<string, number> = {};
+  readonly #from: string;
   #connections = 0;
+  #stood = 0;
   #requests = 0;
   #ended = 0;
 
-  constructor(reach: Reach) {
+  constructor(reach: Reach, from: string) {
     this.#reach = reach;
+    this.#from = from;
   }
 
   get open(): number {
@@ -53,7 +59,7 @@ class Flood {
   /** A connection in TLS, or in the clear for what is no TLS; `begin` is called when it stands. */
   connect(begin: (socket: Socket) => void, { isSecure = true } = {}): void {
     const { hostname, port } = new URL(this.#reach.url);
-    const raw = connectPlain({ host: hostname, port: Number(port), localAddress: FROM });
+    const raw = connectPlain({ host: hostname, port: Number(port), localAddress: this.#from });
     const socket = isSecure ? connectTls({ socket: raw, ca: this.#reach.ca, servername: 'localhost' }) : raw;
     this.#connections++;
     this.#sockets.add(socket);
@@ -63,7 +69,10 @@ class Flood {
     });
     raw.on('error', () => undefined);
     socket.on('error', () => undefined);
-    socket.once(isSecure ? 'secureConnect' : 'connect', () => begin(socket));
+    socket.once(isSecure ? 'secureConnect' : 'connect', () => {
+      this.#stood++;
+      begin(socket);
+    });
   }
 
   send(socket: Socket, bytes: Uint8Array | string, requests = 1): void {
@@ -102,6 +111,7 @@ class Flood {
     for (const socket of left) socket.destroy();
     return {
       connections: this.#connections,
+      stood: this.#stood,
       requests: this.#requests,
       answers: this.#answers,
       ended: this.#ended,
@@ -260,8 +270,8 @@ const FLOODS = {
 } satisfies Record<string, (flood: Flood, reach: Reach) => void>;
 
 answerParent<FloodQuestions>({
-  flood: async ({ reach, kind, seconds }) => {
-    const flood = new Flood(reach);
+  flood: async ({ reach, kind, seconds, from }) => {
+    const flood = new Flood(reach, from);
     const before = process.cpuUsage();
     FLOODS[kind](flood, reach);
     await new Promise((resolve) => setTimeout(resolve, seconds * 1000));

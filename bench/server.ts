@@ -1,7 +1,7 @@
 /**
  * What the server does in a second, and what its protection costs: docs/performance.md explains the figures.
  *
- *     npm run bench -- [--only work|attack] [--json FILE] [--rounds N] [--seconds S] [--profile FOLDER]
+ *     npm run bench -- [--only work|attack] [--flood NAME] [--json FILE] [--rounds N] [--seconds S] [--profile FOLDER]
  *
  * Three servers run side by side, one whole and two without sealing and ledger (unprotected.ts), each in a process of its
  * own; another process asks them over HTTPS, in turns, so that whatever else the machine does meets all. Medians.
@@ -51,6 +51,7 @@ const { values: flags } = parseArgs({
     seconds: { type: 'string' },
     profile: { type: 'string' },
     only: { type: 'string' },
+    flood: { type: 'string' },
   },
 });
 const rounds = Number(flags.rounds ?? 5);
@@ -103,7 +104,8 @@ async function attack(jsonFile: string | undefined): Promise<void> {
     log: logFile,
     rounds: Number(flags.rounds ?? ATTACK_ROUNDS),
     seconds: Number(flags.seconds ?? ATTACK_SECONDS),
-    kinds: '',
+    kinds: flags.flood ?? '',
+    profileFolder,
   });
   await reportAttacks(found, jsonFile);
 }

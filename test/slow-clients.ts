@@ -54,7 +54,7 @@ const OF: Readonly<Record<Slowness, (run: SlowRun) => readonly (string | number)
     const type = `application/json\r\nAuthorization: Bearer ${apiKey}`;
     return ['-B', '-i', 1, '-x', 10, '-s', 1_000_000, '-t', 'POST', '-f', type];
   },
-  read: () => ['-X', '-k', 10, '-n', 1, '-z', 5, '-w', 10, '-y', 20],
+  read: () => ['-X', '-n', 1, '-z', 5, '-w', 10, '-y', 20],
 };
 
 const LISTENS = '0A';

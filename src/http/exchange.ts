@@ -38,6 +38,8 @@ declare module 'fastify' {
     /** The pattern shown in logs and counts. */
     readonly pattern?: string;
     readonly route?: Route;
+    /** How many requests it counts as; one where it is not said. */
+    readonly weight?: number;
     /** Answers only that the method is not one of this URL. */
     readonly isRefusal?: boolean;
   }
@@ -78,8 +80,9 @@ export class Exchanges {
   /** Charges the request to its key or address: the first thing done with it. */
   charge(request: FastifyRequest, reply: FastifyReply): void {
     const apiKey = matchBearer(request.headers.authorization);
+    const { weight } = request.routeOptions.config;
     try {
-      this.#show(reply, this.#limits?.charge(request.exchange.address, apiKey));
+      this.#show(reply, this.#limits?.charge(request.exchange.address, apiKey, weight));
     } catch (error) {
       if (error instanceof LimitedError) {
         this.#show(reply, error.allowance);

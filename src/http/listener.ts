@@ -31,7 +31,7 @@ export const LISTENER_LIMITS = {
     connectionsMax: 256,
     waitingMax: 64,
     connections: { perSecond: 50, burst: 64 },
-    perLook: 4,
+    perLook: 1,
     fine: 9,
   },
   /** What must pass in a window while the other side has to send or to take something. */

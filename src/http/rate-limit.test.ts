@@ -103,6 +103,20 @@ test('who is over the limit is answered before anybody authenticates or a body i
   assert.equal((await app.inject({ url: '/nowhere' })).statusCode, 429);
 });
 
+test('what costs more counts as more, may be asked for while there is anything left, and is paid off before the next', async () => {
+  const { clock, limits } = limitsAt();
+  assert.equal(limits.charge('192.0.2.1', null, 5).remaining, 0);
+  clock.ms += 2_999;
+  assert.throws(() => limits.charge('192.0.2.1', null), isLimited);
+  clock.ms += 1;
+  assert.equal(limits.charge('192.0.2.1', null).remaining, 0);
+  const { app } = fakeServer({ rateLimit: { ...RATES, perAddress: { perSecond: 1, burst: 9 } } });
+  const left: unknown[] = [];
+  for (const url of ['/healthz', '/openapi.json', '/healthz'])
+    left.push((await app.inject({ url })).headers['ratelimit-remaining']);
+  assert.deepEqual(left, ['8', '3', '2']);
+});
+
 test('each key of one address has its own budget, and `off` means none', async () => {
   verifies('NET-03');
   const { app } = fakeServer({

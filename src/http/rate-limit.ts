@@ -40,12 +40,12 @@ export class RequestLimits {
     this.#secret = environment.random(32);
   }
 
-  /** Charges one request. Throws `rate.limited`. */
-  charge(address: string, apiKey: string | null): Allowance {
+  /** Charges one request, that costs as much as so many. Throws `rate.limited`. */
+  charge(address: string, apiKey: string | null, weight = 1): Allowance {
     const principal = apiKey === null ? undefined : this.#known.get(this.#digest(apiKey));
     return principal === undefined
-      ? chargeTo(this.#addresses, ipPrefix(address), { isAnonymous: true })
-      : chargeTo(this.#keys, principal);
+      ? chargeTo(this.#addresses, ipPrefix(address), { isAnonymous: true, weight })
+      : chargeTo(this.#keys, principal, { weight });
   }
 
   /** After `apiKey` has signed in: charges its principal if that has not been done. */
@@ -72,9 +72,13 @@ export class RequestLimits {
   }
 }
 
-/** Takes one from the budget of that name. Throws `rate.limited`. */
-export function chargeTo(buckets: TokenBuckets, name: string, { isAnonymous = false } = {}): Allowance {
-  const { waitS, allowance } = buckets.take(name);
+/** Takes it from the budget of that name. Throws `rate.limited`. */
+export function chargeTo(
+  buckets: TokenBuckets,
+  name: string,
+  { isAnonymous = false, weight = 1 } = {},
+): Allowance {
+  const { waitS, allowance } = buckets.take(name, weight);
   if (waitS > 0) throw new LimitedError(waitS, allowance, isAnonymous);
   return allowance;
 }

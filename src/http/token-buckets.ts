@@ -34,11 +34,14 @@ export class TokenBuckets {
     this.#now = now;
   }
 
-  /** Takes one. If there is none, nothing is taken, and `waitS` says after how long there will be one. */
-  take(name: string): { readonly waitS: number; readonly allowance: Allowance } {
+  /**
+   * Takes one, or as many as `weight` says, for which it may run into debt. If there is none, nothing is taken, and `waitS` says
+   * after how long there will be one.
+   */
+  take(name: string, weight = 1): { readonly waitS: number; readonly allowance: Allowance } {
     const bucket = this.#refilled(name);
     const isThere = bucket.tokens >= 1;
-    if (isThere) bucket.tokens -= 1;
+    if (isThere) bucket.tokens -= weight;
     const waitS = isThere ? 0 : (1 - bucket.tokens) / this.#rate.perSecond;
     return { waitS, allowance: this.#allowance(bucket) };
   }
