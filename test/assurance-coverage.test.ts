@@ -6,9 +6,13 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { CHECKS } from '../src/assurance/checks.ts';
 import { claimed, withParameters, type Claim } from '../src/assurance/claim.ts';
+import { scanCheck } from '../src/assurance/checks/scan.ts';
+import { observe } from '../src/assurance/runner.ts';
 import { trySabotage } from '../src/assurance/sabotage.ts';
 import { claimWith, CLAIMS } from '../src/assurance/table/claims.ts';
+import { combine } from '../src/assurance/standing.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
+import type { World } from '../src/assurance/world.ts';
 import { realEnvironment } from '../src/environment.ts';
 import { scratchWorlds } from '../src/worlds.ts';
 import { settingsOf } from './deployment.ts';
@@ -92,6 +96,30 @@ for (const [check, name] of [
     const outcome = await trySabotage({ check: found, sabotage }, known, open);
     assert.ok(outcome.caught, `${outcome.turned.join()} ${outcome.faults.join('\n')}`);
   });
+
+test('a scan that reads other files than those that are written fails instead of finding nothing', async () => {
+  const settings = settingsOf({ tls: 'on' });
+  const world = await scratchWorlds({ settings, environment: realEnvironment, version: '0.0.0' })({});
+  try {
+    const elsewhere: World = {
+      ...world,
+      written: async function* () {
+        yield await Promise.resolve({ name: 'a file', bytes: new Uint8Array(1_000) });
+      },
+    };
+    const open = () => Promise.resolve(elsewhere);
+    const judge = await observe(scanCheck, { live: open, scratch: open });
+    for (const id of ['CRY-01', 'KEY-01'] as const) {
+      const claim = claimWith(id);
+      assert.ok(claim !== undefined);
+      const { verdict, faults } = combine([judge(claim)]);
+      assert.equal(verdict, 'fail', id);
+      assert.match(faults.join(), /not in the files that were read/);
+    }
+  } finally {
+    await world.close();
+  }
+});
 
 async function citedIn(folder: string): Promise<Set<string>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });

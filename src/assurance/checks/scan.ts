@@ -3,8 +3,8 @@
  * every byte that the server wrote meanwhile (data files, write-ahead log, index segments, keystore), its log, the leaves
  * of the ledger and the metrics are searched for them.
  *
- * A search that finds nothing proves something only if it can find: each needle is planted and found first, and what was
- * written is read back through the interface.
+ * A search that finds nothing proves something only if it can find: each needle is planted and found first, what was written
+ * is read back through the interface, and the id of the canary, which is no secret, must be found in the files.
  */
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -41,6 +41,8 @@ interface Scanned {
   readonly engine: World['engine'];
   readonly control: boolean;
   readonly readBack: boolean;
+  /** Whether the canary's id is in what was read: else the canary lay elsewhere. */
+  readonly isThere: boolean;
   readonly content: readonly (Hit & { where: Where })[];
   readonly secrets: readonly (Hit & { where: Where })[];
   readonly pieces: Readonly<Record<Where, number>>;
@@ -57,6 +59,8 @@ interface Sown {
   readonly content: readonly Needle[];
   readonly secrets: readonly Needle[];
   readonly readBack: boolean;
+  /** The canary's id. */
+  readonly memory: string;
   readonly key: Scanned['key'];
   readonly answers: readonly Haystack[];
   readonly ledger: readonly Haystack[];
@@ -74,13 +78,18 @@ export const scanCheck = defineCheck<Scanned>({
   judges: {
     'CRY-01': (scanned) => {
       const { files, megabytes, needles } = scanned;
-      const faults = [...controlFaults(scanned), ...hitTexts(scanned.content, ['files'])];
+      const faults = [
+        ...controlFaults(scanned),
+        ...placeFaults(scanned),
+        ...hitTexts(scanned.content, ['files']),
+      ];
       return limited(scanned, judged(files, faults, { files, megabytes, needles: needles.content }));
     },
     'KEY-01': (scanned) => {
       const { files, needles, key } = scanned;
       const faults = [
         ...controlFaults(scanned),
+        ...placeFaults(scanned),
         ...(key.works ? [] : ['the new key does not sign in, so nothing was looked for']),
         ...hitTexts(scanned.secrets, ['files', 'log', 'ledger', 'metrics']),
         ...key.shownAgain.map((where) => `the key is shown again by ${where}`),
@@ -210,6 +219,10 @@ async function scan(world: World): Promise<Scanned> {
       for (const hit of secretSearch.hitsIn(haystack)) secrets.push({ ...hit, where });
     };
     const names = new Set<string>();
+    const placeSearch = new NeedleSearch([
+      { what: 'id', encoding: 'bytes', bytes: Buffer.from(sown.memory) },
+    ]);
+    let isThere = false;
     let bytes = 0;
     let isCut = false;
     const overlap = Math.max(contentSearch.longest, secretSearch.longest);
@@ -219,6 +232,7 @@ async function scan(world: World): Promise<Scanned> {
       names.add(piece.name);
       bytes += piece.bytes.length;
       look('files', piece);
+      isThere ||= placeSearch.hitsIn(piece).length > 0;
     }
     for (const line of world.logged()) look('log', { name: 'the log', bytes: Buffer.from(line) });
     for (const leaf of sown.ledger) look('ledger', leaf);
@@ -227,6 +241,7 @@ async function scan(world: World): Promise<Scanned> {
       engine: world.engine,
       control: contentSearch.findsAll && secretSearch.findsAll,
       readBack: sown.readBack,
+      isThere,
       content,
       secrets,
       pieces,
@@ -279,6 +294,7 @@ async function sow(world: World, tenant: Tenant, vault: VaultHandle): Promise<So
     content,
     secrets,
     key,
+    memory: id,
     readBack: read.subject === memory.subject && read.vector?.length === DIMENSIONS && versions.length === 2,
     ledger: await leavesOf(tenant),
     answers: [await metricsOf(world)],
@@ -330,6 +346,12 @@ const controlFaults = ({ control, readBack }: Scanned): string[] => [
   ...(control ? [] : ['the search does not find what is planted']),
   ...(readBack ? [] : ['the canary could not be read back, so nothing was looked for']),
 ];
+
+/** Rows lie in the files only where the database does; a file beyond what is read may be the one. */
+const placeFaults = ({ isThere, engine, isCut }: Scanned): string[] =>
+  isThere || engine !== 'sqlite' || isCut
+    ? []
+    : ['the canary is not in the files that were read, so nothing was looked for'];
 
 const hitTexts = (hits: Scanned['content'], places: readonly Where[]): string[] => [
   ...new Set(
