@@ -1,14 +1,16 @@
 /**
- * Floods and abusive clients, against a scratch instance: more requests than anybody may send, bodies that are too large
- * or would burst, headers that never end, bytes that are no HTTP; and a neighbour that meanwhile asks as always.
+ * Floods and abusive clients, against the listener of a scratch instance: more requests than anybody may send, bodies that are
+ * too large or would burst, headers that never end, bytes that are no HTTP; and a neighbour that meanwhile asks as always, each
+ * time on a connection of its own.
  */
-import { ask, type Reply } from '../ask.ts';
+import { ask } from '../ask.ts';
 import { defineCheck, judged } from '../check.ts';
 import { send, type Exchange } from '../probe.ts';
 import type { Listener, Tenant, World } from '../world.ts';
 
-const FLOOD = 900;
-const AT_ONCE = 30;
+const FLOODING = 30;
+/** On each connection, without waiting for an answer. */
+const IN_A_ROW = 30;
 const NEIGHBOUR = 60;
 /** A little longer than the listener waits for headers or for a body to get on, and looks. */
 const SLOW_MS = 17_000;
@@ -99,9 +101,13 @@ async function flood(world: World): Promise<Flooded> {
       slowly(`POST /v1/vaults HTTP/1.1\r\nhost: local\r\n${lines}\r\n\r\n{`),
     ),
   ];
-  const before = await askAsAlways(world, tenant, 5);
-  const [replies, neighbour] = await Promise.all([overrun(world), askAsAlways(world, tenant, NEIGHBOUR)]);
-  const limited = replies.filter(({ status }) => status === 429);
+  const before = await askAsAlways(listener, tenant, 5);
+  const abuses = await abuse(listener, tenant);
+  const [replies, neighbour] = await Promise.all([
+    overrun(listener),
+    askAsAlways(listener, tenant, NEIGHBOUR),
+  ]);
+  const limited = replies.filter((reply) => statusOf(reply) === 429);
   const compressed = await ask(world, {
     method: 'POST',
     path: '/v1/vaults',
@@ -109,11 +115,10 @@ async function flood(world: World): Promise<Flooded> {
     headers: { 'content-encoding': 'gzip' },
     body: { name: 'x' },
   });
-  const abuses = await abuse(listener, tenant);
   const ended = (await Promise.all(slow)).filter(({ isEnded }) => isEnded);
   return {
     limited: limited.length,
-    withoutRetryAfter: limited.filter(({ header }) => !/^\d+$/.test(header('retry-after') ?? '')).length,
+    withoutRetryAfter: limited.filter((reply) => !/^retry-after: \d+\r$/im.test(reply)).length,
     flood: replies.length,
     neighbour: before.every(({ status }) => status === 200) ? neighbour : before,
     abuses,
@@ -123,29 +128,36 @@ async function flood(world: World): Promise<Flooded> {
   };
 }
 
-/** More than an address may ask for, without a key. */
-async function overrun(world: World): Promise<Reply[]> {
-  const replies: Reply[] = [];
-  while (replies.length < FLOOD) {
-    const batch = Array.from({ length: AT_ONCE }, () => ask(world, { method: 'GET', path: '/v1/vaults' }));
-    replies.push(...(await Promise.all(batch)));
-  }
-  return replies;
+/** More than an address may ask for, without a key; gives the answers. */
+async function overrun(listener: Listener): Promise<readonly string[]> {
+  const request = (lines: string): string => `GET /v1/vaults HTTP/1.1\r\nhost: localhost\r\n${lines}\r\n`;
+  const bytes = request('').repeat(IN_A_ROW - 1) + request('connection: close\r\n');
+  const { isSecure } = listener;
+  const exchanges = await Promise.all(
+    Array.from({ length: FLOODING }, () => send(listener, bytes, { isSecure })),
+  );
+  return exchanges.flatMap(({ answer }) =>
+    answer.split(/(?=HTTP\/1\.1 \d{3} )/).filter((each) => each !== ''),
+  );
 }
 
 async function askAsAlways(
-  world: World,
+  listener: Listener,
   { apiKey }: Tenant,
   count: number,
 ): Promise<Flooded['neighbour'][number][]> {
+  const lines = `host: localhost\r\nauthorization: Bearer ${apiKey}\r\nconnection: close`;
   const seen: Flooded['neighbour'][number][] = [];
   while (seen.length < count) {
-    const since = performance.now();
-    const { status } = await ask(world, { method: 'GET', path: '/v1/vaults', apiKey });
-    seen.push({ status, ms: performance.now() - since });
+    const { isSecure } = listener;
+    const { answer, ms } = await send(listener, `GET /v1/vaults HTTP/1.1\r\n${lines}\r\n\r\n`, { isSecure });
+    seen.push({ status: statusOf(answer), ms });
   }
   return seen;
 }
+
+/** 0: there was no answer. */
+const statusOf = (answer: string): number => Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0);
 
 async function abuse(listener: Listener, { apiKey }: Tenant): Promise<readonly Abuse[]> {
   const { isSecure } = listener;
@@ -173,6 +185,6 @@ async function abuse(listener: Listener, { apiKey }: Tenant): Promise<readonly A
 function abuseFaults({ what, expected, exchange }: Abuse): string[] {
   const { answer, isEnded } = exchange;
   if (expected === null) return isEnded ? [] : [`${what} kept its connection`];
-  const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0);
+  const status = statusOf(answer);
   return status === expected ? [] : [`${what} was answered ${status || 'nothing'}, not ${expected}`];
 }
