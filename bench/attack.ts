@@ -50,7 +50,7 @@ export interface AttackOptions {
   readonly log: string;
   readonly rounds: number;
   readonly seconds: number;
-  /** Only the kinds whose names hold this. */
+  /** Only the kinds whose names hold one of these, between commas. */
   readonly kinds: string;
   /** For a profile of the server's main thread under each flood; undefined: none. */
   readonly profileFolder: string | undefined;
@@ -69,7 +69,9 @@ export async function attackRounds({
   const attacker = new Child<FloodQuestions>('./flood-process.ts', [], log);
   const reach = await server.ask('open', null);
   await neighbour.ask('fill', { reach, memories: MEMORIES });
-  const wanted = (Object.keys(KINDS) as FloodKind[]).filter((kind) => kind.includes(kinds));
+  const wanted = (Object.keys(KINDS) as FloodKind[]).filter((kind) =>
+    kinds.split(',').some((part) => kind.includes(part)),
+  );
   await neighbour.ask('ask', { reach, seconds });
   const found: AttackRound[] = [];
   for (let round = 0; round < rounds; round++)

@@ -1,7 +1,7 @@
 /**
  * What the server does in a second, and what its protection costs: docs/performance.md explains the figures.
  *
- *     npm run bench -- [--only work|attack] [--flood NAME] [--json FILE] [--rounds N] [--seconds S] [--profile FOLDER]
+ *     npm run bench -- [--only work|attack] [--flood NAME,NAME] [--json FILE] [--rounds N] [--seconds S] [--profile FOLDER]
  *
  * Three servers run side by side, one whole and two without sealing and ledger (unprotected.ts), each in a process of its
  * own; another process asks them over HTTPS, in turns, so that whatever else the machine does meets all. Medians.
