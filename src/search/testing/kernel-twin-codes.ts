@@ -151,7 +151,8 @@ function scanChain(room: Memory, scan: Scan): void {
     const isLeft =
       !isWhole && !Array.from({ length: count }, (_, lane) => boundOf(lane) >= floor).some(Boolean);
     if (isWhole) measured += count;
-    for (let lane = 0; lane < count && !isLeft; lane++) {
+    const looked = isLeft ? 0 : count;
+    for (let lane = 0; lane < looked; lane++) {
       const sum = sumOf(lane, padded / 4);
       const signs = f32(f32(sum * unit) + base);
       const estimate = f32(f32(own + (a[lane] as number)) + f32((b[lane] as number) * signs));
