@@ -14,7 +14,7 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
       kind: 'complete',
       notProven:
         'That copies which somebody took away before (an export, an answer that was kept) are gone; what was derived without saying so in `derivedFrom` is not known to be derived.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'strongroom erasures list --state hidden names what is not done; strongroom doctor says which replica of the keystore is away.',
     },
   }),
@@ -45,7 +45,7 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
       kind: 'complete',
       notProven:
         'Copies of the ciphertext are tried, from the database and from a backup that was made before, with the keyring as it is now: a copy of the keystore that was made before the erasure, or an older block that the medium kept, would open them.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'Bring back the replica of the keystore that is away, or declare it lost: what waits for it is destroyed then.',
     },
   }),
@@ -61,7 +61,7 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
       kind: 'complete',
       notProven:
         'That nothing is left of it: the ledger, free of content, and the record of the erasure are kept, and ciphertext stays in backups until they roll off.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'strongroom erasures list --state destroyed names what is still to be removed; the log says why it was not.',
     },
   }),
@@ -162,7 +162,7 @@ export const KEEPING_CLAIMS: readonly Claim[] = [
       kind: 'complete',
       notProven:
         'What each certificate lists under `notProven`: above all that nobody copied the keystore before, and that the medium under it forgot what was overwritten.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'strongroom certificate verify names what does not hold; compare the key with the one you know the deployment by.',
     },
   }),

@@ -21,7 +21,7 @@ export const PEOPLE_CLAIMS: readonly Claim[] = [
       kind: 'complete',
       notProven:
         'That the requests people made elsewhere were entered here; a request under a legal hold waits for its release.',
-      hoursFresh: 24,
+      hoursFresh: 26,
       mend: 'strongroom erasures list --state hidden names the open requests; strongroom doctor says which replica of the keystore is away.',
     },
   }),
