@@ -1,9 +1,11 @@
 /**
  * `/v1/verifications`: checks the server's promises on the server itself. Answers the whole result as JSON once all
- * checks have ended, or, asked for `application/jsonl` alone, an event a line while they run, the result being the last.
+ * checks have ended, or, asked for `application/jsonl` alone, an event a line while they run, the result being the last. A check
+ * may take a minute of silence, which empty lines fill.
  */
 import type { Verification, VerificationEvent } from '@strongroom/client';
 import { StrongroomError } from '../errors.ts';
+import { keptAlive } from './kept-alive.ts';
 import type { Verifications } from './parts.ts';
 import { defineRoute, type Route } from './route.ts';
 import { nothing } from './schema-parts.ts';
@@ -36,7 +38,7 @@ export const verificationRoutes = (verifications: Verifications): readonly Route
           Promise.resolve({
             type: LINES,
             isPrompt: true,
-            lines: linesOf(verifications.verify(context, input)),
+            lines: keptAlive(linesOf(verifications.verify(context, input))),
           });
       },
     },
