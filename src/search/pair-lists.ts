@@ -5,8 +5,9 @@
  * pair in the place of the removed one, so that a list never has holes.
  */
 
-const START_LISTS = 64;
-const START_PAIRS = 256;
+/** Small, because there may be thousands of vaults with a handful of memories. */
+const START_LISTS = 16;
+const START_PAIRS = 32;
 const NO_BLOCK = 255;
 
 export class PairLists {

@@ -86,3 +86,17 @@ test('a vault larger than the whole budget is served all the same', async (t) =>
   assert.equal(await indexes.of(vaultOf('a')), index);
   assert.equal(await isOpen(index), true);
 });
+
+test('thousands of small vaults stay open within the budget, and under a small one only those used last', async (t) => {
+  const count = 600;
+  const roomy = openIndexes(t, 256 * 1024 * 1024);
+  const tight = openIndexes(t, 4 * 1024 * 1024);
+  for (let n = 0; n < count; n++) for (const indexes of [roomy, tight]) await indexes.of(vaultOf(`v${n}`));
+  assert.equal(roomy.size, count);
+  assert.ok(roomy.bytes / count < 64 * 1024, `${roomy.bytes / count} bytes for an empty vault`);
+  assert.ok(tight.bytes <= 4 * 1024 * 1024 && tight.size < count);
+  const last = await tight.of(vaultOf(`v${count - 1}`));
+  assert.equal(await isOpen(last), true);
+  // What was closed opens again.
+  assert.equal(await isOpen(await tight.of(vaultOf('v0'))), true);
+});

@@ -48,8 +48,12 @@ interface OpenIndex {
   mark: object;
   /** Rough size of the changes that are not applied yet. */
   waitingBytes: number;
-  /** Rough size of the index; 0 while it is being filled. */
+  /** Rough size of the index. */
   bytes: number;
+  /** Whether it has been filled. */
+  isFull: boolean;
+  /** Whether it may say something that no segment does. */
+  isUnsaved: boolean;
   /** Leaf pages of which a segment was made and perhaps not written. */
   readonly unsaved: Set<number>;
 }
@@ -62,8 +66,8 @@ const CHANGE_RECORDS = 100;
 const WAITING_BYTES_MAX = 16 * 1024 * 1024;
 /** New vaults that are remembered until something is added to them. */
 const NEW_VAULTS_MAX = 10_000;
-/** Vaults with an open index at once. */
-const OPEN_INDEXES_MAX = 500;
+/** What an open index takes beside what it says of itself: its objects on both threads. */
+const INDEX_BYTES = 24 * 1024;
 /** Sorts after every id. */
 const MAX_ID = 'zzzz';
 
@@ -74,6 +78,8 @@ export class VaultIndexes {
   readonly #closing = new Map<string, Promise<void>>();
   /** Vaults that were made here and that nothing was added to since. */
   readonly #empty = new Set<string>();
+  /** What the open ones take together, about. */
+  #bytes = 0;
 
   readonly #committed: Flusher<{ readonly vault: Pick<Vault, 'id'>; readonly change: IndexChange }> = {
     flush: () => Promise.resolve(),
@@ -84,6 +90,16 @@ export class VaultIndexes {
 
   constructor(parts: IndexesParts) {
     this.#parts = parts;
+  }
+
+  /** Indexes that are open or being opened. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** What they take together, about. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** The vault's index, opened and filled if it is not, with every change in it that was committed before. */
@@ -138,7 +154,17 @@ export class VaultIndexes {
   /** Writes the segments of leaf pages that changed since theirs was written, and of those that have none. */
   async save(vault: Vault): Promise<void> {
     const open = this.#open.get(vault.id);
-    if (open === undefined) return;
+    if (open?.isUnsaved !== true) return;
+    open.isUnsaved = false;
+    try {
+      await this.#saveChanged(vault, open);
+    } catch (error) {
+      open.isUnsaved = true;
+      throw error;
+    }
+  }
+
+  async #saveChanged(vault: Vault, open: OpenIndex): Promise<void> {
     const { store, segments } = this.#parts;
     const throughChange = await store.read(SYSTEM, (_db, head) => Promise.resolve(head.change));
     // Whatever was committed up to there has told its change once a later job has gone through.
@@ -162,7 +188,7 @@ export class VaultIndexes {
   async drop(vault: Pick<Vault, 'id'>): Promise<void> {
     const open = this.#open.get(vault.id);
     if (open === undefined) return;
-    this.#open.delete(vault.id);
+    this.#remove(open);
     const closed = open.index.then((index) => index.close()).catch(this.#parts.onError);
     this.#closing.set(vault.id, closed);
     await closed;
@@ -182,15 +208,7 @@ export class VaultIndexes {
       await this.save(vault).catch(this.#parts.onError);
   }
 
-  /** Closes the index that rested longest; what is under way there comes to its end first. */
-  #makeRoom(): void {
-    const [longest] = this.#open.values();
-    if (this.#open.size < OPEN_INDEXES_MAX || longest === undefined) return;
-    this.drop(longest.vault).catch(this.#parts.onError);
-  }
-
   #begin(vault: Vault): OpenIndex {
-    this.#makeRoom();
     const index = this.#fillNew(vault);
     const ready = index.then(() => undefined);
     const open: OpenIndex = {
@@ -199,12 +217,19 @@ export class VaultIndexes {
       applied: ready,
       mark: {},
       waitingBytes: 0,
-      bytes: 0,
+      bytes: INDEX_BYTES,
+      isFull: false,
+      isUnsaved: true,
       unsaved: new Set(),
     };
     this.#open.set(vault.id, open);
+    this.#bytes += open.bytes;
+    this.#keepBudget(open);
     ready.then(
-      () => this.#weigh(open).catch(this.#parts.onError),
+      () => {
+        open.isFull = true;
+        this.#weigh(open).catch(this.#parts.onError);
+      },
       () => this.#forget(open),
     );
     return open;
@@ -216,25 +241,32 @@ export class VaultIndexes {
     const before = open.bytes;
     const { vectorBytes, textBytes, recordBytes } = await index.stats();
     // What was added while the question was on its way may not be in the answer.
-    open.bytes += vectorBytes + textBytes + recordBytes - before;
+    this.#grow(open, INDEX_BYTES + vectorBytes + textBytes + recordBytes - before);
     this.#keepBudget(open);
+  }
+
+  #grow(open: OpenIndex, bytes: number): void {
+    open.bytes += bytes;
+    if (this.#open.get(open.vault.id) === open) this.#bytes += bytes;
   }
 
   /** Closes the indexes that rested longest until all together are small enough, or only the one in use is left. */
   #keepBudget(used: OpenIndex): void {
-    const all = Array.from(this.#open.values());
-    let bytes = all.reduce((sum, open) => sum + open.bytes, 0);
-    for (const open of all) {
-      if (bytes <= this.#parts.memoryBytesMax) return;
-      if (open === used || open.bytes === 0 || open.waitingBytes > 0) continue;
-      bytes -= open.bytes;
+    for (const open of this.#open.values()) {
+      if (this.#bytes <= this.#parts.memoryBytesMax) return;
+      if (open === used || !open.isFull || open.waitingBytes > 0) continue;
       this.drop(open.vault).catch(this.#parts.onError);
     }
   }
 
   /** By identity: the same vault may have been opened again meanwhile. */
   #forget(open: OpenIndex): void {
-    if (this.#open.get(open.vault.id) === open) this.#open.delete(open.vault.id);
+    if (this.#open.get(open.vault.id) === open) this.#remove(open);
+  }
+
+  #remove(open: OpenIndex): void {
+    this.#open.delete(open.vault.id);
+    this.#bytes -= open.bytes;
   }
 
   async #fillNew(vault: Vault): Promise<VaultIndex> {
@@ -326,7 +358,8 @@ export class VaultIndexes {
     const { added = [], removed = [] } = change;
     const bytes = added.reduce((sum, { text, vector }) => sum + text.length + (vector?.byteLength ?? 0), 0);
     open.waitingBytes += bytes;
-    open.bytes += bytes;
+    open.isUnsaved = true;
+    this.#grow(open, bytes);
     this.#keepBudget(open);
     if (removed.length > 0) open.mark = {};
     const applied = open.applied.then(async () => {

@@ -123,7 +123,8 @@ export class Segments {
     const own = this.#registry.ofVault(vault.id);
     const empty = own.filter(({ leaf, cover }) => cover !== null && !leaves.includes(leaf));
     await this.#destroy(empty.map(({ id }) => id));
-    if (kept.length === 0) return;
+    const isSame = kept.length === leaves.length && empty.length === 0;
+    if (kept.length === 0 || isSame) return;
     await this.#parts.store.write(vault.organization.id, (tx) =>
       tx.sql
         .updateTable('segments')
