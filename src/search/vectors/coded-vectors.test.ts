@@ -68,22 +68,18 @@ for (const [kind, make] of Object.entries(KINDS))
 
 for (const kind of ['no clusters', 'ten clusters'])
   test(`in a vault so large that most codes are looked at in haste neighbours are found all the same, also after half of it was replaced: ${kind}`, () => {
-    for (const seed of [1, 2, 3]) {
-      const random = randomFrom(seed);
-      const one = (): Float32Array => (KINDS[kind] as Make)(64, random);
-      const index = openCoded('cosine', 64);
-      const held: Held = new Map();
-      fill(index, held, upTo(14_000), one);
-      workOff(index);
-      const before = recallOf(index, 'cosine', held, one);
-      fill(index, held, upTo(7000, 3000), one);
-      const amid = recallOf(index, 'cosine', held, one);
-      workOff(index);
-      const after = recallOf(index, 'cosine', held, one);
-      // Twenty queries tell a recall to about one in a hundred.
-      for (const recall of [before, amid, after])
-        assert.ok(recall >= 0.97, `${seed}: ${before}, ${amid}, ${after}`);
-    }
+    const random = randomFrom(1);
+    const one = (): Float32Array => (KINDS[kind] as Make)(64, random);
+    const index = openCoded('cosine', 64);
+    const held: Held = new Map();
+    fill(index, held, upTo(11_000), one);
+    workOff(index);
+    fill(index, held, upTo(5500, 3000), one);
+    const amid = recallOf(index, 'cosine', held, one);
+    workOff(index);
+    const after = recallOf(index, 'cosine', held, one);
+    // Twenty queries tell a recall to about one in a hundred.
+    assert.ok(amid >= 0.975 && after >= 0.975, `${amid}, then ${after}`);
   });
 
 test('the recall set is what is paid for: a low one looks at less', () => {

@@ -10,6 +10,7 @@ import { decodeSegment } from '../testing/segment-rows.ts';
 import { NOW, openEngine, recordOf } from '../testing/records.ts';
 import { KINDS, randomFrom, type Make } from '../testing/vector-sets.ts';
 import type { Hit, IndexedRecord, Metric } from '../types.ts';
+import { heldForms } from './forms.ts';
 import { paddedLength } from './rows.ts';
 
 const DIMENSIONS = 640;
@@ -201,10 +202,24 @@ function encodeMean(mean: readonly number[]): Uint8Array {
   return row;
 }
 
+const openFull = (others: readonly IndexedRecord[], list: readonly IndexedRecord[]): Engine => {
+  const engine = openCodedEngine('dot');
+  engine.add(others);
+  engine.add(list);
+  return work(engine);
+};
+
+/** The part of the word that no stemmer touches. */
+const stemOf = (text: string): string => text.slice(0, -2);
+
 for (const size of [2, 200])
   test(`from a list of ${size} nothing of the erased comes back out of a live segment; out of one with a centroid it does`, () => {
     // Beside the list there are others, so that the index codes and clusters.
-    const list = recordsOf(size, 'no clusters', 5);
+    const list = recordsOf(size, 'no clusters', 5).map((record, n) => ({
+      ...record,
+      text: `zebra${n}quagga`,
+    }));
+    const own = list[size - 1] as IndexedRecord;
     const others = recordsOf(30, 'no clusters', 6).map((record, n) => ({
       ...record,
       id: recordOf(5000 + n).id,
@@ -229,6 +244,25 @@ for (const size of [2, 200])
       Math.max(...reconstructions(segment, size - 1).map((guess) => cosine(guess, target)));
     assert.ok(best(bytes) <= unrelated * 1.5, `${best(bytes)} against ${unrelated}`);
     assert.ok(best(withCentroid(bytes, before.rows)) > 0.9);
+
+    // Nor in the dictionary, nor in any form in which the index held the vector; before, all of it was there.
+    const { bytes: full } = openFull(others, list).exportSegment(LEAF);
+    const marks = [
+      ...heldForms(own.vector as Float32Array)
+        .filter(({ name }) => name === 'row of 10 bits')
+        .map(({ bytes }) => bytes),
+      Buffer.from(stemOf(own.text)),
+    ];
+    for (const mark of marks) {
+      assert.ok(Buffer.from(full).includes(mark));
+      assert.ok(!Buffer.from(bytes).includes(mark));
+    }
+    const content = decodeSegment(bytes);
+    const [first, ...rest] = content.rows as [SegmentRow, ...SegmentRow[]];
+    const slack = { ...first, counts: new Map([...first.counts, [stemOf(own.text), 1]]) };
+    assert.ok(
+      Buffer.from(encodeSegment({ ...content, rows: [slack, ...rest] })).includes(marks[1] as Uint8Array),
+    );
 
     // Nor is there anything else: it is byte for byte what an index gives that never knew the erased.
     const alone = openCodedEngine('dot');
