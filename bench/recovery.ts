@@ -17,21 +17,24 @@ import { restoreBackup } from '../src/restoring.ts';
 import { openStrongroom, type OpenStrongroom, type Strongroom } from '../src/strongroom.ts';
 import { systemContext } from '../test/afterwards.ts';
 import { Corpus } from './corpus.ts';
+import { median } from './figures.ts';
 
 const run = promisify(execFile);
 const BATCH = 1000;
 const CHANGED = 1000;
+const SMALLER = 4;
 
 export interface RecoveryFigures {
   readonly memories: number;
   readonly databaseMb: number;
-  /** Medians, in milliseconds. */
-  readonly peerMs: number;
-  readonly backupMs: number;
-  readonly restoreMs: number;
-  readonly openMs: number;
-  readonly incrementMs: number;
-  readonly nothingMs: number;
+  /** In milliseconds, a round each; what stands at one place was measured in turns. */
+  readonly peers: readonly number[];
+  readonly backups: readonly number[];
+  readonly restores: readonly number[];
+  readonly openings: readonly number[];
+  readonly nothings: readonly number[];
+  /** The same change, carried off from a store of a fourth of the size and from the whole one. */
+  readonly increments: { readonly small: readonly number[]; readonly large: readonly number[] };
 }
 
 export async function recoveryFigures(memories: number, rounds: number): Promise<RecoveryFigures> {
@@ -45,34 +48,56 @@ export async function recoveryFigures(memories: number, rounds: number): Promise
 
 async function measure(folder: string, memories: number, rounds: number): Promise<RecoveryFigures> {
   const options = optionsFor(join(folder, 'data'));
+  const source = join(options.directory, 'strongroom.db');
   await initialise(options);
   const open = await openStrongroom(options);
   const backups: number[] = [];
   const peers: number[] = [];
-  const increments: number[] = [];
   const nothings: number[] = [];
+  let increments: RecoveryFigures['increments'];
   try {
-    await fill(open, memories);
-    const source = join(options.directory, 'strongroom.db');
+    await fill(open, memories / SMALLER);
+    await open.backups.create('full');
+    const small = await incrementsOf(open, rounds);
+    await fill(open, memories - memories / SMALLER - rounds * CHANGED);
+    await open.backups.create('log');
+    increments = { small, large: await incrementsOf(open, rounds) };
     for (let round = 0; round < rounds; round++) {
       peers.push(await timed(() => peer(source, join(folder, 'peer'))));
       backups.push(await timed(() => open.backups.create('full')));
       nothings.push(await timed(() => open.backups.create('log')));
-      await fill(open, CHANGED);
-      increments.push(await timed(() => open.backups.create('log')));
     }
   } finally {
     await open.close();
   }
-  const database = await stat(join(options.directory, 'strongroom.db'));
+  const { size } = await stat(source);
+  const { restores, openings } = await restoresOf(folder, options, rounds);
+  const measured = { peers, backups, nothings, increments, restores, openings };
+  return { memories, databaseMb: size / 1e6, ...measured };
+}
+
+async function incrementsOf(open: Strongroom, rounds: number): Promise<readonly number[]> {
+  const increments: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    await fill(open, CHANGED);
+    increments.push(await timed(() => open.backups.create('log')));
+  }
+  return increments;
+}
+
+async function restoresOf(
+  folder: string,
+  { directory: source }: OpenStrongroom,
+  rounds: number,
+): Promise<Pick<RecoveryFigures, 'restores' | 'openings'>> {
   const restores: number[] = [];
   const openings: number[] = [];
   for (let round = 0; round < rounds; round++) {
     const directory = join(folder, `restored-${round}`);
     const restored = optionsFor(directory);
     await mkdir(directory);
-    await run('cp', ['-r', join(options.directory, 'keystore'), join(directory, 'keystore')]);
-    const order = { from: join(options.directory, 'backups'), at: null, skipDamaged: false };
+    await run('cp', ['-r', join(source, 'keystore'), join(directory, 'keystore')]);
+    const order = { from: join(source, 'backups'), at: null, skipDamaged: false };
     restores.push(await timed(() => restoreBackup(restored, { ...order, onProgress: () => undefined })));
     openings.push(
       await timed(async () => {
@@ -82,16 +107,7 @@ async function measure(folder: string, memories: number, rounds: number): Promis
     );
     await rm(directory, { recursive: true });
   }
-  return {
-    memories,
-    databaseMb: database.size / 1e6,
-    peerMs: median(peers),
-    backupMs: median(backups),
-    restoreMs: median(restores),
-    openMs: median(openings),
-    incrementMs: median(increments),
-    nothingMs: median(nothings),
-  };
+  return { restores, openings };
 }
 
 const optionsFor = (directory: string): OpenStrongroom => ({
@@ -130,21 +146,28 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
-const median = (values: readonly number[]): number =>
-  [...values].sort((left, right) => left - right)[Math.floor(values.length / 2)] ?? Number.NaN;
+/** Figures of the same round are divided, then the median is taken. */
+const ratio = (figures: readonly number[], of: readonly number[]): number =>
+  median(figures.map((figure, at) => figure / (of[at] ?? Number.NaN)));
 
 export function recoveryText(figures: RecoveryFigures): string {
-  const ms = (value: number): string => `${Math.round(value)} ms`;
-  const ratio = (value: number, of: number): string => `${(value / of).toFixed(2)}×`;
-  const { peerMs, backupMs, restoreMs, openMs, incrementMs, nothingMs } = figures;
+  const { memories, databaseMb, peers, backups, restores, openings, nothings, increments } = figures;
+  const line = (what: string, ms: readonly number[], more = ''): string =>
+    `  ${what.padEnd(52)} ${String(Math.round(median(ms))).padStart(6)} ms   ${more}`.trimEnd();
+  const times = (value: number): string => `${value.toFixed(2)} times`;
   return [
-    `recovery: ${figures.memories} memories, a database of ${Math.round(figures.databaseMb)} MB`,
-    `  sqlite3 .backup, then openssl enc -aes-256-ctr   ${ms(peerMs)}`,
-    `  full backup                                      ${ms(backupMs)}   ${ratio(backupMs, peerMs)} of that`,
-    `  restore                                          ${ms(restoreMs)}   ${ratio(restoreMs, backupMs)} of the backup`,
-    `  opening what was restored, dead rows sought      ${ms(openMs)}`,
-    `  backup of 1,000 memories more                    ${ms(incrementMs)}   ${ratio(incrementMs, backupMs)} of the full one`,
-    `  backup of nothing                                ${ms(nothingMs)}`,
+    `recovery: ${memories} memories of 768 dimensions, a database of ${Math.round(databaseMb)} MB; medians of ${peers.length} rounds`,
+    line('sqlite3 FILE .backup, then openssl enc -aes-256-ctr', peers),
+    line('full backup', backups, `${times(ratio(peers, backups))} as fast (at least 1 wanted)`),
+    line('restore of it', restores, `${times(ratio(restores, backups))} the backup (at most 2 wanted)`),
+    line('opening what was restored, dead rows sought', openings),
+    line(`${CHANGED} memories more, store of ${memories / SMALLER}`, increments.small),
+    line(
+      `${CHANGED} memories more, store of ${memories}`,
+      increments.large,
+      `${times(ratio(increments.large, increments.small))} that of a store of a fourth (1 would follow the change alone)`,
+    ),
+    line('nothing', nothings),
     '',
   ].join('\n');
 }

@@ -40,8 +40,8 @@ import { SegmentRegistry } from './vaults/segment-registry.ts';
 import {
   journalOf,
   keystoreOf,
-  openPlace,
   openStrongroom,
+  placeAt,
   readDeployment,
   storeTarget,
   type OpenStrongroom,
@@ -62,7 +62,7 @@ export async function restoreBackup(options: OpenStrongroom, order: RestoreOrder
   const lock = lockDirectory(directory);
   try {
     const isAgain = await isInterrupted(directory);
-    const place = await openPlace(order.from, options);
+    const place = placeAt(order.from, options);
     const deployment = await deploymentAt(place);
     const keyring = await openKeysAlone(options, deployment);
     try {

@@ -15,6 +15,7 @@ import { LedgerReads } from './access/ledger-reads.ts';
 import { Pepper } from './access/pepper.ts';
 import { ServiceSlots } from './access/service-slots.ts';
 import { Receipts } from './access/receipts.ts';
+import { isReserved } from './assurance/reserved.ts';
 import { Organizations } from './access/organizations.ts';
 import { Recorder } from './access/recorder.ts';
 import { encodeHex, type Bytes } from './bytes/encoding.ts';
@@ -58,6 +59,7 @@ import { Backups } from './recovery/backups.ts';
 import { dropDeadRows, type DroppedRows } from './recovery/dead-rows.ts';
 import { Drills } from './recovery/drills.ts';
 import { Rewinds } from './recovery/rewinds.ts';
+import { LateBlobs } from './recovery/late-blobs.ts';
 import type { BackupPlace } from './recovery/place.ts';
 import { readRestoreMark, type RestoreMark } from './recovery/restore-mark.ts';
 import { Burials } from './lifecycle/burials.ts';
@@ -75,7 +77,7 @@ import { RotationRequests } from './lifecycle/rotation-requests.ts';
 import { Rotations, type RotationSteps } from './lifecycle/rotations.ts';
 import { createSearchPool } from './search/pool.ts';
 import type { SearchPool } from './search/types.ts';
-import { FileBlobs } from './store/blobs.ts';
+import { FileBlobs, type BlobStore } from './store/blobs.ts';
 import { Destruction } from './store/destruction.ts';
 import { lockDatabase } from './store/database-lock.ts';
 import { lockDirectory } from './store/directory-lock.ts';
@@ -555,7 +557,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     signer: () =>
       new SigningKey(serviceKey(keyring, services.current(SLOT_NAMES.backups), SLOT_NAMES.backups)),
     blobs,
-    places: base.restoring === null ? await backupPlaces(options) : [],
+    places: base.restoring === null ? backupPlaces(options) : [],
     locations: options.settings.backupLocations,
     everyMs: options.settings.backupMinutes * 60_000,
     newId,
@@ -582,6 +584,7 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     people,
     indexes,
     guard,
+    tombstones,
     retention: rules,
     destruction,
     clock: environment.clock,
@@ -595,7 +598,16 @@ async function openParts(options: OpenStrongroom, base: Base, closing: Closing):
     newId,
     environment,
   });
-  const backupDesk = new BackupDesk({ access, recorder, cursors, backups, drills, rewinds, newId });
+  const backupDesk = new BackupDesk({
+    access,
+    recorder,
+    cursors,
+    backups,
+    drills,
+    rewinds,
+    newId,
+    isOperator: async (id) => id === (await organizations.first()) || isReserved(store, id),
+  });
   if (signers.canSign) closing.add(() => checkpoints.tick());
   if (base.restoring === null) closing.add(() => indexes.saveAll());
   closing.add(() => refusals.flush());
@@ -793,19 +805,15 @@ async function withScratch<T>(parent: string, work: (folder: string) => Promise<
 }
 
 /** A place that cannot be reached now is told when it is written. */
-const backupPlaces = async (options: OpenStrongroom): Promise<readonly BackupPlace[]> =>
-  Promise.all(
-    backupFolders(options.settings, options.directory).map(async ({ name, location, folder }) => ({
-      name,
-      location,
-      blobs: await openPlace(folder, options),
-    })),
-  );
+const backupPlaces = (options: OpenStrongroom): readonly BackupPlace[] =>
+  backupFolders(options.settings, options.directory).map(({ name, location, folder }) => ({
+    name,
+    location,
+    blobs: placeAt(folder, options),
+  }));
 
-export const openPlace = (
-  folder: string,
-  { environment, onFatal }: Pick<OpenStrongroom, 'environment' | 'onFatal'>,
-): Promise<FileBlobs> => FileBlobs.open(folder, { environment, onFatal });
+export const placeAt = (folder: string, { environment }: Pick<OpenStrongroom, 'environment'>): BlobStore =>
+  new LateBlobs(() => FileBlobs.open(folder, { environment, onFatal: () => undefined }));
 
 export const keystoreOf = (
   { directory, settings, environment }: OpenStrongroom,

@@ -1,13 +1,14 @@
 /** When backups are made, where they lie, and when they end. */
 import assert from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { verifies } from '../src/assurance/testing/verifies.ts';
 import { openManifest } from '../src/recovery/manifest.ts';
 import { manifestName } from '../src/recovery/place.ts';
 import type { BackupId } from '../src/ids.ts';
-import { TestDeployment } from './deployment.ts';
+import { SYSTEM } from '../src/store/store.ts';
+import { addTenant, TestDeployment } from './deployment.ts';
 import { RestoredCopy } from './recovery.ts';
 
 const MEMORIES = '/v1/vaults/default/memories';
@@ -110,4 +111,82 @@ test('a drill restores everything, opens records, says what it took, and writes 
     const broken = await drills.run().catch((error: unknown) => error);
     assert.match(String(broken), /000001 \(it is missing\)/);
   });
+});
+
+test('a disk that is full at the place fails the backup and nothing else, is not filled further, and is tried less often', async (t) => {
+  const attempts: number[] = [];
+  let isFull = false;
+  const deployment = await TestDeployment.make(t, {
+    fault: (name) => {
+      if (isFull && name === 'backup.manifest')
+        throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+      if (name === 'backup.slot') attempts.push(deployment.clock.now());
+    },
+  });
+  await deployment.opened(async ({ backups, checkpoints, store }) => {
+    await backups.create('full');
+    const [place] = backups.places;
+    assert.ok(place !== undefined);
+    const before = await place.blobs.list('');
+    attempts.length = 0;
+    isFull = true;
+    const began = deployment.clock.now();
+    for (let minute = 0; minute < 180; minute++) {
+      deployment.clock.advance(MINUTE_MS);
+      await checkpoints.tick();
+      await backups.tick().catch((error: unknown) => assert.match(String(error), /no space left/));
+    }
+    const minutes = attempts.map((at) => (at - began) / MINUTE_MS);
+    assert.deepEqual(minutes, [5, 10, 20, 40, 80, 140]);
+    assert.deepEqual(await place.blobs.list(''), before, 'nothing of them is left');
+    const rows = await store.read(SYSTEM, (db) => db.selectFrom('backups').select('state').execute());
+    assert.deepEqual(rows, [{ state: 'complete' }]);
+    isFull = false;
+    deployment.clock.advance(60 * MINUTE_MS);
+    await backups.tick();
+    assert.equal((await backups.list()).length, 2, 'and it goes on by itself');
+  });
+  assert.deepEqual(deployment.fatal, []);
+});
+
+test('a place that is away when the server starts, or whose syncs fail, ends no process', async (t) => {
+  const settings = { backups: ['backups/below/a-file'] };
+  const deployment = await TestDeployment.start(t, { settings });
+  await deployment.must('POST', MEMORIES, { body: { text: 'kept' } });
+  await deployment.stop();
+  const folder = join(deployment.directory, 'backups');
+  await rm(folder, { recursive: true, force: true });
+  await writeFile(folder, 'not a folder');
+  await deployment.serve();
+  const failed = await deployment.call('POST', '/v1/backups');
+  assert.deepEqual([failed.status, failed.json['code']], [503, 'store.unavailable']);
+  const { json } = await deployment.must('GET', '/v1/backups/status');
+  assert.deepEqual(
+    (json['places'] as { reachable: boolean }[]).map(({ reachable }) => reachable),
+    [false],
+  );
+  await deployment.must('GET', MEMORIES);
+  await rm(folder);
+  await deployment.must('POST', '/v1/backups');
+  assert.deepEqual(deployment.fatal, []);
+});
+
+test('backups are of the whole deployment, and only the organization it was made with sees or makes them', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  await deployment.must('POST', '/v1/backups');
+  await deployment.stop();
+  const other = await addTenant(deployment);
+  await deployment.serve();
+  const ask = (method: string, path: string) => deployment.call(method, path, { key: other.apiKey });
+  for (const [method, path] of [
+    ['GET', '/v1/backups'],
+    ['GET', '/v1/backups/status'],
+    ['POST', '/v1/backups'],
+    ['POST', '/v1/drills'],
+    ['GET', '/v1/drills'],
+  ] as const) {
+    const answer = await ask(method, path);
+    assert.deepEqual([answer.status, answer.json['code']], [403, 'access.refused'], `${method} ${path}`);
+  }
+  await deployment.must('POST', '/v1/drills');
 });

@@ -172,6 +172,24 @@ test('what a hold keeps is neither trashed nor lost, and what is over does not c
   );
 });
 
+test('what was erased does not come back in another memory that says the same', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  await deployment.must('PATCH', VAULT, { body: { tombstones: 'refuse' } });
+  const [first, second, twin] = [
+    await add(deployment, 'A secret'),
+    await add(deployment, 'a  secret'),
+    await add(deployment, 'a twin'),
+  ];
+  const at = await moment(deployment, 'full');
+  await remove(deployment, second);
+  await remove(deployment, twin);
+  await remove(deployment, first, 'erase');
+  const dry = await plan(deployment, at);
+  assert.deepEqual(countsOf(dry), { gone: 1, left: 1, returned: 1 });
+  assert.deepEqual(countsOf(await confirm(deployment, dry)), { gone: 1, left: 1, returned: 1 });
+  assert.deepEqual([await textOf(deployment, second), await textOf(deployment, twin)], [404, 'a twin']);
+});
+
 test('in a vault without a trash what was replaced is destroyed, and does not come back', async (t) => {
   const deployment = await TestDeployment.start(t);
   await deployment.must('PATCH', VAULT, { body: { deletion: { mode: 'immediate' } } });

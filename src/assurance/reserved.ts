@@ -42,6 +42,14 @@ export async function reserve(
   return { organization: id, keyId: key.id, apiKey: key.apiKey };
 }
 
+/** Whether the organization is one of these. */
+export async function isReserved(store: Store, organization: OrganizationId): Promise<boolean> {
+  const rows = await store.read(SYSTEM, (db) =>
+    db.selectFrom('meta').select('value').where('name', 'like', `${RESERVED_MARK}%`).execute(),
+  );
+  return rows.some(({ value }) => decodeUtf8(value) === organization);
+}
+
 async function reserved(
   { store, ledger, organizations }: Reserving,
   number: number,

@@ -15,7 +15,7 @@ import type { RequestContext } from '../access/context.ts';
 import type { Cursors } from '../access/cursors.ts';
 import type { Recorder } from '../access/recorder.ts';
 import { StrongroomError } from '../errors.ts';
-import { isId, type NewId } from '../ids.ts';
+import { isId, type NewId, type OrganizationId } from '../ids.ts';
 import type { Action } from '../ledger/actions.ts';
 import type { BackupRow, DrillRow } from '../store/schema.ts';
 import type { Backups } from './backups.ts';
@@ -30,6 +30,8 @@ export interface BackupDeskParts {
   readonly drills: Drills;
   readonly rewinds: Rewinds;
   readonly newId: NewId;
+  /** Whose the deployment is: what is said of backups is said of everybody's data. */
+  readonly isOperator: (organization: OrganizationId) => Promise<boolean>;
 }
 
 export class BackupDesk {
@@ -40,7 +42,7 @@ export class BackupDesk {
   }
 
   async createBackup(context: RequestContext, { kind = 'incremental' }: BackupInput): Promise<Backup> {
-    this.#require(context, 'backup.create');
+    await this.#require(context, 'backup.create');
     const { backups, recorder } = this.#parts;
     const row = await backups.create(kind, {
       // Nothing is begun whose entry cannot be kept.
@@ -57,7 +59,7 @@ export class BackupDesk {
     context: RequestContext,
     { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
   ): Promise<BackupPage> {
-    this.#require(context, 'backup.list');
+    await this.#require(context, 'backup.list');
     const { backups, cursors } = this.#parts;
     const binding = { organization: context.organization, list: 'backups' };
     const rows = await backups.page({ limit: limit + 1, before: cursors.open(binding, cursor) });
@@ -68,7 +70,7 @@ export class BackupDesk {
   }
 
   async backupStatus(context: RequestContext): Promise<BackupStatus> {
-    this.#require(context, 'backup.list');
+    await this.#require(context, 'backup.list');
     const { backups, drills } = this.#parts;
     const status = await backups.status();
     const [drill] = await drills.list(1);
@@ -86,7 +88,7 @@ export class BackupDesk {
   }
 
   async runDrill(context: RequestContext): Promise<Drill> {
-    this.#require(context, 'backup.drill');
+    await this.#require(context, 'backup.drill');
     const { drills, recorder, newId } = this.#parts;
     const id = newId('drill');
     await recorder.write(context, () =>
@@ -97,7 +99,7 @@ export class BackupDesk {
   }
 
   async listDrills(context: RequestContext, { limit }: { readonly limit: number }): Promise<DrillPage> {
-    this.#require(context, 'backup.list');
+    await this.#require(context, 'backup.list');
     const rows = await this.#parts.drills.list(limit);
     await this.#recorded(context, rows.length);
     return { drills: rows.map((row) => drillView(row, [])) };
@@ -122,8 +124,10 @@ export class BackupDesk {
     return drill === undefined ? null : { version: 1, body: drillView(drill, []) };
   }
 
-  #require(context: RequestContext, action: Action): void {
+  async #require(context: RequestContext, action: Action): Promise<void> {
     this.#parts.access.require(context, action, null);
+    if (!(await this.#parts.isOperator(context.organization)))
+      throw new StrongroomError('access.refused', 'backups are of the whole deployment, and it is another’s');
     if (!this.#parts.backups.isOn) throw new StrongroomError('conflict', 'backups are off: set `backups`');
   }
 

@@ -16,7 +16,7 @@
  */
 import { encodeHex, type Bytes } from '../bytes/encoding.ts';
 import type { SigningKey } from '../crypto/signature.ts';
-import type { Environment } from '../environment.ts';
+import { Crash, type Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import type { BackupId, NewId } from '../ids.ts';
 import type { Keyring } from '../keys/keyring.ts';
@@ -114,6 +114,9 @@ export class Backups {
   #tail: Promise<unknown> = Promise.resolve();
   /** Where the store stood when the last backup had been recorded: until it moves there is nothing to carry off. */
   #quiet = -1;
+  /** How often in a row one that was due has failed, and until when none is tried. */
+  #failures = 0;
+  #restUntil = 0;
 
   constructor(parts: BackupsParts) {
     this.#parts = parts;
@@ -203,13 +206,27 @@ export class Backups {
     return this.#inTurn(async () => {
       const { environment, store } = this.#parts;
       const chain = await this.#chain(await this.#generation());
-      const due = dueKinds(chain, environment.clock.now(), this.#parts.everyMs);
+      const now = environment.clock.now();
+      const due = now < this.#restUntil ? [] : dueKinds(chain, now, this.#parts.everyMs);
       for (const kind of due) {
         const change = await store.read(SYSTEM, (_, head) => Promise.resolve(head.change));
-        if (kind !== 'log' || change !== this.#quiet) await this.#create(kind, {});
+        if (kind !== 'log' || change !== this.#quiet) await this.#tryTo(kind);
       }
       await this.#copyMissing();
     });
+  }
+
+  /** One that fails is tried again after a while, and after a longer one each time: a full disk is not filled in a minute. */
+  async #tryTo(kind: BackupKind): Promise<void> {
+    const { environment, everyMs } = this.#parts;
+    try {
+      await this.#create(kind, {});
+      this.#failures = 0;
+    } catch (error) {
+      const rest = Math.min(HOUR_MS, everyMs * 2 ** this.#failures++);
+      this.#restUntil = environment.clock.now() + rest;
+      throw error;
+    }
   }
 
   /** Once an hour: backups that are too old end, and with a full one every increment that needs it. */
@@ -267,8 +284,33 @@ export class Backups {
 
   async #create(kind: BackupKind, options: BackupOptions): Promise<BackupRow> {
     if (!this.isOn) throw new StrongroomError('conflict', 'no place for backups is set');
-    const { environment, keyring, store } = this.#parts;
     const begun = await this.#begin(kind, options);
+    try {
+      return await this.#carryOut(begun, options);
+    } catch (error) {
+      // What was written of it would fill a full disk further with each attempt. Where not even this can be done, the
+      // next opening does it.
+      if (!(error instanceof Crash))
+        await this.#giveUp(begun).catch((cause) => this.#parts.onError(cause, begun.id));
+      throw error;
+    }
+  }
+
+  /** Ends a backup that failed, unless it is whole but for its row. */
+  async #giveUp({ id }: Begun): Promise<void> {
+    const row = await this.#parts.store.read(SYSTEM, (db) =>
+      db
+        .selectFrom('backups')
+        .selectAll()
+        .where('id', '=', id)
+        .where('state', '=', 'writing')
+        .executeTakeFirst(),
+    );
+    if (row !== undefined && !(await this.#takeUp(row))) await this.#end([row], 'backup.unfinished');
+  }
+
+  async #carryOut(begun: Begun, options: BackupOptions): Promise<BackupRow> {
+    const { environment, keyring, store } = this.#parts;
     const key = backupKey(keyring.derive(begun.slot), begun.id, 'pieces');
     environment.fault('backup.snapshot');
     const snapshot = await openSnapshot(this.#parts.target);

@@ -6,7 +6,13 @@ import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import type { Slot, SlotKey } from '../keys/slot.ts';
 import { openStore } from '../store/open-store.ts';
-import type { ConversationRow, MemoryRow, MemoryVersionRow, SubjectRow } from '../store/schema.ts';
+import type {
+  ConversationRow,
+  MemoryRow,
+  MemoryVersionRow,
+  SubjectRow,
+  TiedSlotRow,
+} from '../store/schema.ts';
 import type { ReadSql, Store } from '../store/store.ts';
 import type { JoinedRow } from '../vaults/memory-row.ts';
 import { selectWithVector } from '../vaults/memory-store.ts';
@@ -30,9 +36,10 @@ export interface PastOrder {
 export interface PastRows {
   readonly memory: MemoryRow;
   readonly versions: readonly MemoryVersionRow[];
+  readonly tied: readonly TiedSlotRow[];
 }
 
-const TABLES = new Set(['vaults', 'subjects', 'conversations', 'memories', 'memory_versions']);
+const TABLES = new Set(['vaults', 'subjects', 'conversations', 'memories', 'memory_versions', 'tied_slots']);
 
 export class PastVault {
   readonly backup: string;
@@ -103,6 +110,7 @@ export class PastVault {
     return this.#read(async (db) => ({
       memory: await db.selectFrom('memories').selectAll().where('id', '=', id).executeTakeFirstOrThrow(),
       versions: await db.selectFrom('memory_versions').selectAll().where('memory', '=', id).execute(),
+      tied: await db.selectFrom('tied_slots').selectAll().where('memory', '=', id).execute(),
     }));
   }
 

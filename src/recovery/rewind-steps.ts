@@ -18,6 +18,7 @@ import type { Destruction } from '../store/destruction.ts';
 import type { MemoryRow, MemoryVersionRow } from '../store/schema.ts';
 import { insertRows, type Tx } from '../store/store.ts';
 import type { DeletionGuard } from '../vaults/deletion-guard.ts';
+import { recordSources } from '../vaults/derivations.ts';
 import type { VaultIndexes } from '../vaults/indexes.ts';
 import { encodeBody } from '../vaults/memory-content.ts';
 import type { MemoryDraft } from '../vaults/memory-input.ts';
@@ -31,6 +32,7 @@ import {
 import { selectWithVector, type MemoryStore } from '../vaults/memory-store.ts';
 import type { People } from '../vaults/people.ts';
 import { isOver, type RetentionRules } from '../vaults/retention.ts';
+import type { Tombstones } from '../vaults/tombstones.ts';
 import type { Vault } from '../vaults/vault.ts';
 import type { PastVault } from './past-vault.ts';
 import type { Fate } from './rewind-counts.ts';
@@ -41,6 +43,7 @@ export interface RewindStepsParts {
   readonly people: People;
   readonly indexes: VaultIndexes;
   readonly guard: DeletionGuard;
+  readonly tombstones: Tombstones;
   readonly retention: RetentionRules;
   readonly destruction: Destruction;
   readonly clock: Clock;
@@ -96,12 +99,24 @@ export class RewindSteps {
     const today = await this.#today(tx, vault, ids);
     const current = await selectWithVector(tx.sql, vault).where('memories.id', 'in', ids).execute();
     const currentOf = new Map(current.map((row) => [row.id, row]));
-    const judged = page.map((past): Judged => {
-      const row = currentOf.get(past.row.id);
-      return { ...past, current: row, fate: this.#fate(order, past, { rules, today, current: row }) };
-    });
+    const judged = await this.#unlessErased(
+      tx,
+      vault,
+      page.map((past): Judged => {
+        const row = currentOf.get(past.row.id);
+        return { ...past, current: row, fate: this.#fate(order, past, { rules, today, current: row }) };
+      }),
+    );
     if (isDry) return { fates: judged.map(({ fate }) => fate), touched: [], request: null };
     return this.#carryOut(tx, order, judged);
+  }
+
+  /** What was erased in another memory must not come back in this one. */
+  async #unlessErased(tx: Tx, vault: Vault, judged: readonly Judged[]): Promise<readonly Judged[]> {
+    const coming = judged.flatMap(({ fate, opened }) => (opened !== null && DOES.has(fate) ? [opened] : []));
+    const found = await this.#parts.tombstones.find(tx, vault, coming);
+    const erased = new Set([...found].map((at) => coming[at]?.row.id));
+    return judged.map((one) => (erased.has(one.row.id) ? { ...one, fate: 'left' } : one));
   }
 
   /** Puts memories into the trash that were not there. */
@@ -237,9 +252,14 @@ export class RewindSteps {
     return true;
   }
 
-  /** Rows as they lay in the backup, under the slots that they had. */
-  async #putBack(tx: Tx, { vault, past }: StepOrder, opened: OpenedMemory): Promise<OpenedMemory> {
-    const { memory, versions } = await past.rowsOf(opened.row.id);
+  /**
+   * Rows as they lay in the backup, under the slots that they had. Null where a source is gone: an erasure of it would have
+   * taken the memory along, had its row been there.
+   */
+  async #putBack(tx: Tx, { vault, past }: StepOrder, opened: OpenedMemory): Promise<OpenedMemory | null> {
+    const { memory, versions, tied } = await past.rowsOf(opened.row.id);
+    const sources = opened.body.derivedFrom ?? [];
+    if ((await this.#today(tx, vault, ['', ...sources])).size < new Set(sources).size) return null;
     const { change } = tx;
     await insertRows(tx.sql, 'memories', [{ ...memory, change }]);
     const living = versions.filter((version) => this.#opened(vault, joined(memory, version)) !== null);
@@ -248,6 +268,13 @@ export class RewindSteps {
       'memory_versions',
       living.map((version) => ({ ...version, change })),
     );
+    await recordSources(tx, vault, [{ memory: memory.id, sources: [...new Set(sources)] }]);
+    for (const row of tied)
+      await tx.sql
+        .insertInto('tied_slots')
+        .values({ ...row, change })
+        .onConflict((conflict) => conflict.columns(['tied_to', 'slot']).doNothing())
+        .execute();
     return opened;
   }
 

@@ -22,6 +22,7 @@ const LOCK = 0x53_54_52_4c;
 
 /** The server needs a moment to notice that a process was killed: whoever starts right after it waits so long. */
 const WAIT_MS = 3000;
+const KEEP_ALIVE_MS = 10_000;
 /** SQLSTATE (PostgreSQL, appendix A). */
 const LOCK_NOT_AVAILABLE = '55P03';
 
@@ -35,6 +36,8 @@ export async function lockDatabase(target: StoreTarget, onFatal: OnFatal): Promi
     connectionString: target.url,
     application_name: 'strongroom lock',
     idle_in_transaction_session_timeout: 0,
+    // Nothing else is ever sent on it, and what forgets idle connections on the way would end the process.
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
   });
   let isHeld = false;
   const lose = (cause?: unknown): void => {

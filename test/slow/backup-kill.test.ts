@@ -119,52 +119,65 @@ for (const call of CALLS)
     );
   });
 
+/** A directory that knows of nothing but the keystore, and what must be true of it after a kill and another run. */
+async function restored(t: TestContext) {
+  const { deployment, kept, erased, late } = await made(t);
+  const directory = join(await temporaryFolder(t), 'restored');
+  const copy = RestoredCopy.at(directory, await RestoredCopy.of(deployment));
+  const fresh = async (): Promise<void> => {
+    await rm(directory, { recursive: true, force: true });
+    await mkdir(directory);
+    await cp(join(deployment.directory, 'keystore'), join(directory, 'keystore'), { recursive: true });
+  };
+  const check = async (where: string): Promise<void> => {
+    const mark = await readRestoreMark(directory);
+    const isServed = await isOpenable(copy, directory);
+    if (mark !== null) assert.ok(!isServed, `${where}: served while ${mark.state}`);
+    if (mark === null ? !isServed : mark.state === 'loading') await copy.restore();
+    if ((await readRestoreMark(directory)) !== null) await copy.commit();
+    await copy.opened(async (open) => {
+      assert.equal(open.restoring, null, where);
+      assert.deepEqual(await checkInvariants(open, directory), [], where);
+      const there = new Set((await readMemories(open)).map(({ id }) => id));
+      assert.deepEqual(
+        [kept, erased, late].map((id) => there.has(id)),
+        [true, false, false],
+        where,
+      );
+    });
+  };
+  const command = ['backup', 'restore', '--data', directory, '--json'];
+  const from = ['--from', join(deployment.directory, 'backups')];
+  return { copy, fresh, check, restore: [...command, ...from], commit: [...command, '--commit'] };
+}
+
 for (const call of CALLS)
-  test(`a restore and its commit, killed at any ${call.calls}, come to their end when run again, and are not served before`, async (t) => {
+  test(`a restore that is killed at any ${call.calls} comes to its end when run again, and is not served before`, async (t) => {
     if (cannotTrace(t)) return;
-    const { deployment, kept, erased, late } = await made(t);
-    const folder = await temporaryFolder(t);
-    const directory = join(folder, 'restored');
-    const copy = RestoredCopy.at(directory, await RestoredCopy.of(deployment));
-    const restore = ['backup', 'restore', '--data', directory, '--json'];
-    const from = ['--from', join(deployment.directory, 'backups')];
-    const fresh = async (): Promise<void> => {
-      await rm(directory, { recursive: true, force: true });
-      await mkdir(directory);
-      await cp(join(deployment.directory, 'keystore'), join(directory, 'keystore'), { recursive: true });
-    };
-    const check = async (where: string): Promise<void> => {
-      const mark = await readRestoreMark(directory);
-      const isServed = await isOpenable(copy, directory);
-      if (mark !== null) assert.ok(!isServed, `${where}: served while ${mark.state}`);
-      if (mark === null ? !isServed : mark.state === 'loading') await copy.restore();
-      if ((await readRestoreMark(directory)) !== null) await copy.commit();
-      await copy.opened(async (open) => {
-        assert.equal(open.restoring, null, where);
-        assert.deepEqual(await checkInvariants(open, directory), [], where);
-        const there = new Set((await readMemories(open)).map(({ id }) => id));
-        assert.deepEqual(
-          [kept, erased, late].map((id) => there.has(id)),
-          [true, false, false],
-          where,
-        );
-      });
-    };
-    const laid = await walk(call, async (at, where) => {
+    const { fresh, check, restore } = await restored(t);
+    const kills = await walk(call, async (at, where) => {
       await fresh();
-      const isKilled = await killedAt([...restore, ...from], call.calls, at);
-      await check(`restore ${where}`);
+      const isKilled = await killedAt(restore, call.calls, at);
+      await check(where);
       return isKilled;
     });
-    const committed = await walk(call, async (at, where) => {
+    t.diagnostic(`${kills} kills`);
+    assert.ok(kills >= 3, `${kills} kills`);
+  });
+
+for (const call of CALLS)
+  test(`a commit that is killed at any ${call.calls} comes to its end when run again, and nothing is served half`, async (t) => {
+    if (cannotTrace(t)) return;
+    const { copy, fresh, check, commit } = await restored(t);
+    const kills = await walk(call, async (at, where) => {
       await fresh();
       await copy.restore();
-      const isKilled = await killedAt([...restore, '--commit'], call.calls, at);
-      await check(`commit ${where}`);
+      const isKilled = await killedAt(commit, call.calls, at);
+      await check(where);
       return isKilled;
     });
-    t.diagnostic(`${laid} kills of a restore, ${committed} of a commit`);
-    assert.ok(laid >= 3 && committed >= 8, `${laid} and ${committed} kills`);
+    t.diagnostic(`${kills} kills`);
+    assert.ok(kills >= 8, `${kills} kills`);
   });
 
 /** Whether what lies there would be served and could be changed. */
