@@ -20,6 +20,7 @@ import { silentLog } from '../src/http/request-log.ts';
 import { slotOf, type Slot } from '../src/keys/slot.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import { openStrongroom, type Strongroom } from '../src/strongroom.ts';
+import { measureErasing, reportErasing, type ErasingFigures } from './erasing.ts';
 import { median, rounded } from './figures.ts';
 import { growth, perErasure, type Grown, type Traffic } from './key-state.ts';
 
@@ -61,6 +62,7 @@ export interface ErasureFigures {
   readonly rows: readonly ErasureRow[];
   readonly growth: readonly Grown[];
   readonly traffic: readonly Traffic[];
+  readonly erasing: ErasingFigures;
 }
 
 export async function measureErasure(folder: string): Promise<ErasureFigures> {
@@ -112,6 +114,7 @@ export async function measureErasure(folder: string): Promise<ErasureFigures> {
       rows,
       growth: await growth(join(folder, 'growth')),
       traffic: await perErasure(join(folder, 'traffic')),
+      erasing: await measureErasing(folder),
     };
   } finally {
     await open.close();
@@ -230,11 +233,12 @@ class Loop {
   }
 }
 
-export function reportErasure({ commitMs, rows, growth: grown, traffic }: ErasureFigures): void {
+export function reportErasure({ commitMs, rows, growth: grown, traffic, erasing }: ErasureFigures): void {
   console.log(
     `Erasure, in the time of one durable commit of the same store (median ${rounded(commitMs)} ms):`,
   );
   console.table(rows);
+  reportErasing(erasing);
   console.log('State of the keys while more and more of 102,400 slots are erased, scattered:');
   console.table(grown);
   console.log('Written by the keystore for one erasure, in each of two replicas:');

@@ -1,0 +1,226 @@
+/**
+ * Erasures of real memories, from the asking: what goes along is looked for, holds are asked, the record is written, and then
+ * the keys die. In the time of durable commits of the same store; nothing of it opens once the second barrier of the epoch is
+ * past. Rows are removed after that and counted apart.
+ */
+import { join } from 'node:path';
+import type { RequestContext } from '../src/access/context.ts';
+import { parseSettings } from '../src/config.ts';
+import { initDeployment } from '../src/deployment.ts';
+import { realEnvironment } from '../src/environment.ts';
+import { silentLog } from '../src/http/request-log.ts';
+import type { OrganizationId } from '../src/ids.ts';
+import { SYSTEM } from '../src/store/store.ts';
+import { openStrongroom, type Strongroom } from '../src/strongroom.ts';
+import type { Begun } from '../src/vaults/eraser.ts';
+import { median, rounded } from './figures.ts';
+
+const BATCH = 1000;
+const MANY = 10_000;
+const ROUNDS = 3;
+const OF_ONE_PERSON = Number(process.env['STRONGROOM_BENCH_PERSON'] ?? 100_000);
+const SINGLE = 40;
+const COMMITS = 40;
+const BY = { principal: 'system', cause: 'request' } as const;
+
+export interface ErasingRow {
+  readonly what: string;
+  readonly memories: number;
+  readonly 'commits until nothing opens': number;
+  readonly wanted: number;
+  readonly ms: number;
+  readonly 'ms until its rows are gone': number;
+}
+
+export interface ErasingFigures {
+  readonly commitMs: number;
+  readonly rows: readonly ErasingRow[];
+}
+
+interface Stage {
+  readonly open: Strongroom;
+  readonly organization: OrganizationId;
+  readonly points: ReadonlyMap<string, number>;
+  readonly commits: number[];
+}
+
+export async function measureErasing(folder: string): Promise<ErasingFigures> {
+  const points = new Map<string, number>();
+  const directory = join(folder, 'erasing');
+  const settings = parseSettings(JSON.stringify({ tls: 'off', port: 0, logLevel: 'silent' }), {});
+  await initDeployment(directory, settings, { log: silentLog });
+  const open = await openStrongroom({
+    directory,
+    settings,
+    environment: { ...realEnvironment, fault: (name) => void points.set(name, performance.now()) },
+    log: silentLog,
+    onFatal: (error) => {
+      throw error;
+    },
+  });
+  try {
+    const organization = (await open.organizations.first()) ?? ('' as OrganizationId);
+    const stage: Stage = { open, organization, points, commits: [] };
+    const rows = [
+      await single(stage),
+      await several(stage, '10,000 memories in one range', 150, (ids) => ids.slice(0, MANY)),
+      await several(stage, '10,000 memories scattered', 500, (ids) => ids.filter((_, at) => at % 5 === 0)),
+      await vault(stage),
+      await person(stage),
+    ];
+    const commitMs = median(stage.commits);
+    return {
+      commitMs,
+      rows: rows.map(({ what, memories, wanted, closed, purged }) => ({
+        what,
+        memories,
+        'commits until nothing opens': rounded(median(closed) / commitMs),
+        wanted,
+        ms: rounded(median(closed)),
+        'ms until its rows are gone': rounded(median(purged)),
+      })),
+    };
+  } finally {
+    await open.close();
+  }
+}
+
+interface Sample {
+  readonly what: string;
+  readonly memories: number;
+  readonly wanted: number;
+  readonly closed: number[];
+  readonly purged: number[];
+}
+
+async function single(stage: Stage): Promise<Sample> {
+  const sample: Sample = { what: 'one memory', memories: 1, wanted: 10, closed: [], purged: [] };
+  const ids = await fill(stage, 'single', 5 * BATCH);
+  for (let at = 0; at < SINGLE; at++)
+    await time(stage, sample, memoriesOf(stage, 'single', [ids[at * 97] ?? '']));
+  return sample;
+}
+
+async function several(
+  stage: Stage,
+  what: string,
+  wanted: number,
+  choose: (ids: readonly string[]) => readonly string[],
+): Promise<Sample> {
+  const sample: Sample = { what, memories: MANY, wanted, closed: [], purged: [] };
+  const isScattered = what.endsWith('scattered');
+  for (let round = 0; round < ROUNDS; round++) {
+    const name = `${isScattered ? 'scattered' : 'range'}-${round}`;
+    const ids = await fill(stage, name, isScattered ? 5 * MANY : MANY);
+    await time(stage, sample, memoriesOf(stage, name, choose(ids)));
+  }
+  return sample;
+}
+
+async function vault(stage: Stage): Promise<Sample> {
+  const sample: Sample = { what: 'a vault', memories: 2 * MANY, wanted: 150, closed: [], purged: [] };
+  const { open, organization } = stage;
+  for (let round = 0; round < ROUNDS; round++) {
+    const name = `vault-${round}`;
+    await fill(stage, name, 2 * MANY);
+    await time(stage, sample, async () => {
+      const found = await vaultNamed(open, organization, name);
+      return open.store.write(organization, (tx) => open.erasures.vault(tx, BY, found));
+    });
+  }
+  return sample;
+}
+
+async function person(stage: Stage): Promise<Sample> {
+  const sample: Sample = { what: 'a person', memories: OF_ONE_PERSON, wanted: 12, closed: [], purged: [] };
+  const { open, organization } = stage;
+  await fill(stage, 'person', OF_ONE_PERSON, { subject: 'ann' });
+  await time(stage, sample, async () => {
+    const subject = (await open.people.subjects(organization)).withName('ann');
+    if (subject === undefined) throw new Error('the person is not there');
+    const owner = await open.organizations.get(organization);
+    return open.store.write(organization, (tx) => open.erasures.subject(tx, BY, owner, subject));
+  });
+  return sample;
+}
+
+const memoriesOf =
+  ({ open, organization }: Stage, vault: string, ids: readonly string[]) =>
+  async (): Promise<Begun> => {
+    const found = await vaultNamed(open, organization, vault);
+    return open.store.write(organization, (tx) => open.erasures.memories(tx, BY, found, ids));
+  };
+
+async function vaultNamed(open: Strongroom, organization: OrganizationId, name: string) {
+  const vault = await open.vaults.find(organization, name);
+  if (vault === null) throw new Error(`there is no vault ${name}`);
+  return vault;
+}
+
+/** A vault of its own with so many memories. */
+async function fill(
+  { open, organization }: Stage,
+  vault: string,
+  count: number,
+  more: { subject?: string } = {},
+): Promise<readonly string[]> {
+  await open.vaults.createVault(await contextOf(open, organization), { name: vault });
+  const ids: string[] = [];
+  while (ids.length < count) {
+    const inputs = Array.from({ length: BATCH }, (_, at) => ({ text: `memory ${ids.length + at}`, ...more }));
+    const added = await open.memories.addMemories(await contextOf(open, organization), vault, inputs);
+    ids.push(...added.memories.map(({ id }) => id));
+  }
+  return ids;
+}
+
+/** The system as who acts, with every right; one request each. */
+async function contextOf(open: Strongroom, organization: OrganizationId): Promise<RequestContext> {
+  const { slot } = await open.organizations.get(organization);
+  return {
+    requestId: open.newId('request'),
+    principal: {
+      id: 'system',
+      organization,
+      environment: 'production',
+      scope: [['organization', slot]],
+      grants: [{ actions: ['*'], vaults: ['*'] }],
+      networks: [],
+      expiresAt: null,
+    },
+    organization,
+    purpose: null,
+    address: null,
+    recorded: false,
+  };
+}
+
+async function time(stage: Stage, sample: Sample, ask: () => Promise<Begun>): Promise<void> {
+  const { open, points, commits } = stage;
+  const idle = (): Promise<void> => open.keyring.withEpochs(() => Promise.resolve());
+  await open.erasures.settled();
+  await idle();
+  for (let made = 0; made < COMMITS / (sample.memories === 1 ? SINGLE / 4 : 1); made++)
+    commits.push(await commitTime(open));
+  const since = performance.now();
+  const begun = await ask();
+  await begun.finish();
+  sample.closed.push((points.get('epoch.reopen') ?? Number.NaN) - since);
+  await open.erasures.settled();
+  sample.purged.push(performance.now() - since);
+}
+
+async function commitTime({ store }: Strongroom): Promise<number> {
+  const since = performance.now();
+  await store.write(SYSTEM, (tx) =>
+    tx.sql.updateTable('meta').set({ change: tx.change }).where('name', '=', 'initialised').execute(),
+  );
+  return performance.now() - since;
+}
+
+export function reportErasing({ commitMs, rows }: ErasingFigures): void {
+  console.log(
+    `Erasures of real memories, in the time of one durable commit (median ${rounded(commitMs)} ms):`,
+  );
+  console.table(rows);
+}
