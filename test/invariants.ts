@@ -229,6 +229,11 @@ const slotsOf = (ranges: SlotRanges): Slot[] =>
 /** The slots of the records in a segment's bytes (src/search/segment.ts has the table of its fields). */
 function recordSlots(content: Bytes, leaf: number): Slot[] {
   const buffer = Buffer.from(content);
-  const records = JSON.parse(buffer.subarray(28, 28 + buffer.readUInt32BE(16)).toString()) as [number][];
-  return records.map(([index]) => (leaf * LEAF_SLOTS + index) as Slot);
+  const records = buffer.readUInt32BE(16);
+  // Behind two columns of eight bytes and five of four.
+  const column = 48 + records * (2 * 8 + 5 * 4);
+  return Array.from(
+    { length: records },
+    (_, at) => (leaf * LEAF_SLOTS + buffer.readUInt32LE(column + 4 * at)) as Slot,
+  );
 }
