@@ -459,7 +459,13 @@ export const ACTS: readonly Act[] = [
     name: 'rotate keys',
     weight: 1,
     run: async (history) => {
-      const keys = history.pick([['root'], ['keystore', 'cursors'], ['api-keys'], ['ledger'], ['backups']]);
+      const keys = history.pick([
+        ['root'],
+        ['keystore', 'cursors'],
+        ['api-keys'],
+        ['ledger'],
+        ['backups', 'certificates'],
+      ]);
       const retired = history.pick(['keep', 'destroy']);
       await history.deployment.must('POST', '/v1/rotations', { body: { keys, retired } });
       if (keys?.includes('api-keys') === true && retired === 'destroy') history.forgetBackup();

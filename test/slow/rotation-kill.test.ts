@@ -1,9 +1,11 @@
 /**
- * A rotation of every key, killed by the kernel at its n-th write and at its n-th sync, for n = 1, 2, 3 … until it runs
- * through: whatever it left, the next opening finishes it, nothing is lost, and every invariant holds.
+ * A rotation of every key, killed by the kernel when one of its threads comes to its n-th sync, for n = 1, 2, 3 … until it
+ * runs through, and the same with writes: whatever it left, the next opening finishes it, nothing is lost, and every
+ * invariant holds.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -18,8 +20,8 @@ import { spawnCli } from '../server-process.ts';
 import { once } from 'node:events';
 
 const STEPS_MAX = 400;
-/** Writes are many; of these every so-manieth is where it dies. */
-const WRITE_STRIDE = Number(process.env['STRONGROOM_KILL_STRIDE'] ?? 6);
+/** Writes are many; of these every so-manieth is where it dies, from another one on each time. */
+const WRITE_STRIDE = Number(process.env['STRONGROOM_KILL_STRIDE'] ?? 16);
 
 interface Made {
   readonly deployment: TestDeployment;
@@ -49,7 +51,9 @@ for (const { calls, stride, least } of [
     const one = await made(t);
     const folder = await temporaryFolder(t);
     let kills = 0;
-    for (let at = 1; ; at += stride) {
+    const first = 1 + randomInt(stride);
+    t.diagnostic(`from ${first} on, every ${stride}`);
+    for (let at = first; ; at += stride) {
       assert.ok(at < STEPS_MAX * stride);
       const directory = join(folder, 'killed');
       await rm(directory, { recursive: true, force: true });
