@@ -25,6 +25,7 @@ import { recallCheck } from './checks/recall.ts';
 import { retentionCheck } from './checks/retention.ts';
 import { rotationCheck } from './checks/rotation.ts';
 import { scanCheck } from './checks/scan.ts';
+import { segmentsCheck } from './checks/segments.ts';
 import { sweepCheck } from './checks/sweep.ts';
 import { tenantsCheck } from './checks/tenants.ts';
 
@@ -43,6 +44,7 @@ export const CHECKS: readonly Check[] = [
   erasureRequestsCheck,
   ledgerCheck,
   boxesCheck,
+  segmentsCheck,
   appendOnlyCheck,
   failClosedCheck,
   egressCheck,
