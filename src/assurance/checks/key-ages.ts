@@ -13,6 +13,9 @@ const DAY_MS = 86_400_000;
 /** What is due is done by the next hour's chores, and these take turns. */
 const LATE_DAYS_MAX = 1;
 
+/** Others keep what these have signed, and have to learn of each new one: they turn less often. */
+const SIGNS: readonly string[] = ['ledger', 'certificates'];
+
 export const keyAgesCheck = defineCheck<Aged>({
   name: 'key-ages',
   place: 'live',
@@ -24,7 +27,7 @@ export const keyAgesCheck = defineCheck<Aged>({
     'CRY-04': ({ nowMs, keys }, { ledgerDays = 0, serviceDays = 0 }) => {
       const daysSince = (time: string): number => (nowMs - Date.parse(time)) / DAY_MS;
       const daysMaxOf = ({ key }: RotationKeyAge): number =>
-        key === 'root' ? 1 : key === 'ledger' ? ledgerDays : serviceDays;
+        key === 'root' ? 1 : SIGNS.includes(key) ? ledgerDays : serviceDays;
       const faults = keys.flatMap((age) => [
         ...(age.daysMax > daysMaxOf(age) ? [`the ${age.key} key may be used for ${age.daysMax} days`] : []),
         ...(daysSince(age.since) > daysMaxOf(age) + LATE_DAYS_MAX

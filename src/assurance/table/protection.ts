@@ -56,7 +56,7 @@ export const PROTECTION_CLAIMS: readonly Claim[] = [
   claimed({
     id: 'CRY-04',
     sentence:
-      'Keys rotate on schedule without losing data: root and pages daily, the key that signs the ledger within {ledgerDays} days, other keys of the service within {serviceDays}.',
+      'Keys rotate on schedule without losing data: root and pages daily, those that sign the ledger and certificates within {ledgerDays} days, other keys of the service within {serviceDays}.',
     examines:
       'Age of active key per level; rotate canary tenant: writes use new, old decrypts, re-wrap completes; KMS flag',
     method: 'T',
