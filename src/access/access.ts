@@ -14,7 +14,7 @@ import type { RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { Action } from '../ledger/actions.ts';
 import type { ApiKeyRow } from '../store/schema.ts';
-import { SYSTEM, type Store } from '../store/store.ts';
+import { rowByKey, SYSTEM, type Store } from '../store/store.ts';
 import { matchApiKey, type ApiKeyParts } from './api-key.ts';
 import type { Principal, RequestContext } from './context.ts';
 import { decide, mayEver, type VaultPlace } from './grants.ts';
@@ -99,9 +99,7 @@ export class Access {
   }
 
   #rowOf({ id }: ApiKeyParts): Promise<ApiKeyRow | undefined> {
-    return this.#parts.store.read(SYSTEM, (db) =>
-      db.selectFrom('api_keys').selectAll().where('id', '=', id).executeTakeFirst(),
-    );
+    return this.#parts.store.read(SYSTEM, (db) => rowByKey(db, 'api_keys', [id]));
   }
 
   /** Null where it is erased, whether or not the rows of its keys are gone. */

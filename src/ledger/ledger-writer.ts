@@ -2,18 +2,23 @@
  * Writes the entries of a group of jobs, once, just before the group's commit: numbers them, hashes them into the tree,
  * and writes rows, tiles and heads with one statement each.
  *
- * Invariants: a log has no gap and no fork, because its head row is locked from the first statement to the commit; an
- * entry and what it records share that commit. Logs are locked in the order of their names, so that two writers never
- * wait for each other.
+ * Invariants: a log has no gap and no fork, because the group holds the store's own head, which every writer locks before
+ * anything else, from its beginning to the commit; an entry and what it records share that commit.
  */
-import { sql as raw, type Kysely } from 'kysely';
+import type { Kysely } from 'kysely';
 import type { Bytes } from '../bytes/encoding.ts';
 import type { SealedBox } from '../crypto/seal.ts';
 import { Crash, type FaultPoint } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { FatalStoreError } from '../store/connection.ts';
-import { insertRows } from '../store/handle.ts';
-import type { Database, LedgerEntryRow, LedgerTargetRow, LedgerTileRow } from '../store/schema.ts';
+import { insertRows, rowByKey, upsertRows } from '../store/handle.ts';
+import type {
+  Database,
+  LedgerEntryRow,
+  LedgerHeadRow,
+  LedgerTargetRow,
+  LedgerTileRow,
+} from '../store/schema.ts';
 import type { Deferred, Flusher } from '../store/store.ts';
 import { encodeLeaf, encodeStoredLeaf, entryTargets, type EntryBody, type LogId } from './entry.ts';
 import { leafHash, Frontier } from './merkle.ts';
@@ -67,43 +72,45 @@ export class LedgerWriter implements Flusher<PendingEntry> {
     const byLog = Map.groupBy(items, ({ item }) => item.log);
     const logs = [...byLog.keys()].toSorted(byName);
     this.#fault('ledger.lock');
-    const heads = await lockHeads(sql, logs, change);
+    const heads = await readHeads(sql, logs);
     const growth: Growth[] = [];
     for (const log of logs) growth.push(await growLog(sql, log, heads.get(log)!, byLog.get(log)!));
     this.#fault('ledger.entries');
     for (const { entries, targets, tiles } of growth) {
       await insertRows(sql, 'ledger_entries', entries);
       await insertRows(sql, 'ledger_targets', targets);
-      if (tiles.length > 0) await upsertTiles(sql, tiles);
+      await upsertRows(sql, 'ledger_tiles', tiles, ['hashes', 'change']);
     }
     this.#fault('ledger.heads');
-    await moveHeads(
+    await upsertRows(
       sql,
-      growth.map(({ log, frontier }) => ({ log, frontier, change })),
+      'ledger_heads',
+      growth.map(({ log, frontier }) => headRow(log, frontier, change)),
+      ['size', 'frontier', 'change'],
     );
   }
 }
 
-/** Locks the heads until the commit, on both engines with one statement; a log without one gets its empty head. */
-async function lockHeads(
-  sql: Kysely<Database>,
-  logs: readonly LogId[],
-  change: number,
-): Promise<Map<LogId, Frontier>> {
-  const rows = await sql
-    .insertInto('ledger_heads')
-    .values(
-      logs.map((log) => ({ log, organization: log, size: 0, frontier: EMPTY_BYTES, generation: 1, change })),
-    )
-    .onConflict((conflict) => conflict.column('log').doUpdateSet({ size: raw.ref('ledger_heads.size') }))
-    .returning(['log', 'size', 'frontier'])
-    .execute();
-  return new Map(rows.map(({ log, size, frontier }) => [log, Frontier.decode(size, frontier)]));
+/** The heads as they stand. A log without one has an empty one. */
+async function readHeads(sql: Kysely<Database>, logs: readonly LogId[]): Promise<Map<LogId, Frontier>> {
+  const heads = new Map<LogId, Frontier>();
+  for (const log of logs) {
+    const row = await rowByKey(sql, 'ledger_heads', [log]);
+    heads.set(log, row === undefined ? Frontier.empty() : Frontier.decode(row.size, row.frontier));
+  }
+  return heads;
 }
 
 const byName = (left: string, right: string): number => (left < right ? -1 : 1);
 
-const EMPTY_BYTES: Bytes = new Uint8Array(0);
+const headRow = (log: LogId, frontier: Frontier, change: number): LedgerHeadRow => ({
+  log,
+  organization: log,
+  size: frontier.size,
+  frontier: frontier.encode(),
+  generation: 1,
+  change,
+});
 
 interface Growth {
   readonly log: LogId;
@@ -146,39 +153,3 @@ async function growLog(
   }));
   return { log, frontier, entries, targets, tiles };
 }
-
-const upsertTiles = (sql: Kysely<Database>, rows: readonly LedgerTileRow[]): Promise<unknown> =>
-  sql
-    .insertInto('ledger_tiles')
-    .values(rows)
-    .onConflict((conflict) =>
-      conflict
-        .columns(['log', 'level', 'tile'])
-        .doUpdateSet({ hashes: raw.ref('excluded.hashes'), change: raw.ref('excluded.change') }),
-    )
-    .execute();
-
-const moveHeads = (
-  sql: Kysely<Database>,
-  heads: readonly { log: LogId; frontier: Frontier; change: number }[],
-): Promise<unknown> =>
-  sql
-    .insertInto('ledger_heads')
-    .values(
-      heads.map(({ log, frontier, change }) => ({
-        log,
-        organization: log,
-        size: frontier.size,
-        frontier: frontier.encode(),
-        generation: 1,
-        change,
-      })),
-    )
-    .onConflict((conflict) =>
-      conflict.column('log').doUpdateSet({
-        size: raw.ref('excluded.size'),
-        frontier: raw.ref('excluded.frontier'),
-        change: raw.ref('excluded.change'),
-      }),
-    )
-    .execute();

@@ -36,7 +36,8 @@ import type { Database, TableName } from './schema.ts';
 import { encodeKeyValue } from './row-key.ts';
 import { isTenantTable, TENANT_COLUMN } from './table.ts';
 import { confine, SYSTEM_TABLES } from './tenancy.ts';
-import { SYSTEM, type StoreScope } from './transaction.ts';
+import { selectByKey, upsert } from './row-statements.ts';
+import { SYSTEM, type ReadSql, type StoreScope } from './transaction.ts';
 
 export interface HandleOptions {
   readonly engine: Engine['name'];
@@ -55,8 +56,8 @@ export interface Handle {
   close(): void;
 }
 
-/** What `insertRows` finds behind a Kysely object. */
-const handles = new WeakMap<Kysely<Database>, HandleConnection>();
+/** What `insertRows` and its like find behind a Kysely object. */
+const handles = new WeakMap<ReadSql, HandleConnection>();
 
 export function openHandle(options: HandleOptions): Handle {
   const connection = new HandleConnection(options);
@@ -93,6 +94,32 @@ export async function insertRows<T extends TableName>(
   const connection = handles.get(sql);
   if (connection === undefined) throw new StrongroomError('internal', 'insertRows needs the handle of a job');
   if (rows.length > 0) await connection.insert(table, rows);
+}
+
+/**
+ * Writes each row whole, or, where one with its key is there, only these columns of it: for what every group writes. In a flush
+ * only, because of a job it would have to be known whose the row is that is there.
+ */
+export async function upsertRows<T extends TableName>(
+  sql: Kysely<Database>,
+  table: T,
+  rows: readonly InsertRow<Database[T]>[],
+  changed: readonly (keyof Database[T] & string)[],
+): Promise<void> {
+  const connection = handles.get(sql);
+  if (connection === undefined) throw new StrongroomError('internal', 'upsertRows needs the handle of a job');
+  await connection.upsert(table, rows, changed);
+}
+
+/** The row with that key, under the same rules as a select: for what every request asks. */
+export async function rowByKey<T extends TableName>(
+  sql: ReadSql,
+  table: T,
+  key: readonly SqlValue[],
+): Promise<Database[T] | undefined> {
+  const connection = handles.get(sql);
+  if (connection === undefined) throw new StrongroomError('internal', 'rowByKey needs a handle of the store');
+  return (await connection.rowByKey(table, key)) as Database[T] | undefined;
 }
 
 /** A row whose nullable columns may be left out. */
@@ -165,6 +192,26 @@ class HandleConnection implements DatabaseConnection, KyselyPlugin {
     const columns = Object.keys(definition.columns);
     const matrix = rowMatrix(table, definition, rows);
     return this.#attempt((connection) => connection.insert(table, columns, matrix));
+  }
+
+  async upsert(
+    table: TableName,
+    rows: readonly Readonly<Record<string, SqlValue>>[],
+    changed: readonly string[],
+  ): Promise<void> {
+    const { engine, mode } = this.#options;
+    if (mode !== 'flush') throw misuse('an upsert outside of a flush');
+    const statement = upsert(engine, table, changed);
+    for (const values of rowMatrix(table, tableOf(table), rows))
+      await this.#attempt((connection) => connection.execute(statement, values));
+  }
+
+  async rowByKey(table: TableName, key: readonly SqlValue[]): Promise<Row | undefined> {
+    const { engine, scope } = this.#options;
+    const { rows } = await this.#attempt((connection) => connection.execute(selectByKey(engine, table), key));
+    const [row] = rows;
+    const isForeign = scope !== SYSTEM && isTenantTable(tableOf(table)) && row?.[TENANT_COLUMN] !== scope;
+    return isForeign ? undefined : row;
   }
 
   close(): void {

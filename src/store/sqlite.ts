@@ -256,8 +256,11 @@ class SqliteWriter implements Writer {
       // A full disk is the one failure after which it is certain that nothing was committed.
       throw isFull(error) ? known : new FatalStoreError('the commit failed', { cause: error });
     }
-    await this.#log.sync();
-    return this.fault();
+    const onDisk = this.#log.sync();
+    // Looked at while the disk works.
+    const fault = this.fault();
+    await onDisk;
+    return fault;
   }
 
   rollback(): void {
