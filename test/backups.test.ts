@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { verifies } from '../src/assurance/testing/verifies.ts';
 import { openManifest } from '../src/recovery/manifest.ts';
 import { manifestName } from '../src/recovery/place.ts';
+import { openReader } from '../src/recovery/row-reader.ts';
 import type { BackupId } from '../src/ids.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import { addTenant, TestDeployment } from './deployment.ts';
@@ -189,4 +190,38 @@ test('backups are of the whole deployment, and only the organization it was made
     assert.deepEqual([answer.status, answer.json['code']], [403, 'access.refused'], `${method} ${path}`);
   }
   await deployment.must('POST', '/v1/drills');
+});
+
+test('rows that are read on a thread of their own are those that are read here, and what goes wrong there is told', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  for (let at = 0; at < 30; at++)
+    await deployment.must('POST', MEMORIES, { body: { text: `memory ${at}`, vector: [1, at] } });
+  await deployment.stop();
+  const target = { engine: 'sqlite', directory: deployment.directory } as const;
+  const read = async (threadBytesMin: number) => {
+    const pieces: { rows: number; bytes: string }[] = [];
+    const reader = await openReader(target, { from: 0, isCounted: true }, threadBytesMin);
+    const found = await reader.read({
+      add: ({ rows, bytes }) => {
+        pieces.push({ rows, bytes: Buffer.from(bytes).toString('hex') });
+        return Promise.resolve();
+      },
+      blob: () => Promise.resolve(null),
+    });
+    await reader.close();
+    return { change: reader.change, found, pieces };
+  };
+  const [here, there] = [await read(Infinity), await read(0)];
+  assert.ok(here.pieces.some(({ rows }) => rows > 60));
+  assert.deepEqual(there, here);
+  const full = await openReader(target, { from: 0, isCounted: true }, 0);
+  const noRoom = { add: () => Promise.reject(new Error('no room')), blob: () => Promise.resolve(null) };
+  await assert.rejects(full.read(noRoom), /no room/);
+  await full.close();
+  const elsewhere = { engine: 'sqlite', directory: join(deployment.directory, 'blobs') } as const;
+  await writeFile(join(elsewhere.directory, 'strongroom.db'), 'no database');
+  await assert.rejects(openReader(elsewhere, { from: 0, isCounted: true }, 0), (error: unknown) => {
+    assert.match(String(error), /store failed|not a database|store is not available|Unexpected/);
+    return true;
+  });
 });

@@ -28,7 +28,6 @@ import { MIGRATIONS } from '../store/migrations.ts';
 import type { StoreTarget } from '../store/open-store.ts';
 import type { BackupRow } from '../store/schema.ts';
 import { DEPLOYMENT, type SlotAllocator } from '../store/slots.ts';
-import { openSnapshot } from '../store/snapshot.ts';
 import { SYSTEM, type Store, type Tx } from '../store/store.ts';
 import { collect, type Collected } from './collect.ts';
 import {
@@ -43,6 +42,7 @@ import {
   type ManifestContent,
 } from './manifest.ts';
 import { manifestName, type BackupPlace } from './place.ts';
+import { openReader } from './row-reader.ts';
 
 export const BACKUP_DAYS = 30;
 /** More than there can be: one each five minutes for thirty days. */
@@ -313,17 +313,16 @@ export class Backups {
     const { environment, keyring, store } = this.#parts;
     const key = backupKey(keyring.derive(begun.slot), begun.id, 'pieces');
     environment.fault('backup.snapshot');
-    const snapshot = await openSnapshot(this.#parts.target);
+    const isCounted = options.isCounted ?? begun.kind !== 'log';
+    const reader = await openReader(this.#parts.target, { from: begun.from, isCounted });
     const takenAt = environment.clock.now();
     const reached = new Places(this.#parts);
     let collected: Collected;
     try {
       collected = await collect({
-        snapshot,
+        reader,
         envelope: begun,
         key,
-        from: begun.from,
-        isCounted: options.isCounted ?? begun.kind !== 'log',
         blobs: this.#parts.blobs,
         put: (name, bytes) => reached.put(name, bytes),
         environment,
@@ -331,11 +330,11 @@ export class Backups {
       });
     } finally {
       key.fill(0);
-      await snapshot.close();
+      await reader.close();
     }
     const signer = this.#parts.signer();
     const publicKey = encodeHex(signer.publicKey);
-    const body = { ...this.#manifestOf(begun, snapshot.change, takenAt, collected), publicKey };
+    const body = { ...this.#manifestOf(begun, reader.change, takenAt, collected), publicKey };
     const manifest = sealManifest(begun, body, { keys: keyring, signer, random: environment.random });
     environment.fault('backup.manifest');
     await reached.put(manifestName(begun.id), manifest);
