@@ -30,6 +30,16 @@ async function erase(
   return true;
 }
 
+/** Something in a vault whose memories are archived after a day. */
+async function putAway(history: History): Promise<Kept> {
+  const { body, version } = history.content();
+  const { subject, conversation } = history.somewhere();
+  const { json } = await history.deployment.must('POST', `/v1/vaults/${ATTIC}/memories`, {
+    body: { ...body, subject, conversation },
+  });
+  return history.keep(String(json['id']), { vault: ATTIC, subject, conversation }, version, true);
+}
+
 export const ERASING: readonly Act[] = [
   {
     name: 'derive',
@@ -110,12 +120,7 @@ export const ERASING: readonly Act[] = [
     name: 'put into the attic',
     weight: 1.5,
     run: async (history) => {
-      const { body, version } = history.content();
-      const { subject, conversation } = history.somewhere();
-      const { json } = await history.deployment.must('POST', `/v1/vaults/${ATTIC}/memories`, {
-        body: { ...body, subject, conversation },
-      });
-      history.keep(String(json['id']), { vault: ATTIC, subject, conversation }, version, true);
+      await putAway(history);
       return true;
     },
   },
@@ -123,8 +128,7 @@ export const ERASING: readonly Act[] = [
     name: 'erase from the attic',
     weight: 0.7,
     run: async (history) => {
-      const one = history.pick(history.aside(ATTIC));
-      if (one === undefined) return false;
+      const one = history.pick(history.aside(ATTIC)) ?? (await putAway(history));
       return erase(history, { memory: one.id }, ({ id }) => id === one.id);
     },
   },

@@ -63,6 +63,8 @@ const PEOPLE = 5;
 const TALKS = 3;
 /** A crash comes at one of so many fault points after it was decided. */
 const CRASH_WITHIN = 120;
+/** A history of so many steps has everything in it. */
+const LONG_STEPS = 100;
 
 export class History {
   readonly deployment: TestDeployment;
@@ -117,9 +119,16 @@ export class History {
     const archiving = { memories: { archiveAfterDays: 1 } };
     await deployment.must('PUT', `/v1/vaults/${ATTIC}/retention`, { body: archiving });
     for (let step = 0; step < steps; step++) await history.#step();
+    if (steps >= LONG_STEPS) await history.#catchUp();
     await deployment.stop();
     witness.seeStore();
     return history;
+  }
+
+  /** What chance has left out; some of it needs that something else was done before. */
+  async #catchUp(): Promise<void> {
+    for (let round = 0; round < 3; round++)
+      for (const act of this.#acts) if (!this.done.has(act.name)) await this.#do(act);
   }
 
   async #step(): Promise<void> {
@@ -127,7 +136,11 @@ export class History {
     const weightOf = ({ name, weight }: Act): number => (this.done.has(name) ? weight : 3 * weight);
     let at = this.#random() * this.#acts.reduce((sum, act) => sum + weightOf(act), 0);
     const act = this.#acts.find((each) => (at -= weightOf(each)) < 0) ?? this.#acts[0];
-    if (act === undefined || !(await act.run(this))) return;
+    if (act !== undefined) await this.#do(act);
+  }
+
+  async #do(act: Act): Promise<void> {
+    if (!(await act.run(this))) return;
     this.done.set(act.name, (this.done.get(act.name) ?? 0) + 1);
     this.witness.seeStore();
   }
@@ -210,7 +223,7 @@ export class History {
 
   /** Writes a backup, which a restore may go back to. */
   async backUp(kind: 'full' | 'incremental' | 'log'): Promise<boolean> {
-    if (kind !== 'full' && this.#moments.length === 0) return false;
+    if (kind !== 'full' && this.#moments.length === 0) await this.backUp('full');
     const { clock } = this.deployment;
     clock.advance(1000);
     await this.deployment.must('POST', '/v1/backups', { body: { kind } });
@@ -228,6 +241,11 @@ export class History {
 
   /** Everything but the keystore comes from a backup. What was written after its moment is lost for good. */
   async goBack(to: 'newest' | 'a moment'): Promise<boolean> {
+    if (to === 'a moment' && this.#moments.length < 2) {
+      await this.backUp('log');
+      await addOne(this);
+      await this.backUp('log');
+    }
     const moment = to === 'newest' ? this.#moments.at(-1) : this.pick(this.#moments.slice(0, -1));
     if (moment === undefined) return false;
     const { deployment, witness } = this;

@@ -9,7 +9,7 @@ import { test, type TestContext } from 'node:test';
 import { soundSteps, type EpochSteps } from '../../src/keys/epoch.ts';
 import { ACTS, History } from '../history.ts';
 
-const STEPS = Number(process.env['STRONGROOM_HISTORY_STEPS'] ?? 200);
+const STEPS = Number(process.env['STRONGROOM_HISTORY_STEPS'] ?? 120);
 const SEED = Number(process.env['STRONGROOM_HISTORY_SEED'] ?? randomInt(2 ** 31));
 
 async function judged(t: TestContext, seed: number, steps: number, acts = ACTS) {
