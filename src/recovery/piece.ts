@@ -20,8 +20,8 @@ const MAGIC = concat(encodeUtf8('SRBP'), Uint8Array.of(1));
 const RECORD_HEAD_BYTES = ROW_HEAD_BYTES;
 const KIND = { table: 1, row: ROW_MARK, removed: 3, blob: 4 } as const;
 
-/** What a piece holds at most, unless one record alone is longer. */
-export const PIECE_BYTES = 16 * 1024 * 1024;
+/** What a piece holds at most, unless one record alone is longer: the memory of a few that are under way bothers no collector. */
+export const PIECE_BYTES = 4 * 1024 * 1024;
 
 export interface TableHead {
   readonly table: string;
