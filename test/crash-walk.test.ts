@@ -6,10 +6,10 @@ import { checkInvariants } from './invariants.ts';
 import { idOf, TestDeployment } from './deployment.ts';
 import { readAll, tableNames, withDatabase, withoutTriggers } from './raw-database.ts';
 
-/** Reached by what a served deployment does not do, or not within a day; walked through where keyring, blobs and archive
- * are tested alone. A segment's blob is deleted in most walks and not in all: where it is, its photograph is developed like any other. */
+/** Reached by what a served deployment does not do, or not within a day; walked through where keyring, blobs, archive, the
+ * going back of a vault and the recovery of a keystore are tested alone. A segment's blob is deleted in most walks and not in all: where it is, its photograph is developed like any other. */
 const ELSEWHERE =
-  /^(replica|restore|archive)\.|^(store\.migrate|open\.wipe|open\.intents|epoch\.accept|blob\.deleted)$/;
+  /^(replica|restore|archive|rewind|recover)\.|^(store\.migrate|open\.wipe|open\.intents|epoch\.accept|blob\.deleted)$/;
 
 test('after a crash at any fault point everything acknowledged is there and every invariant holds', async (t) => {
   const walk = await Walk.run(t, 7, 12);

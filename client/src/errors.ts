@@ -71,7 +71,7 @@ export const ERRORS = {
   'data.in_use': kind(500, false, 'The data directory is in use by another process'),
   'data.exists': kind(500, false, 'The data directory is already initialised'),
   'schema.newer': kind(500, false, 'The store was written by a newer version'),
-  'schema.older': kind(500, false, 'The store has to be brought up to date by its owner'),
+  'schema.older': kind(500, false, 'The store was written by an older version'),
   'keystore.missing': kind(500, false, 'No keystore replica was found'),
   'keystore.exposed': kind(500, false, 'The keystore can be read by others'),
   'keystore.foreign': kind(500, false, 'The keystore belongs to another deployment'),

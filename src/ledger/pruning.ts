@@ -6,7 +6,7 @@
 import { HASH_BYTES } from '../crypto/hash.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { Destruction } from '../store/destruction.ts';
-import { LEDGER_KEPT_S } from '../store/migrations/0003-ledger-pruning.ts';
+import { LEDGER_KEPT_S } from '../store/migrations/0002-ledger-pruning.ts';
 import { serviceSlots } from '../store/slots.ts';
 import { SYSTEM, type Store } from '../store/store.ts';
 import { DEPLOYMENT_LOG, type LogId } from './entry.ts';

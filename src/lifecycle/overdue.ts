@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../environment.ts';
 import type { OrganizationId } from '../ids.ts';
-import { LEDGER_KEPT_S } from '../store/migrations/0003-ledger-pruning.ts';
+import { LEDGER_KEPT_S } from '../store/migrations/0002-ledger-pruning.ts';
 import { SYSTEM, type Store } from '../store/store.ts';
 import type { RetentionRules } from '../vaults/retention.ts';
 import { allVaults, dueMemories, type DueParts } from './due-memories.ts';

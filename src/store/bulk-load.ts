@@ -8,7 +8,7 @@ import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from '
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { Client } from 'pg';
-import { u32, type Bytes } from '../bytes/encoding.ts';
+import type { Bytes } from '../bytes/encoding.ts';
 import { isEqual } from '../bytes/equal.ts';
 import type { FaultPoint } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
@@ -22,6 +22,7 @@ import {
   sqliteTables,
   SYSTEM_SETTING,
 } from './ddl.ts';
+import { schemaNumber } from './migrate.ts';
 import { MIGRATIONS, TABLES } from './migrations.ts';
 import type { StoreTarget } from './open-store.ts';
 import { CLIENT_OPTIONS, PostgresConnection } from './postgres-client.ts';
@@ -117,7 +118,7 @@ class SqliteLoad implements BulkLoad {
     this.#database.prepare('insert or replace into store_head (id, change) values (1, ?)').run(change);
     this.#database
       .prepare('insert or replace into meta (name, value, change) values (?, ?, ?)')
-      .run('schema', u32(SCHEMA), 0);
+      .run('schema', schemaNumber(SCHEMA), 0);
     this.#database.exec('commit');
     this.#statements.clear();
     this.#database.close();
@@ -237,7 +238,7 @@ class PostgresLoad implements BulkLoad {
     }
     await this.#connection.execute('insert into store_head (id, change) values (1, $1)', [change]);
     await this.remove('meta', [['schema']]);
-    await this.#connection.insert('meta', ['name', 'value', 'change'], [['schema', u32(SCHEMA), 0]]);
+    await this.#connection.insert('meta', ['name', 'value', 'change'], [['schema', schemaNumber(SCHEMA), 0]]);
     this.#fault('load.sync');
     await this.#connection.simple('commit');
     await this.#end();

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { Crash } from '../environment.ts';
-import { u32 } from '../bytes/encoding.ts';
-import { migrate } from './migrate.ts';
+import { migrate, schemaNumber } from './migrate.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { openSqliteDatabase, sqliteMigrator } from './sqlite.ts';
 import { insertRows, SYSTEM } from './store.ts';
@@ -16,25 +15,32 @@ const second: Migration = {
   creates: { examples: { columns: { id: deployment.id(), change: deployment.count() }, key: ['id'] } },
 };
 
-forEachEngine('a store written by a newer version is refused and left as it is', async (_t, engine) => {
-  const store = await engine.open();
-  await store.write(ANN, (tx) => insertRows(tx.sql, 'subjects', [personOf(ANN, 'sub_1', tx.change)]));
-  const setVersion = (version: number) =>
-    store.write(SYSTEM, (tx) =>
-      tx.sql
-        .updateTable('meta')
-        .set({ value: u32(version), change: tx.change })
-        .where('name', '=', 'schema')
-        .execute(),
-    );
-  await setVersion(MIGRATIONS.length + 1);
-  await assert.rejects(engine.open(), { code: 'schema.newer' });
-  await setVersion(MIGRATIONS.length);
-  const rows = await (
-    await engine.open()
-  ).read(ANN, (db) => db.selectFrom('subjects').select('id').execute());
-  assert.deepEqual(rows, [{ id: 'sub_1' }]);
-});
+forEachEngine(
+  'a store written by a newer version, or one of an older edition, is refused and left as it is',
+  async (_t, engine) => {
+    const store = await engine.open();
+    await store.write(ANN, (tx) => insertRows(tx.sql, 'subjects', [personOf(ANN, 'sub_1', tx.change)]));
+    const setVersion = (steps: number, edition?: number) =>
+      store.write(SYSTEM, (tx) =>
+        tx.sql
+          .updateTable('meta')
+          .set({ value: schemaNumber(steps, edition), change: tx.change })
+          .where('name', '=', 'schema')
+          .execute(),
+      );
+    await setVersion(MIGRATIONS.length + 1);
+    await assert.rejects(engine.open(), { code: 'schema.newer' });
+    await setVersion(1, 2);
+    await assert.rejects(engine.open(), { code: 'schema.newer' });
+    await setVersion(1, 0);
+    await assert.rejects(engine.open(), { code: 'schema.older' });
+    await setVersion(MIGRATIONS.length);
+    const rows = await (
+      await engine.open()
+    ).read(ANN, (db) => db.selectFrom('subjects').select('id').execute());
+    assert.deepEqual(rows, [{ id: 'sub_1' }]);
+  },
+);
 
 forEachEngine('a crash while the schema is made leaves no half of it', async (_t, engine) => {
   const crash = engine.open({

@@ -1,11 +1,13 @@
 /**
  * Brings a database to this version's schema: each migration and the new version number in one transaction.
  *
- * The number stands in `meta` under `schema`, as a u32. A database of a newer version is refused untouched: what its
- * columns mean is not known here.
+ * The number stands in `meta` under `schema`, as two u16: an edition, and how many steps of it were taken. A database of a
+ * newer version is refused untouched: what its columns mean is not known here. An edition begins where a step that
+ * databases had been through was written anew, because what it made cannot be changed into what it makes now: the hashes of API
+ * keys of edition 0 have no place under a pepper that rotates. A database of an older edition is refused untouched too.
  */
 import type { Kysely } from 'kysely';
-import { u32, view } from '../bytes/encoding.ts';
+import { concat, u16, view, type Bytes } from '../bytes/encoding.ts';
 import type { FaultPoint } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { MIGRATIONS } from './migrations.ts';
@@ -22,6 +24,7 @@ export interface Migrator {
 }
 
 const SCHEMA = 'schema';
+const EDITION = 1;
 
 /** The schema's version: how many migrations the database has been through. */
 export async function schemaVersion(migrator: Pick<Migrator, 'sql' | 'hasTable'>): Promise<number> {
@@ -33,8 +36,19 @@ export async function schemaVersion(migrator: Pick<Migrator, 'sql' | 'hasTable'>
     .executeTakeFirst();
   if (row?.value.length !== 4)
     throw new StrongroomError('schema.newer', 'the database does not say what wrote it');
-  return view(row.value).readUInt32BE();
+  const value = view(row.value);
+  const edition = value.readUInt16BE();
+  if (edition < EDITION)
+    throw new StrongroomError(
+      'schema.older',
+      'the database is of an edition before the first release: export its memories with the version that made it, and import them here',
+    );
+  if (edition > EDITION) throw new StrongroomError('schema.newer', `the schema is of edition ${edition}`);
+  return value.readUInt16BE(2);
 }
+
+/** As it stands in `meta`. */
+export const schemaNumber = (steps: number, edition = EDITION): Bytes => concat(u16(edition), u16(steps));
 
 export async function migrate(
   migrator: Migrator,
@@ -65,7 +79,7 @@ export function requireKnown(version: number, migrations: readonly Migration[] =
 
 async function recordVersion(sql: Kysely<Database>, version: number): Promise<void> {
   if (version === 1) await sql.insertInto('store_head').values({ id: 1, change: 0 }).execute();
-  const value = u32(version);
+  const value = schemaNumber(version);
   await sql
     .insertInto('meta')
     .values({ name: SCHEMA, value, change: 0 })

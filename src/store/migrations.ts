@@ -2,11 +2,11 @@
 import { foundation } from './migrations/0001-foundation.ts';
 import { retention } from './migrations/0002-retention.ts';
 import { backups } from './migrations/0003-backups.ts';
-import { rotation } from './migrations/0005-rotation.ts';
-import { vaultSearch } from './migrations/0006-vault-search.ts';
-import { recovery } from './migrations/0007-recovery.ts';
-import { erasures } from './migrations/0008-erasures.ts';
-import { changesOfAVault } from './migrations/0009-changes-of-a-vault.ts';
+import { rotation } from './migrations/0004-rotation.ts';
+import { vaultSearch } from './migrations/0005-vault-search.ts';
+import { recovery } from './migrations/0006-recovery.ts';
+import { erasures } from './migrations/0007-erasures.ts';
+import { changesOfAVault } from './migrations/0008-changes-of-a-vault.ts';
 import type { TableName } from './schema.ts';
 import { isTenantTable, type Migration, type Table, type Tables } from './table.ts';
 

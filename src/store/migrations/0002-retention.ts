@@ -1,5 +1,5 @@
 /** How long things are kept, what must be kept, and what has moved to the archive. Rows of `schema-retention.ts` say what the columns mean. */
-import { ledgerPruning } from './0003-ledger-pruning.ts';
+import { ledgerPruning } from './0002-ledger-pruning.ts';
 import { columnsOf, nullable, type Migration } from '../table.ts';
 
 const policy = columnsOf('organization', 'record', 'row');

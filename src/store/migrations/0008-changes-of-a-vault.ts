@@ -2,7 +2,7 @@
 import type { Migration } from '../table.ts';
 
 export const changesOfAVault = {
-  name: '0009-changes-of-a-vault',
+  name: '0008-changes-of-a-vault',
   creates: {},
   indexes: { memories: [{ columns: ['organization', 'vault', 'change'] }] },
 } as const satisfies Migration;

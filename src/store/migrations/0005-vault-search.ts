@@ -4,7 +4,7 @@ import { columnsOf, nullable, type Migration } from '../table.ts';
 const vault = columnsOf('vault', 'record', 'row');
 
 export const vaultSearch = {
-  name: '0006-vault-search',
+  name: '0005-vault-search',
   creates: {
     vault_search: {
       columns: {

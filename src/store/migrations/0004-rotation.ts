@@ -4,7 +4,7 @@ import { columnsOf, nullable, type Migration } from '../table.ts';
 const deployment = columnsOf('deployment', 'deployment', 'kept');
 
 export const rotation = {
-  name: '0005-rotation',
+  name: '0004-rotation',
   creates: {
     signing_keys: {
       columns: {

@@ -4,7 +4,7 @@ import { columnsOf, nullable, type Migration } from '../table.ts';
 const rewind = columnsOf('vault', 'record', 'row');
 
 export const recovery = {
-  name: '0007-recovery',
+  name: '0006-recovery',
   creates: {
     rewinds: {
       columns: {

@@ -9,7 +9,7 @@ const memory = columnsOf('memory', 'record', 'row');
 const tombstone = columnsOf('vault', 'dated', 'row');
 
 export const erasures = {
-  name: '0008-erasures',
+  name: '0007-erasures',
   creates: {
     erasures: {
       columns: {
