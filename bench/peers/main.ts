@@ -20,7 +20,7 @@ import { PACKAGES } from './contestants.ts';
 import { compareLibraries } from './library.ts';
 import { marksOf, type Everything } from './marks.ts';
 import { measureOpening } from './opening.ts';
-import { markdownOf, marksTable, writeMarks, writeRun, type Run } from './report.ts';
+import { machine, markdownOf, marksTable, writeMarks, writeRun, type Run } from './report.ts';
 import { compareServers, deploymentIn, VAULT } from './served.ts';
 import { NEIGHBOURS, prepareSet, readSet } from './sets.ts';
 import { measureWords } from './words.ts';
@@ -122,7 +122,8 @@ async function compare(wanted: { count: number; clusters: number }, isFirst: boo
     '-',
   );
   const queries = set.truth.length / NEIGHBOURS;
-  return { label, title, kind, count, dimensions: set.dimensions, queries, rounds, library, served };
+  const { dimensions } = set;
+  return { label, title, kind, count, dimensions, machine: machine(), queries, rounds, library, served };
 }
 
 async function serve(setFolder: string, count: number): Promise<Run['served']> {

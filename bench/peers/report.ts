@@ -16,14 +16,16 @@ export interface Run {
   readonly kind: string;
   readonly count: number;
   readonly dimensions: number;
+  /** When and where it was measured, and what else the machine had to do. */
+  readonly machine: string;
   readonly queries: number;
   readonly rounds: number;
   readonly library: LibraryFigures | null;
   readonly served: ServedFigures | null;
 }
 
-/** When and where, and what else the machine had to do. */
-function machine(): string {
+/** When and where, and what else the machine has had to do in the last one, five and fifteen minutes. */
+export function machine(): string {
   const [cpu] = cpus();
   const load = loadavg().map((each) => each.toFixed(1));
   const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
@@ -33,7 +35,7 @@ function machine(): string {
 export function markdownOf(run: Run, figure: string | null): string {
   return [
     `### ${run.title}`,
-    `${machine()}. ${run.queries} queries; ratios are medians of ${run.rounds} rounds in turns.`,
+    `${run.machine}. ${run.queries} queries; ratios are medians of ${run.rounds} rounds in turns.`,
     ...(run.library === null ? [] : [libraryTable(run.library)]),
     ...(figure === null ? [] : [`![recall against queries per second](${figure})`]),
     ...(run.served === null ? [] : [servedTable(run.served)]),
@@ -54,7 +56,7 @@ export const marksTable = (marks: readonly Mark[]): string =>
 
 /** Puts the marks of all runs into the document, above what they come from. */
 export const writeMarks = (marks: readonly Mark[], document: string): Promise<void> =>
-  writeBetween('marks', `### What was aimed at\n\n${machine()}.\n\n${marksTable(marks)}`, document);
+  writeBetween('marks', `### What was aimed at\n\n${marksTable(marks)}`, document);
 
 /** Puts the run into the document, and its plot beside it. */
 export async function writeRun(run: Run, document: string): Promise<void> {
@@ -106,7 +108,13 @@ function libraryTable({ ours, peers }: LibraryFigures): string {
         `**${ours.name}**`,
         `${ours.knob} ${chosen.knob}`,
         chosen.recall.toFixed(4),
-        ...[chosen.p50Ms, chosen.p95Ms, chosen.perSecond, ours.addsPerSecond, ours.bytesPerVector].map(shown),
+        ...[
+          chosen.p50Ms,
+          chosen.p95Ms,
+          chosen.perSecond,
+          ours.addsPerSecond,
+          ours.indexBytesPerVector ?? ours.bytesPerVector,
+        ].map(shown),
         '',
         '',
         ours.storage,
