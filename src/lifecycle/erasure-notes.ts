@@ -85,10 +85,11 @@ export class ErasureNotes {
       const row = await store.read(SYSTEM, (db) =>
         db.selectFrom('erasures').select('state').where('id', '=', id).executeTakeFirst(),
       );
-      if (row === undefined) await this.#insert(erasure);
       const isLate = row?.state === 'requested' && erasure.state !== 'requested';
-      if (isLate) await this.#moveOn(erasure);
+      // Before the erasure, which tells an opening after a crash in between that nothing is missing.
       if (request !== null && (row === undefined || isLate)) await this.#insertRequest(request);
+      if (row === undefined) await this.#insert(erasure);
+      if (isLate) await this.#moveOn(erasure);
     }
     // Those of a process that ended before it came to note them.
     const late = await store.read(SYSTEM, (db) =>
