@@ -3,17 +3,13 @@
  * the keys die. In the time of durable commits of the same store; nothing of it opens once the second barrier of the epoch is
  * past. Rows are removed after that and counted apart.
  */
-import { join } from 'node:path';
 import type { RequestContext } from '../src/access/context.ts';
-import { parseSettings } from '../src/config.ts';
-import { initDeployment } from '../src/deployment.ts';
-import { realEnvironment } from '../src/environment.ts';
-import { silentLog } from '../src/http/request-log.ts';
 import type { OrganizationId } from '../src/ids.ts';
 import { SYSTEM } from '../src/store/store.ts';
-import { openStrongroom, type Strongroom } from '../src/strongroom.ts';
+import type { Strongroom } from '../src/strongroom.ts';
 import type { Begun } from '../src/vaults/eraser.ts';
 import { median, rounded } from './figures.ts';
+import { watchedDeployment } from './watched-deployment.ts';
 
 const BATCH = 1000;
 const MANY = 10_000;
@@ -45,19 +41,7 @@ interface Stage {
 }
 
 export async function measureErasing(folder: string): Promise<ErasingFigures> {
-  const points = new Map<string, number>();
-  const directory = join(folder, 'erasing');
-  const settings = parseSettings(JSON.stringify({ tls: 'off', port: 0, logLevel: 'silent' }), {});
-  await initDeployment(directory, settings, { log: silentLog });
-  const open = await openStrongroom({
-    directory,
-    settings,
-    environment: { ...realEnvironment, fault: (name) => void points.set(name, performance.now()) },
-    log: silentLog,
-    onFatal: (error) => {
-      throw error;
-    },
-  });
+  const { open, points } = await watchedDeployment(folder, 'erasing');
   try {
     const organization = (await open.organizations.first()) ?? ('' as OrganizationId);
     const stage: Stage = { open, organization, points, commits: [] };

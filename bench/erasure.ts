@@ -13,16 +13,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { parseSettings } from '../src/config.ts';
-import { initDeployment } from '../src/deployment.ts';
-import { realEnvironment } from '../src/environment.ts';
-import { silentLog } from '../src/http/request-log.ts';
 import { slotOf, type Slot } from '../src/keys/slot.ts';
 import { SYSTEM } from '../src/store/store.ts';
-import { openStrongroom, type Strongroom } from '../src/strongroom.ts';
+import type { Strongroom } from '../src/strongroom.ts';
 import { measureErasing, reportErasing, type ErasingFigures } from './erasing.ts';
 import { median, rounded } from './figures.ts';
 import { growth, perErasure, type Grown, type Traffic } from './key-state.ts';
+import { watchedDeployment } from './watched-deployment.ts';
 
 const SLOTS = 1_000_000;
 const BATCH_SLOTS = 20_000;
@@ -66,19 +63,7 @@ export interface ErasureFigures {
 }
 
 export async function measureErasure(folder: string): Promise<ErasureFigures> {
-  const points = new Map<string, number>();
-  const directory = join(folder, 'erasure');
-  const settings = parseSettings(JSON.stringify({ tls: 'off', port: 0, logLevel: 'silent' }), {});
-  await initDeployment(directory, settings, { log: silentLog });
-  const open = await openStrongroom({
-    directory,
-    settings,
-    environment: { ...realEnvironment, fault: (name) => void points.set(name, performance.now()) },
-    log: silentLog,
-    onFatal: (error) => {
-      throw error;
-    },
-  });
+  const { open, points } = await watchedDeployment(folder, 'erasure');
   try {
     const leaves = await allot(open, SLOTS);
     const commits: number[] = [];
