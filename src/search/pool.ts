@@ -6,7 +6,7 @@
  * reject with `search.unavailable`.
  */
 import { StrongroomError } from '../errors.ts';
-import { packRecords, type Operation, type Operations } from './protocol.ts';
+import { packRecords, unpackHits, type Operation, type Operations } from './protocol.ts';
 import type {
   Fill,
   Hit,
@@ -162,8 +162,8 @@ class OpenVault implements VaultIndex {
     await this.#ask('remove', ids);
   }
 
-  search(request: SearchRequest): Promise<readonly Hit[]> {
-    return this.#ask('search', request);
+  async search(request: SearchRequest): Promise<readonly Hit[]> {
+    return unpackHits(await this.#ask('search', request));
   }
 
   stats(): Promise<VaultStats> {

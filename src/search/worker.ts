@@ -13,6 +13,7 @@ import { Engine, type EngineRoom } from './engine.ts';
 import { openEngineRoom } from './engine-room.ts';
 import {
   errorToSent,
+  packHits,
   unpackRecords,
   type Answer,
   type Call,
@@ -84,7 +85,7 @@ class SearchWorker {
         engine.remove(call.argument);
         return null;
       case 'search':
-        return engine.search(call.argument);
+        return packHits(engine.search(call.argument));
       case 'stats':
         return engine.stats();
       case 'leaves':

@@ -141,22 +141,25 @@ export const indexedRecord = (opened: OpenedMemory, names: NameLookup): IndexedR
 });
 
 /** What an index holds of a live memory, shown as `memoryView` shows its row. An empty text stands for none. */
-export const heldView = (held: HeldRecord): Memory => ({
-  id: held.id,
-  ...(held.text === '' ? {} : { text: held.text }),
-  ...(held.metadata === null ? {} : { metadata: held.metadata }),
-  ...(held.subject === null ? {} : { subject: held.subject }),
-  ...(held.conversation === null ? {} : { conversation: held.conversation }),
-  ...(held.speaker === null ? {} : { speaker: held.speaker }),
-  ...(held.at === null ? {} : { at: isoTime(held.at) }),
-  ...(held.kind === null ? {} : { kind: held.kind }),
-  ...(held.expiresAt === null ? {} : { expiresAt: isoTime(held.expiresAt) }),
-  ...(held.derivedFrom === null ? {} : { derivedFrom: [...held.derivedFrom] }),
-  visibility: held.visibility ?? 'vault',
-  version: held.version,
-  createdAt: isoTime(held.createdAt),
-  updatedAt: isoTime(held.updatedAt),
-});
+export function heldView(held: HeldRecord): Memory {
+  const createdAt = isoTime(held.createdAt);
+  return {
+    id: held.id,
+    ...(held.text === '' ? {} : { text: held.text }),
+    ...(held.metadata === null ? {} : { metadata: held.metadata }),
+    ...(held.subject === null ? {} : { subject: held.subject }),
+    ...(held.conversation === null ? {} : { conversation: held.conversation }),
+    ...(held.speaker === null ? {} : { speaker: held.speaker }),
+    ...(held.at === null ? {} : { at: isoTime(held.at) }),
+    ...(held.kind === null ? {} : { kind: held.kind }),
+    ...(held.expiresAt === null ? {} : { expiresAt: isoTime(held.expiresAt) }),
+    ...(held.derivedFrom === null ? {} : { derivedFrom: [...held.derivedFrom] }),
+    visibility: held.visibility ?? 'vault',
+    version: held.version,
+    createdAt,
+    updatedAt: held.updatedAt === held.createdAt ? createdAt : isoTime(held.updatedAt),
+  };
+}
 
 export const anchorOf = (
   vault: Vault,
