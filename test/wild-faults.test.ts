@@ -102,6 +102,10 @@ test('a revoked, a rotated and an expired key open nothing from the next request
   for (const { key } of [revoked, rotated, expiring]) await deployment.must('GET', '/v1/vaults', { key });
   await deployment.must('DELETE', `/v1/keys/${revoked.id}`);
   await deployment.must('POST', `/v1/keys/${rotated.id}/rotate`);
+  // The clock stands still: what the server remembers of them is as young as it can be.
+  for (const { key } of [revoked, rotated])
+    assert.equal((await deployment.call('GET', '/v1/vaults', { key })).status, 401);
+  await deployment.must('GET', '/v1/vaults', { key: expiring.key });
   deployment.clock.advance(1000);
   for (const { name } of ROUTES) {
     const request = await granted(deployment, name);

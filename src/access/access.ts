@@ -1,8 +1,8 @@
 /**
  * Who is at the door, and what may they do: authentication by API key and authorisation by grants.
  *
- * There is no positive cache: each request reads the key's row and derives its credential key, so a revocation that
- * was acknowledged holds for the next request.
+ * A revocation that was acknowledged holds for the next request: what is remembered of a key that has proved itself is dropped
+ * with any commit that touches a key, and with its slots (known-keys.ts).
  */
 import { isEqual } from '../bytes/equal.ts';
 import type { Secret } from '../bytes/secret.ts';
@@ -19,6 +19,7 @@ import { matchApiKey, type ApiKeyParts } from './api-key.ts';
 import type { Principal, RequestContext } from './context.ts';
 import { decide, mayEver, type VaultPlace } from './grants.ts';
 import { anchorOf, hashSecret, openHash, openSettings, type KeyAnchor } from './key-row.ts';
+import { KnownKeys } from './known-keys.ts';
 import { isInNetworks } from './networks.ts';
 import type { Receipts } from './receipts.ts';
 import { organizationScope, type Organization, type Organizations } from './organizations.ts';
@@ -43,9 +44,15 @@ const WHILE_CLOSING: ReadonlySet<Action> = new Set([
 
 export class Access {
   readonly #parts: AccessParts;
+  readonly #known: KnownKeys;
 
   constructor(parts: AccessParts) {
     this.#parts = parts;
+    this.#known = new KnownKeys({
+      lastWrite: () => parts.store.lastWrite('api_keys'),
+      isErased: parts.isErased,
+      now: () => parts.environment.clock.now(),
+    });
   }
 
   /**
@@ -53,9 +60,22 @@ export class Access {
    * `auth.expired`, and `access.network` for a caller outside the key's networks.
    */
   async authenticate(token: Secret, address: string | null): Promise<Principal> {
-    const parts = matchApiKey(token);
-    if (parts === null) throw new StrongroomError('auth.invalid');
-    const { sealer, environment } = this.#parts;
+    const found = this.#known.find(token);
+    // The organization may be closing, or another object in its place, since.
+    const isSame =
+      found !== null && this.#parts.organizations.known(found.organization.id) === found.organization;
+    const principal = isSame ? found.principal : await this.#prove(token);
+    if (principal.expiresAt !== null && principal.expiresAt <= this.#parts.environment.clock.now())
+      throw new StrongroomError('auth.expired');
+    if (!isInNetworks(address, principal.networks)) throw new StrongroomError('access.network');
+    return { ...principal, receipt: () => this.#parts.receipts.of(partsOf(token).secret) };
+  }
+
+  /** Reads the key's row, opens its hash and compares. */
+  async #prove(token: Secret): Promise<Principal> {
+    const parts = partsOf(token);
+    const { sealer, environment, store } = this.#parts;
+    const [lastWrite, provedAtMs] = [store.lastWrite('api_keys'), environment.clock.now()];
     let row = await this.#rowOf(parts);
     const organization =
       row === undefined ? null : await this.#organizationOf(row.organization as OrganizationId);
@@ -66,11 +86,8 @@ export class Access {
     const anchor = anchorOf(organization, row);
     const isRight = row.environment === parts.environment && this.#isSecretOf(anchor, parts, row);
     if (!isRight || row.state !== 'active') throw new StrongroomError('auth.invalid');
-    if (row.expires_at !== null && row.expires_at <= environment.clock.now())
-      throw new StrongroomError('auth.expired');
     const settings = openSettings(sealer, anchor, row.settings_box);
-    if (!isInNetworks(address, settings.networks)) throw new StrongroomError('access.network');
-    return {
+    const principal: Principal = {
       id: parts.id,
       organization: organization.id,
       environment: parts.environment,
@@ -78,9 +95,11 @@ export class Access {
       grants: settings.grants,
       networks: settings.networks,
       expiresAt: row.expires_at,
-      receipt: () => this.#parts.receipts.of(parts.secret),
       ...(organization.isClosing ? { isClosing: true as const } : {}),
     };
+    const slots = [anchor.credential, anchor.principal, row.pepper_slot as Slot];
+    this.#known.add(token, { principal, organization, slots, lastWrite, provedAtMs });
+    return principal;
   }
 
   /** Throws `access.refused` if the principal may do the action on no vault at all: what can be said before parsing. */
@@ -130,4 +149,10 @@ export class Access {
       throw error;
     }
   }
+}
+
+function partsOf(token: Secret): ApiKeyParts {
+  const parts = matchApiKey(token);
+  if (parts === null) throw new StrongroomError('auth.invalid');
+  return parts;
 }

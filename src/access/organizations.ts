@@ -57,6 +57,11 @@ export class Organizations {
     return organization;
   }
 
+  /** The same, if it has been read since it was last written to. */
+  known(id: OrganizationId): Organization | undefined {
+    return this.#known.get(id);
+  }
+
   /** Adds an organization in the caller's transaction. */
   async create(tx: Tx, id: OrganizationId, name: string): Promise<Organization> {
     const { slots, sealer, environment } = this.#parts;

@@ -81,14 +81,22 @@ function checkValue(value: unknown, path: (string | number)[]): void {
 }
 
 function checkItems(items: readonly unknown[], path: (string | number)[]): void {
-  for (let index = 0; index < items.length; index++) {
-    const item = items[index];
-    // Most of what is sent is numbers in vectors: they need no path.
-    if (typeof item === 'number' && Number.isFinite(item)) continue;
+  for (let index = finiteFrom(items); index < items.length; index++) {
     path.push(index);
-    checkValue(item, path);
+    checkValue(items[index], path);
     path.pop();
   }
+}
+
+/**
+ * How many finite numbers the list begins with: most of what is sent is vectors, which need no path. A function of its own, which
+ * sees no other lists, so that no number is put into an object to be looked at.
+ */
+function finiteFrom(items: readonly unknown[]): number {
+  if (typeof items[0] !== 'number') return 0;
+  let count = 0;
+  while (count < items.length && Number.isFinite(items[count])) count++;
+  return count;
 }
 
 function checkMember(object: Record<string, unknown>, name: string, path: (string | number)[]): void {

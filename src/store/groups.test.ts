@@ -48,6 +48,31 @@ forEachEngine('a job that throws leaves no row and no gap in the change numbers'
   assert.deepEqual(await people(store), ['sub_1', 'sub_2', 'sub_3']);
 });
 
+forEachEngine(
+  'the last write of a table moves with each commit that touches it, in whichever way, and with no other',
+  async (_t, engine) => {
+    const store = await engine.open();
+    const seen = (): number => store.lastWrite('subjects');
+    assert.equal(seen(), 0);
+    await store.write(ANN, (tx) => add(tx, 'sub_1'));
+    const inserted = seen();
+    await store.write(ANN, (tx) => tx.sql.selectFrom('subjects').select('id').execute());
+    assert.deepEqual([inserted, seen()], [1, 1]);
+    await store.write(ANN, (tx) =>
+      tx.sql.updateTable('subjects').set({ change: tx.change }).where('id', '=', 'sub_1').execute(),
+    );
+    const updated = seen();
+    const failed = store.write(ANN, async (tx) => {
+      await add(tx, 'sub_2');
+      throw new RangeError('no');
+    });
+    await assert.rejects(failed, RangeError);
+    assert.deepEqual([updated, seen()], [3, 3]);
+    await store.write(ANN, (tx) => tx.sql.deleteFrom('subjects').where('id', '=', 'sub_1').execute());
+    assert.deepEqual([seen(), store.lastWrite('vaults')], [4, 0]);
+  },
+);
+
 forEachEngine('a job with a failed statement fails, whatever it makes of the error', async (_t, engine) => {
   const store = await engine.open();
   await store.write(ANN, (tx) => add(tx, 'sub_1'));

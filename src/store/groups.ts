@@ -21,7 +21,7 @@ import { Crash, type FaultPoint } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { FatalStoreError, type Engine } from './connection.ts';
 import { openHandle, type Handle } from './handle.ts';
-import type { Database } from './schema.ts';
+import type { Database, TableName } from './schema.ts';
 import type { StoreHealth } from './store.ts';
 import { SYSTEM, type Deferred, type Flusher, type StoreScope, type Tx } from './transaction.ts';
 
@@ -75,6 +75,8 @@ export class CommitGroups {
   /** Why the last group was not committed. */
   #lastFailure: string | null = null;
   #lastChange = 0;
+  /** The last commit that wrote to each table; what nobody knows the table of counts for all. */
+  readonly #lastWrites = new Map<TableName | null, number>();
   /** Why an opening would not find the last commit. */
   #doubt: string | null = null;
 
@@ -96,6 +98,11 @@ export class CommitGroups {
   get health(): StoreHealth {
     const detail = this.#ended !== null ? 'nothing is written any more' : this.#fault();
     return detail === null ? { ok: true } : { ok: false, detail };
+  }
+
+  /** The change of the last commit that wrote to the table; 0 if none has since the store was opened. */
+  lastWrite(table: TableName): number {
+    return Math.max(this.#lastWrites.get(table) ?? 0, this.#lastWrites.get(null) ?? 0);
   }
 
   /** Accepts nothing more; the process goes on, red. */
@@ -154,6 +161,7 @@ export class CommitGroups {
     }
     if (group.change !== null) {
       this.#lastChange = group.change;
+      for (const table of group.written) this.#lastWrites.set(table, group.change);
       this.#lastFailure = null;
     }
     const { doubt } = group;
@@ -201,8 +209,11 @@ class Group {
   readonly done: Done[] = [];
   /** The change head after the commit; null before, and where nothing was to be committed. */
   change: number | null = null;
+  /** Tables that may have been written to; null stands for whichever. */
+  readonly written = new Set<TableName | null>();
   /** Why no opening will find the commit. */
   doubt: string | null = null;
+  readonly #onWrite = (table: TableName | null): void => void this.written.add(table);
   readonly #deferrals: Deferrals = new Map();
 
   constructor(parts: GroupsParts) {
@@ -302,7 +313,8 @@ class Group {
     return {
       open: (): Handle => {
         const { connection } = engine.writer;
-        handle ??= openHandle({ engine: engine.name, connection, scope, mode: { change }, onFirst });
+        const onWrite = this.#onWrite;
+        handle ??= openHandle({ engine: engine.name, connection, scope, mode: { change }, onFirst, onWrite });
         if (isClosed) handle.close();
         return handle;
       },
@@ -325,6 +337,7 @@ class Group {
         connection: engine.writer.connection,
         scope: SYSTEM,
         mode: 'flush',
+        onWrite: this.#onWrite,
       });
       try {
         await flusher.flush(handle.sql satisfies Kysely<Database>, items, change);

@@ -10,6 +10,7 @@ import {
   DefaultQueryExecutor,
   DeleteQueryNode,
   DeleteResult,
+  InsertQueryNode,
   Kysely,
   PostgresAdapter,
   PostgresQueryCompiler,
@@ -19,6 +20,7 @@ import {
   SqliteAdapter,
   SqliteQueryCompiler,
   TableNode,
+  UpdateQueryNode,
   type CompiledQuery,
   type DatabaseConnection,
   type Dialect,
@@ -47,6 +49,8 @@ export interface HandleOptions {
   readonly mode: 'read' | 'flush' | { readonly change: number };
   /** Called once, before the first statement. */
   readonly onFirst?: () => void;
+  /** Told of each table that is written to, null: nobody knows which. Also of writes that fail or are undone. */
+  readonly onWrite?: (table: TableName | null) => void;
 }
 
 export interface Handle {
@@ -146,6 +150,7 @@ class HandleConnection implements DatabaseConnection, KyselyPlugin {
     if (typeof mode === 'object') requireChange(node, mode.change);
     const confined = scope === SYSTEM ? { ...node } : confine(node, scope);
     const kept = DeleteQueryNode.is(confined) ? returningKeys(confined) : confined;
+    if (node.kind !== 'SelectQueryNode') this.#options.onWrite?.(writtenTable(node));
     this.#seen.add(kept);
     return kept;
   }
@@ -191,6 +196,7 @@ class HandleConnection implements DatabaseConnection, KyselyPlugin {
     }
     const columns = Object.keys(definition.columns);
     const matrix = rowMatrix(table, definition, rows);
+    this.#options.onWrite?.(table);
     return this.#attempt((connection) => connection.insert(table, columns, matrix));
   }
 
@@ -201,6 +207,7 @@ class HandleConnection implements DatabaseConnection, KyselyPlugin {
   ): Promise<void> {
     const { engine, mode } = this.#options;
     if (mode !== 'flush') throw misuse('an upsert outside of a flush');
+    this.#options.onWrite?.(table);
     const statement = upsert(engine, table, changed);
     for (const values of rowMatrix(table, tableOf(table), rows))
       await this.#attempt((connection) => connection.execute(statement, values));
@@ -253,6 +260,18 @@ class HandleConnection implements DatabaseConnection, KyselyPlugin {
       throw error;
     }
   }
+}
+
+/** The table that a statement writes to; null where that is not one table with a name. */
+function writtenTable(node: RootOperationNode): TableName | null {
+  const target = InsertQueryNode.is(node)
+    ? node.into
+    : UpdateQueryNode.is(node)
+      ? node.table
+      : DeleteQueryNode.is(node) && node.from.froms.length === 1
+        ? node.from.froms[0]
+        : undefined;
+  return target !== undefined && TableNode.is(target) ? (target.table.identifier.name as TableName) : null;
 }
 
 /** The table that a statement removes rows from, if a backup carries it. */

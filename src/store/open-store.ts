@@ -51,6 +51,7 @@ function storeOn(engine: Engine, { fault }: Environment, onFatal: OnFatal): Stor
   return {
     engine: engine.name,
     write: (scope, work) => groups.submit(scope, work),
+    lastWrite: (table) => groups.lastWrite(table),
     get health() {
       return groups.health;
     },

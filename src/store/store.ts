@@ -1,5 +1,6 @@
 /** The store as everything above sees it. `openStore` (open-store.ts) makes one. */
 import type { StrongroomError } from '../errors.ts';
+import type { TableName } from './schema.ts';
 import type { Head, ReadSql, StoreScope, Tx } from './transaction.ts';
 
 export interface StoreHealth {
@@ -17,6 +18,11 @@ export interface Store {
    * rolled back). Inside: SQL and deferrals only; never another `write`.
    */
   write<T>(scope: StoreScope, work: (tx: Tx) => Promise<T>): Promise<T>;
+  /**
+   * The change of the last commit that wrote to the table, 0 if none has since the opening. It moves before the commit's jobs
+   * are answered: whoever remembers a row and this number knows whether the row can be another by now.
+   */
+  lastWrite(table: TableName): number;
   /** Whether writes can be kept, as far as the last one and a short look tell. */
   readonly health: StoreHealth;
   /** From now on every write is refused, and health is red: for whoever finds that this is not the store it was. */
