@@ -473,6 +473,25 @@ test('one from before a rotation that has ended opens, needs new API keys, and s
   });
 });
 
+test('a key that was kept when the backup was made and has ended since is not said to be kept', async (t) => {
+  const { deployment } = await used(t);
+  await deployment.must('POST', ROTATIONS, { body: { keys: ['ledger', 'certificates'] } });
+  await deployment.must('POST', '/v1/backups', { body: { kind: 'full' } });
+  await deployment.must('POST', ROTATIONS, { body: { keys: ['ledger'], retired: 'destroy' } });
+  await deployment.stop();
+  const copy = await RestoredCopy.beside(t, deployment, { replicas: ['a', 'b'] });
+  await copy.restore();
+  await copy.commit();
+  await copy.opened(async (open) => {
+    assert.deepEqual(await checkInvariants(open, copy.directory), []);
+    const ages = await open.rotations.ages();
+    const retired = (key: string): number => ages.find((age) => age.key === key)!.retired.length;
+    // Of certificates the one from before and the one that the commit replaced; both of the ledger are dead, and the
+    // one made in their place was replaced by the commit too.
+    assert.deepEqual([retired('ledger'), retired('certificates')], [1, 2]);
+  });
+});
+
 test('on PostgreSQL keys are replaced and ended, and what stopped anywhere in between is gone on with', async (t) => {
   const postgres = await testPostgres();
   if ('absent' in postgres) return t.skip(postgres.absent);

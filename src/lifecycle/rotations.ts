@@ -145,7 +145,11 @@ export class Rotations {
   }
 
   async #finish(): Promise<void> {
-    for (const row of await this.#rows()) if (row.state !== 'kept') await this.#goOn(row);
+    for (const row of await this.#rows()) {
+      if (row.state !== 'kept') await this.#goOn(row);
+      // A database from before the end of this one says that the old key is kept, and the keystore has none any more.
+      else if (this.#parts.keyring.isErased(this.#partsOf(row).old)) await this.#set(row, ended(this.#now()));
+    }
   }
 
   async #run(keys: readonly RotationKey[], order: RotationOrder): Promise<readonly Rotation[]> {
