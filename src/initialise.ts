@@ -15,13 +15,8 @@ import { lockDatabase } from './store/database-lock.ts';
 import { lockDirectory } from './store/directory-lock.ts';
 import { openStore } from './store/open-store.ts';
 import { SYSTEM, type Store, type Tx } from './store/store.ts';
-import {
-  createKeys,
-  openStrongroom,
-  storeTarget,
-  type OpenStrongroom,
-  type Strongroom,
-} from './strongroom.ts';
+import { createKeys, storeTarget } from './composition/base.ts';
+import { openStrongroom, type OpenStrongroom, type Strongroom } from './strongroom.ts';
 
 const DEPLOYMENT_BYTES = 16;
 const DEFAULT_NAME = 'default';

@@ -15,14 +15,8 @@ import { SYSTEM, type Store } from './store/store.ts';
 import { requireSqliteDatabase } from './store/sqlite.ts';
 import { LEAF_SLOTS, type Slot } from './keys/slot.ts';
 import { SegmentRegistry } from './vaults/segment-registry.ts';
-import {
-  journalOf,
-  keystoreOf,
-  openStrongroom,
-  readDeployment,
-  storeTarget,
-  type OpenStrongroom,
-} from './strongroom.ts';
+import { journalOf, keystoreOf, readDeployment, storeTarget } from './composition/base.ts';
+import { openStrongroom, type OpenStrongroom } from './strongroom.ts';
 
 /** What was sealed under keys that are gone. */
 export interface LostKeys {

@@ -37,15 +37,8 @@ import { lockDirectory } from './store/directory-lock.ts';
 import { openStore } from './store/open-store.ts';
 import { SYSTEM } from './store/store.ts';
 import { SegmentRegistry } from './vaults/segment-registry.ts';
-import {
-  journalOf,
-  keystoreOf,
-  openStrongroom,
-  placeAt,
-  readDeployment,
-  storeTarget,
-  type OpenStrongroom,
-} from './strongroom.ts';
+import { journalOf, keystoreOf, placeAt, readDeployment, storeTarget } from './composition/base.ts';
+import { openStrongroom, type OpenStrongroom } from './strongroom.ts';
 
 export interface RestoreOrder {
   /** The folder with the backups. */

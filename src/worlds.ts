@@ -48,7 +48,8 @@ import { dropDeadRows } from './recovery/dead-rows.ts';
 import { layOut } from './recovery/lay-out.ts';
 import { openStore } from './store/open-store.ts';
 import type { Store } from './store/store.ts';
-import { deploymentName, openStrongroom, type Strongroom, type Substitutes } from './strongroom.ts';
+import { deploymentName } from './composition/base.ts';
+import { openStrongroom, type Strongroom, type Substitutes } from './strongroom.ts';
 
 /** What verification needs of the composition root; the server itself exists only later. */
 export interface Assured {

@@ -26,6 +26,7 @@ const LAYERS = [
   ['recovery'],
   ['http'],
   ['assurance'],
+  ['composition'],
   [
     'strongroom.ts',
     'initialise.ts',
