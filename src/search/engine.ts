@@ -39,6 +39,19 @@ export interface EngineRoom {
   readonly vectors: VectorRoom;
 }
 
+/** An index as bytes. Plain, so they stay in memory. */
+export interface Resting {
+  readonly dimensions: number | null;
+  readonly leaves: readonly {
+    readonly leaf: number;
+    readonly bytes: Uint8Array<ArrayBuffer>;
+    /** Whether the leaf page is another than that of its sealed segment. */
+    readonly isChanged: boolean;
+  }[];
+}
+
+/** The objects and the smallest tables of an index without a record. */
+const ENGINE_BYTES = 16 * 1024;
 /** The part of the true neighbours that a search in a large vault finds, on the average, unless the vault says otherwise. */
 const RECALL = 0.99;
 /** How deep each list is looked at, at least. */
@@ -79,6 +92,11 @@ export class Engine {
       const document = this.#enter(slot, record, this.#text.countTerms(record.text));
       if (vector !== null) this.#vectors.add(document, vector);
     }
+  }
+
+  /** How many records it holds, about: it does not look at ids for it. */
+  get size(): number {
+    return this.#records.inUse;
   }
 
   /** Ids that are not held are passed over. */
@@ -128,14 +146,18 @@ export class Engine {
 
   stats(): VaultStats {
     const { size, textLength } = this.#records;
+    const vectorBytes = this.#vectors.bytes;
+    const textBytes = this.#text.bytes;
+    // A record's strings and its object: two bytes for a character at worst, and some 300 bytes around them.
+    const recordBytes = textLength * 2 + size * 300;
     return {
       records: size,
       vectors: this.#vectors.size,
       dimensions: this.#vectors.dimensions,
-      vectorBytes: this.#vectors.bytes,
-      textBytes: this.#text.bytes,
-      // A record's strings and its object: two bytes for a character at worst, and some 300 bytes around them.
-      recordBytes: textLength * 2 + size * 300,
+      vectorBytes,
+      textBytes,
+      recordBytes,
+      bytes: ENGINE_BYTES + vectorBytes + textBytes + recordBytes,
       isSettled: this.#isSettled,
     };
   }
@@ -150,16 +172,31 @@ export class Engine {
   }
 
   exportSegment(leaf: number): Segment {
-    const rows = this.#records.documentsOf(leaf).map((document) => this.#rowOf(document));
-    const bytes = encodeSegment({
-      leaf,
-      metric: this.#settings.metric,
-      dimensions: this.#vectors.dimensions,
-      analyzerVersion: this.#analyzerVersion,
-      rows,
-    });
+    const segment = this.#encode(leaf);
     this.#records.settle(leaf);
-    return { leaf, bytes, cover: rows.map(({ slot }) => slot) };
+    return segment;
+  }
+
+  /** All it holds, as bytes from which `wake` makes an equal one. */
+  rest(): Resting {
+    const changed = this.changedLeaves();
+    const leaves = this.leaves().map((leaf) => ({
+      leaf,
+      bytes: this.#encode(leaf).bytes,
+      isChanged: changed.includes(leaf),
+    }));
+    return { dimensions: this.#vectors.dimensions, leaves };
+  }
+
+  /** What it has not taken in yet of the bytes it takes in when asked for: there is no work between calls until something changes. */
+  static wake(settings: VaultSettings, room: EngineRoom, { dimensions, leaves }: Resting): Engine {
+    const engine = new Engine({ ...settings, dimensions }, room);
+    for (const { leaf, bytes, isChanged } of leaves) {
+      engine.loadSegment(bytes);
+      engine.#records.settle(leaf, !isChanged);
+    }
+    engine.#isSettled = true;
+    return engine;
   }
 
   /** Throws `box.damaged` on bytes that are no segment of a vault like this one, and then has loaded nothing. */
@@ -184,6 +221,18 @@ export class Engine {
 
   close(): void {
     this.#vectors.close();
+  }
+
+  #encode(leaf: number): Segment {
+    const rows = this.#records.documentsOf(leaf).map((document) => this.#rowOf(document));
+    const bytes = encodeSegment({
+      leaf,
+      metric: this.#settings.metric,
+      dimensions: this.#vectors.dimensions,
+      analyzerVersion: this.#analyzerVersion,
+      rows,
+    });
+    return { leaf, bytes, cover: rows.map(({ slot }) => slot) };
   }
 
   #checkVectors(records: readonly IndexedRecord[]): void {

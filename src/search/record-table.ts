@@ -54,6 +54,11 @@ export class RecordTable {
     return this.#documents.size;
   }
 
+  /** Numbers in use: the records, without looking at ids that came twice. */
+  get inUse(): number {
+    return this.#records.length - this.#free.length;
+  }
+
   /** Every document's number is below. */
   get end(): number {
     return this.#records.length;
@@ -149,10 +154,10 @@ export class RecordTable {
     return this.leaves().filter((leaf) => this.#leaves.get(leaf)?.isChanged === true);
   }
 
-  /** A segment was made of the leaf page as it is now. */
-  settle(leaf: number): void {
+  /** Whether a segment was made of the leaf page as it is now. */
+  settle(leaf: number, isSettled = true): void {
     const known = this.#leaves.get(leaf);
-    if (known !== undefined) known.isChanged = false;
+    if (known !== undefined) known.isChanged = !isSettled;
   }
 
   /** Documents of a leaf page, ascending by slot. */

@@ -88,6 +88,8 @@ export interface VaultStats {
   readonly textBytes: number;
   /** An estimate of what the records' own fields take. */
   readonly recordBytes: number;
+  /** What it takes of the memory budget, about: all of that and its objects, or what it takes at rest if it is small. */
+  readonly bytes: number;
   /** Whether nothing is left of the work between calls that keeps searches fast. */
   readonly isSettled: boolean;
 }

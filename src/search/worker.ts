@@ -9,7 +9,7 @@
  */
 import { parentPort, type MessagePort } from 'node:worker_threads';
 import { StrongroomError } from '../errors.ts';
-import { Engine, type EngineRoom } from './engine.ts';
+import type { Engine } from './engine.ts';
 import { openEngineRoom } from './engine-room.ts';
 import {
   errorToSent,
@@ -20,6 +20,7 @@ import {
   type Operation,
   type Operations,
 } from './protocol.ts';
+import { Residence } from './residence.ts';
 import type { LoadedSegment } from './types.ts';
 
 const QUESTIONS: ReadonlySet<Operation> = new Set<Operation>([
@@ -31,10 +32,7 @@ const QUESTIONS: ReadonlySet<Operation> = new Set<Operation>([
 ]);
 
 class SearchWorker {
-  readonly #room: EngineRoom = openEngineRoom();
-  readonly #engines = new Map<string, Engine>();
-  /** Those that may have work. */
-  readonly #changed = new Set<Engine>();
+  readonly #residence = new Residence(openEngineRoom());
 
   answer(call: Call): Answer {
     try {
@@ -46,58 +44,37 @@ class SearchWorker {
     }
   }
 
-  /** A little of the work that waits in some vault; false when there is none. */
   work(): boolean {
-    for (const engine of this.#changed) {
-      // To the end of the row, so that a large vault does not keep the others from their turn.
-      this.#changed.delete(engine);
-      if (!engine.work()) continue;
-      this.#changed.add(engine);
-      return true;
-    }
-    return false;
-  }
-
-  #close(vault: string): void {
-    const engine = this.#engines.get(vault);
-    if (engine === undefined) return;
-    engine.close();
-    this.#changed.delete(engine);
-    this.#engines.delete(vault);
+    return this.#residence.work();
   }
 
   #run(call: Call): Operations[Operation]['answers'] {
-    if (call.operation === 'open') {
-      this.#close(call.vault);
-      this.#engines.set(call.vault, new Engine(call.argument, this.#room));
-      return null;
-    }
-    const engine = this.#engines.get(call.vault);
-    if (engine === undefined) throw new StrongroomError('search.unavailable', 'the vault is not open here');
-    // One segment follows the other: what can be done with them waits until somebody wants something else of the vault.
-    if (call.operation === 'loadSegment') this.#changed.delete(engine);
-    else this.#changed.add(engine);
+    const { vault } = call;
+    const residence = this.#residence;
     switch (call.operation) {
+      case 'open':
+        residence.open(call.argument);
+        return null;
       case 'add':
-        engine.add(unpackRecords(call.argument));
+        residence.changing(vault).add(unpackRecords(call.argument));
         return null;
       case 'remove':
-        engine.remove(call.argument);
+        residence.changing(vault).remove(call.argument);
         return null;
       case 'search':
-        return packHits(engine.search(call.argument));
+        return packHits(residence.asked(vault).search(call.argument));
       case 'stats':
-        return engine.stats();
+        return residence.stats(vault);
       case 'leaves':
-        return engine.leaves();
+        return residence.asked(vault).leaves();
       case 'changedLeaves':
-        return engine.changedLeaves();
+        return residence.asked(vault).changedLeaves();
       case 'exportSegment':
-        return engine.exportSegment(call.argument);
+        return residence.changing(vault).exportSegment(call.argument);
       case 'loadSegment':
-        return loadAndFree(engine, call.argument);
+        return loadAndFree(residence.changing(vault, true), call.argument);
       case 'close':
-        this.#close(call.vault);
+        residence.close(vault);
         return null;
     }
   }

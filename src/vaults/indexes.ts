@@ -5,27 +5,15 @@
  * wait and are applied after it; applying one twice does no harm, because an addition replaces.
  */
 import { StrongroomError } from '../errors.ts';
-import type { RecordSealer } from '../keys/record-sealer.ts';
-import type { IndexedRecord, IndexFiller, SearchPool, VaultIndex } from '../search/types.ts';
-import { SYSTEM, type Flusher, type Store, type Tx } from '../store/store.ts';
-import { LEAF_SLOTS } from '../keys/slot.ts';
-import { indexedRecord, openMemory, type JoinedRow, type NameLookup } from './memory-row.ts';
-import { selectBySlot, selectWithVector } from './memory-store.ts';
-import { Ahead } from './ahead.ts';
-import { setImmediate as turn } from 'node:timers/promises';
-import type { Segments } from './segments.ts';
+import type { IndexedRecord, SearchPool, VaultIndex } from '../search/types.ts';
+import { SYSTEM, type Flusher, type Tx } from '../store/store.ts';
+import { fillIndex, type FillingParts } from './index-filling.ts';
 import type { Vault } from './vault.ts';
 
-export interface IndexesParts {
-  readonly store: Store;
-  readonly sealer: RecordSealer;
+export interface IndexesParts extends FillingParts {
   readonly pool: SearchPool;
-  readonly segments: Segments;
-  readonly names: (vault: Vault) => Promise<NameLookup>;
   /** What open indexes may take together, about. The one in use may take more alone. */
   readonly memoryBytesMax: number;
-  /** Told of what could not be kept in step; the index is filled anew when next used. */
-  readonly onError: (error: unknown) => void;
 }
 
 export interface IndexChange {
@@ -33,9 +21,10 @@ export interface IndexChange {
   readonly removed?: readonly string[];
 }
 
-interface Filling {
-  readonly filler: IndexFiller;
-  readonly names: NameLookup;
+export interface Asked<T> {
+  readonly answer: T;
+  /** Whether nothing was taken out of the vault since the index was asked. */
+  readonly isCurrent: () => boolean;
 }
 
 /** A vault's index from the moment its opening began. */
@@ -46,6 +35,8 @@ interface OpenIndex {
   applied: Promise<void>;
   /** Another object whenever a memory was taken out. */
   mark: object;
+  /** Questions that are under way. */
+  askers: number;
   /** Rough size of the changes that are not applied yet. */
   waitingBytes: number;
   /** Rough size of the index. */
@@ -58,8 +49,8 @@ interface OpenIndex {
   readonly unsaved: Set<number>;
 }
 
-/** Records opened between two turns of the event loop while an index is filled. */
-const FILL_ROWS = 250;
+/** How often an index that is closed again and again is asked. */
+const ASKED_MAX = 3;
 /** Records given to a worker in one message, so that searches of other vaults pass in between. */
 const CHANGE_RECORDS = 100;
 /** A vault whose changes wait for more than this takes no addition before they have been applied. */
@@ -67,9 +58,12 @@ const WAITING_BYTES_MAX = 16 * 1024 * 1024;
 /** New vaults that are remembered until something is added to them. */
 const NEW_VAULTS_MAX = 10_000;
 /** What an open index takes beside what it says of itself: its objects on both threads. */
-const INDEX_BYTES = 24 * 1024;
-/** Sorts after every id. */
-const MAX_ID = 'zzzz';
+const INDEX_BYTES = 4 * 1024;
+/** What a record takes beside its text and its vector, about. */
+const RECORD_BYTES = 512;
+/** Indexes that are saved at the same time, and how large each may be: their segments are in memory meanwhile. */
+const SAVED_TOGETHER = 32;
+const SAVED_TOGETHER_BYTES = 1024 * 1024;
 
 export class VaultIndexes {
   readonly #parts: IndexesParts;
@@ -104,12 +98,41 @@ export class VaultIndexes {
 
   /** The vault's index, opened and filled if it is not, with every change in it that was committed before. */
   async of(vault: Vault): Promise<VaultIndex> {
-    const open = this.#fitting(vault) ?? this.#begin(vault);
-    // The map keeps the order of use: first the one that rested longest.
-    this.#open.delete(vault.id);
-    this.#open.set(vault.id, open);
+    const open = this.#used(vault);
     await open.applied;
     return open.index;
+  }
+
+  /**
+   * Asks that index, which is not closed meanwhile to make room for others. Where it was closed all the same, because
+   * somebody was erased or the words are of another language now, the one that follows it is asked.
+   */
+  async ask<T>(vault: Vault, question: (index: VaultIndex) => Promise<T>): Promise<Asked<T>> {
+    for (let asked = 1; ; asked++) {
+      const open = this.#used(vault);
+      const { mark } = open;
+      const isOpen = (): boolean => this.#open.get(vault.id) === open;
+      open.askers++;
+      try {
+        await open.applied;
+        const answer = await question(await open.index);
+        return { answer, isCurrent: () => isOpen() && open.mark === mark };
+      } catch (error) {
+        const isClosed = error instanceof StrongroomError && error.code === 'search.unavailable' && !isOpen();
+        if (!isClosed || asked === ASKED_MAX) throw error;
+      } finally {
+        open.askers--;
+        this.#keepBudget(open);
+      }
+    }
+  }
+
+  /** Opens it if it is not. The map keeps the order of use: first the one that rested longest. */
+  #used(vault: Vault): OpenIndex {
+    const open = this.#fitting(vault) ?? this.#begin(vault);
+    this.#open.delete(vault.id);
+    this.#open.set(vault.id, open);
+    return open;
   }
 
   /** The open index, unless the vault has another language by now: its words are others then. */
@@ -119,11 +142,6 @@ export class VaultIndexes {
       return open;
     this.drop(vault).catch(this.#parts.onError);
     return undefined;
-  }
-
-  /** A mark that is another one once a memory was taken out of the vault, or its index opened anew. */
-  removalMark(vault: Pick<Vault, 'id'>): object {
-    return this.#open.get(vault.id)?.mark ?? {};
   }
 
   /**
@@ -169,6 +187,8 @@ export class VaultIndexes {
     const throughChange = await store.read(SYSTEM, (_db, head) => Promise.resolve(head.change));
     // Whatever was committed up to there has told its change once a later job has gone through.
     await store.write(SYSTEM, () => Promise.resolve());
+    // What was closed meanwhile is found anew from its records when it is opened.
+    if (this.#open.get(vault.id) !== open) return;
     const index = await this.of(vault);
     await this.#weigh(open);
     const changed = new Set([...(await index.changedLeaves()), ...open.unsaved]);
@@ -202,24 +222,41 @@ export class VaultIndexes {
     await Promise.all(own.map(({ vault }) => this.drop(vault)));
   }
 
-  /** Saves every open index: before a clean stop, and from time to time. */
+  /** Saves every open index: before a clean stop, and from time to time. Small ones some at a time, so that they share commits. */
   async saveAll(): Promise<void> {
-    for (const { vault } of Array.from(this.#open.values()))
-      await this.save(vault).catch(this.#parts.onError);
+    const all = Array.from(this.#open.values());
+    const isSmall = ({ bytes }: OpenIndex): boolean => bytes < SAVED_TOGETHER_BYTES;
+    await this.#saveSome(all.filter(isSmall), SAVED_TOGETHER);
+    await this.#saveSome(
+      all.filter((open) => !isSmall(open)),
+      1,
+    );
+  }
+
+  async #saveSome(indexes: readonly OpenIndex[], atOnce: number): Promise<void> {
+    const waiting = indexes.values();
+    // They take from one list, so that none is saved twice.
+    const save = async (): Promise<void> => {
+      for (const { vault } of waiting) await this.save(vault).catch(this.#parts.onError);
+    };
+    await Promise.all(Array.from({ length: atOnce }, save));
   }
 
   #begin(vault: Vault): OpenIndex {
-    const index = this.#fillNew(vault);
+    const index = this.#fillNew(vault, () => {
+      open.isUnsaved = true;
+    });
     const ready = index.then(() => undefined);
     const open: OpenIndex = {
       vault,
       index,
       applied: ready,
       mark: {},
+      askers: 0,
       waitingBytes: 0,
       bytes: INDEX_BYTES,
       isFull: false,
-      isUnsaved: true,
+      isUnsaved: false,
       unsaved: new Set(),
     };
     this.#open.set(vault.id, open);
@@ -228,7 +265,10 @@ export class VaultIndexes {
     ready.then(
       () => {
         open.isFull = true;
-        this.#weigh(open).catch(this.#parts.onError);
+        this.#weigh(open).catch((error: unknown) => {
+          // One that was closed meanwhile weighs nothing.
+          if (this.#open.get(vault.id) === open) this.#parts.onError(error);
+        });
       },
       () => this.#forget(open),
     );
@@ -239,9 +279,9 @@ export class VaultIndexes {
   async #weigh(open: OpenIndex): Promise<void> {
     const index = await open.index;
     const before = open.bytes;
-    const { vectorBytes, textBytes, recordBytes } = await index.stats();
+    const { bytes } = await index.stats();
     // What was added while the question was on its way may not be in the answer.
-    this.#grow(open, INDEX_BYTES + vectorBytes + textBytes + recordBytes - before);
+    this.#grow(open, INDEX_BYTES + bytes - before);
     this.#keepBudget(open);
   }
 
@@ -254,7 +294,7 @@ export class VaultIndexes {
   #keepBudget(used: OpenIndex): void {
     for (const open of this.#open.values()) {
       if (this.#bytes <= this.#parts.memoryBytesMax) return;
-      if (open === used || !open.isFull || open.waitingBytes > 0) continue;
+      if (open === used || !open.isFull || open.waitingBytes > 0 || open.askers > 0) continue;
       this.drop(open.vault).catch(this.#parts.onError);
     }
   }
@@ -269,94 +309,23 @@ export class VaultIndexes {
     this.#bytes -= open.bytes;
   }
 
-  async #fillNew(vault: Vault): Promise<VaultIndex> {
+  /** @param onUnsaved called when more was filled in than segments say. */
+  async #fillNew(vault: Vault, onUnsaved: () => void): Promise<VaultIndex> {
     await this.#closing.get(vault.id);
     const { id, metric, dimensions, language } = vault;
-    return this.#parts.pool.open({ id, metric, dimensions, language }, (filler) => this.#fill(vault, filler));
-  }
-
-  /** Segments first, then the leaf pages that have none, then what changed since the oldest segment. */
-  async #fill(vault: Vault, filler: IndexFiller): Promise<void> {
-    const { store, segments } = this.#parts;
-    const names = await this.#parts.names(vault);
-    const { leaves, throughChange } = await segments.load(vault, filler);
-    const owned = await store.read(SYSTEM, (db) =>
-      db.selectFrom('leaves').select('leaf').where('owner', '=', vault.id).orderBy('leaf').execute(),
-    );
-    for (const { leaf } of owned) if (!leaves.has(leaf)) await this.#fillLeaf(vault, leaf, { filler, names });
-    if (throughChange !== null) await this.#fillChanged(vault, throughChange, { filler, names });
-  }
-
-  /** In the order of slots, because a key is derived fastest after its neighbour's. */
-  async #fillLeaf(vault: Vault, leaf: number, { filler, names }: Filling): Promise<void> {
-    const adding = new Ahead();
-    for (let from = leaf * LEAF_SLOTS; ;) {
-      const rows = await this.#parts.store.read(vault.organization.id, (db) =>
-        selectBySlot(db, vault, { from, to: (leaf + 1) * LEAF_SLOTS, limit: FILL_ROWS }),
-      );
-      if (rows.last === null) return adding.done();
-      // Answers of the worker alone would keep everybody else from their turn.
-      await turn();
-      from = rows.last + 1;
-      const records = this.#openLive(vault, rows.live, names);
-      await adding.next(() => filler.add(records));
-    }
-  }
-
-  async #fillChanged(vault: Vault, since: number, { filler, names }: Filling): Promise<void> {
-    for (let after = { change: since, id: MAX_ID }; ;) {
-      const rows = await this.#parts.store.read(vault.organization.id, (db) =>
-        selectWithVector(db, vault)
-          .select('memories.change')
-          // Says no more than what follows, but the planner sees a range of the index in it.
-          .where('memories.change', '>=', after.change)
-          .where((where) =>
-            where.or([
-              where('memories.change', '>', after.change),
-              where.and([where('memories.change', '=', after.change), where('memories.id', '>', after.id)]),
-            ]),
-          )
-          .orderBy('memories.change')
-          .orderBy('memories.id')
-          .limit(FILL_ROWS)
-          .execute(),
-      );
-      const last = rows.at(-1);
-      if (last === undefined) return;
-      await turn();
-      after = { change: last.change, id: last.id };
-      await filler.remove(rows.map(({ id }) => id));
-      await filler.add(
-        this.#openLive(
-          vault,
-          rows.filter(({ state }) => state === 'live'),
-          names,
-        ),
-      );
-    }
-  }
-
-  /** What an erasure ended between the reading of the row and now is left out. */
-  #openLive(vault: Vault, rows: readonly JoinedRow[], names: NameLookup): IndexedRecord[] {
-    const records: IndexedRecord[] = [];
-    for (const row of rows) {
-      try {
-        records.push(indexedRecord(openMemory(this.#parts.sealer, vault, row), names));
-      } catch (error) {
-        if (!(error instanceof StrongroomError)) throw error;
-        // One damaged record must not take its vault out of every search: it is named and left out.
-        if (error.code === 'box.damaged') this.#parts.onError(error);
-        else if (error.code !== 'erased') throw error;
-      }
-    }
-    return records;
+    return this.#parts.pool.open({ id, metric, dimensions, language }, async (filler) => {
+      if (!(await fillIndex(this.#parts, vault, filler))) onUnsaved();
+    });
   }
 
   #changed(vault: Pick<Vault, 'id'>, change: IndexChange): void {
     const open = this.#open.get(vault.id);
     if (open === undefined) return;
     const { added = [], removed = [] } = change;
-    const bytes = added.reduce((sum, { text, vector }) => sum + text.length + (vector?.byteLength ?? 0), 0);
+    const bytes = added.reduce(
+      (sum, { text, vector }) => sum + RECORD_BYTES + text.length + (vector?.byteLength ?? 0),
+      0,
+    );
     open.waitingBytes += bytes;
     open.isUnsaved = true;
     this.#grow(open, bytes);
@@ -368,11 +337,12 @@ export class VaultIndexes {
       for (let at = 0; at < added.length; at += CHANGE_RECORDS)
         await index.add(added.slice(at, at + CHANGE_RECORDS));
     });
-    // A change that could not be applied makes this very index stale: it is filled anew when next used.
+    // A change that could not be applied makes this very index stale: it is filled anew when next used, as one that was closed meanwhile.
     open.applied = applied
       .catch((error: unknown) => {
+        if (this.#open.get(vault.id) !== open) return;
         this.#parts.onError(error);
-        if (this.#open.get(vault.id) === open) void this.drop(vault);
+        void this.drop(vault);
       })
       .finally(() => {
         open.waitingBytes -= bytes;

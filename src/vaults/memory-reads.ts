@@ -254,17 +254,16 @@ export class MemoryReads {
       throw invalid('/weights', `say nothing in mode ${mode}`);
     const vector = await this.#queryVector(context, vault, { ...input, mode });
     const weights = input.weights ?? vault.weights;
-    // Before the index is asked for: it may be closed, because somebody was erased, and opened again by another.
-    const mark = indexes.removalMark(vault);
-    const index = await indexes.of(vault);
     const withRecords = input.include !== 'vector';
     const asked = { query, vector, limit, filter, mode, weights, now: this.#now(), withRecords };
-    const found = await index.search({ ...asked, rules: await this.#parts.retention.of(vault) });
+    const { answer: found, isCurrent } = await indexes.ask(vault, async (index) =>
+      index.search({ ...asked, rules: await this.#parts.retention.of(vault) }),
+    );
     // By the rules as they are now: one may have been set while the index looked.
     const rules = await this.#parts.retention.of(vault);
     const hits = found.filter(({ record }) => record === undefined || !isExpired(rules, record, this.#now()));
     // What the index holds is the answer, unless something was taken out of the vault while it looked.
-    const isAnswered = withRecords && indexes.removalMark(vault) === mark;
+    const isAnswered = withRecords && isCurrent();
     const results = isAnswered ? hits.flatMap(heldResult) : await this.#resultsOf(vault, hits, !withRecords);
     await recorder.record(context, { action: 'memory.search', target: vault.id, count: results.length });
     return { results };

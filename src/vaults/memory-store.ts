@@ -329,16 +329,23 @@ export interface SlotRun {
   readonly limit: number;
 }
 
+export interface RowsBySlot {
+  readonly live: readonly JoinedRow[];
+  /** The last slot that was looked at; null where there is none. */
+  readonly last: number | null;
+  /** Versions that were looked at. Fewer than the limit: there are no more. */
+  readonly count: number;
+}
+
 /**
- * The vault's live memories whose current version has a slot of the run, in the order of slots; and the last slot that
- * was looked at, null where there is none. Two statements and no join, because a join would be planned from the vault's
+ * The vault's live memories whose current version has a slot of the run, in the order of slots. Two statements and no join, because a join would be planned from the vault's
  * side: all its rows would be read and sorted for each run.
  */
 export async function selectBySlot(
   sql: ReadSql,
   vault: Pick<Vault, 'id'>,
   { from, to, limit }: SlotRun,
-): Promise<{ readonly live: readonly JoinedRow[]; readonly last: number | null }> {
+): Promise<RowsBySlot> {
   const versions = await sql
     .selectFrom('memory_versions')
     .select(['memory', 'version', 'slot', 'scope', 'body_box', 'vector_box'])
@@ -347,7 +354,7 @@ export async function selectBySlot(
     .orderBy('slot')
     .limit(limit)
     .execute();
-  if (versions.length === 0) return { live: [], last: null };
+  if (versions.length === 0) return { live: [], last: null, count: 0 };
   const memories = await sql
     .selectFrom('memories')
     .select(['id', 'state', 'version', 'subject', 'conversation', 'expires_at'])
@@ -365,7 +372,7 @@ export async function selectBySlot(
     const row = byId.get(memory);
     return row?.version === version ? [{ ...row, ...columns }] : [];
   });
-  return { live, last: versions.at(-1)?.slot ?? null };
+  return { live, last: versions.at(-1)?.slot ?? null, count: versions.length };
 }
 
 /** One memory by id, or `not_found`: also for an id that is none, so that a guess learns nothing. */

@@ -19,6 +19,8 @@ export interface Registered {
 
 export class SegmentRegistry {
   readonly #registered = new Map<SegmentId, Registered>();
+  /** The same by vault: there may be thousands of vaults. */
+  readonly #ofVault = new Map<string, Set<SegmentId>>();
 
   static async load(store: Store): Promise<SegmentRegistry> {
     const registry = new SegmentRegistry();
@@ -37,21 +39,29 @@ export class SegmentRegistry {
   }
 
   set(id: SegmentId, registered: Registered): void {
+    const own = this.#ofVault.get(registered.vault) ?? new Set();
+    this.#ofVault.set(registered.vault, own.add(id));
     this.#registered.set(id, registered);
   }
 
   delete(id: SegmentId): void {
+    const vault = this.#registered.get(id)?.vault ?? '';
     this.#registered.delete(id);
+    const own = this.#ofVault.get(vault);
+    own?.delete(id);
+    if (own?.size === 0) this.#ofVault.delete(vault);
   }
 
   ofVault(vault: string): readonly (Registered & { readonly id: SegmentId })[] {
-    return [...this.#registered].flatMap(([id, one]) => (one.vault === vault ? [{ ...one, id }] : []));
+    return Array.from(this.#ofVault.get(vault) ?? [], (id) => {
+      const one = this.#registered.get(id);
+      if (one === undefined) throw new RangeError('a segment of a vault is not registered');
+      return { ...one, id };
+    });
   }
 
   ofLeaf(vault: string, leaf: number): readonly SegmentId[] {
-    return [...this.#registered].flatMap(([id, one]) =>
-      one.vault === vault && one.leaf === leaf ? [id] : [],
-    );
+    return this.ofVault(vault).flatMap((one) => (one.leaf === leaf ? [one.id] : []));
   }
 
   /** Slots of segments that must die in the same epoch as `dead`. */

@@ -18,7 +18,7 @@ import type { NewId } from '../ids.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
 import { LEAF_SLOTS, type Slot } from '../keys/slot.ts';
-import type { IndexFiller, VaultIndex } from '../search/types.ts';
+import type { IndexFiller, LoadedSegment, VaultIndex } from '../search/types.ts';
 import type { BlobStore } from '../store/blobs.ts';
 import type { Destruction } from '../store/destruction.ts';
 import type { SegmentRow } from '../store/schema.ts';
@@ -48,6 +48,8 @@ export interface Loaded {
   readonly leaves: ReadonlySet<number>;
   /** Rows changed after this lie over the segments; null if none was loaded. */
   readonly throughChange: number | null;
+  /** Whether every one was there, whole, and says what an index would write today. */
+  readonly isCurrent: boolean;
 }
 
 export class Segments {
@@ -94,6 +96,7 @@ export class Segments {
         .execute(),
     );
     const loaded: SegmentRow[] = [];
+    let isCurrent = true;
     const loading = new Ahead();
     let reading = this.#read(rows[0]);
     for (const [at, row] of rows.entries()) {
@@ -102,13 +105,15 @@ export class Segments {
       reading = this.#read(rows[at + 1]);
       const bytes = this.#open(vault, row, box);
       await loading.next(async () => {
-        if (await this.#loadOne(row, bytes, filler)) loaded.push(row);
+        const one = await this.#loadOne(row, bytes, filler);
+        if (one !== null) loaded.push(row);
+        if (one?.isCurrent !== true) isCurrent = false;
       });
       await turn();
     }
     await loading.done();
     const throughChange = loaded.length === 0 ? null : Math.min(...loaded.map((row) => row.through_change));
-    return { leaves: new Set(loaded.map(({ leaf }) => leaf)), throughChange };
+    return { leaves: new Set(loaded.map(({ leaf }) => leaf)), throughChange, isCurrent };
   }
 
   /**
@@ -259,12 +264,15 @@ export class Segments {
     }
   }
 
-  /** Whether the segment is in the index now. One that is damaged is said in the log, and its records are read instead. */
-  async #loadOne(row: SegmentRow, bytes: Uint8Array | Error, filler: IndexFiller): Promise<boolean> {
+  /** Null where the segment is not in the index now. One that is damaged is said in the log, and its records are read instead. */
+  async #loadOne(
+    row: SegmentRow,
+    bytes: Uint8Array | Error,
+    filler: IndexFiller,
+  ): Promise<LoadedSegment | null> {
     try {
       if (bytes instanceof Error) throw bytes;
-      await filler.loadSegment(bytes);
-      return true;
+      return await filler.loadSegment(bytes);
     } catch (error) {
       if (!(error instanceof StrongroomError) || !IS_SPOILT.has(error.code)) throw error;
       if (error.code !== 'erased')
@@ -272,7 +280,7 @@ export class Segments {
           new StrongroomError('box.damaged', { detail: `segment ${row.id}`, cause: error }),
         );
       await this.#destroy([row.id as SegmentId]);
-      return false;
+      return null;
     }
   }
 
