@@ -15,6 +15,7 @@ const BATCH = 1000;
 const MANY = 10_000;
 const ROUNDS = 3;
 const OF_ONE_PERSON = Number(process.env['STRONGROOM_BENCH_PERSON'] ?? 100_000);
+const PEOPLE_BEFORE = 10;
 const SINGLE = 40;
 const COMMITS = 40;
 const BY = { principal: 'system', cause: 'request' } as const;
@@ -115,17 +116,28 @@ async function vault(stage: Stage): Promise<Sample> {
   return sample;
 }
 
+/** After a few smaller ones: a server that has run for a while, not the first person that it forgets. */
 async function person(stage: Stage): Promise<Sample> {
   const sample: Sample = { what: 'a person', memories: OF_ONE_PERSON, wanted: 12, closed: [], purged: [] };
+  for (let before = 0; before < PEOPLE_BEFORE; before++)
+    await forget(stage, { ...sample, closed: [], purged: [] }, { name: `before-${before}`, memories: BATCH });
+  await forget(stage, sample, { name: 'ann', memories: OF_ONE_PERSON });
+  return sample;
+}
+
+async function forget(
+  stage: Stage,
+  sample: Sample,
+  { name, memories }: { readonly name: string; readonly memories: number },
+): Promise<void> {
   const { open, organization } = stage;
-  await fill(stage, 'person', OF_ONE_PERSON, { subject: 'ann' });
+  await fill(stage, `vault-of-${name}`, memories, { subject: name });
   await time(stage, sample, async () => {
-    const subject = (await open.people.subjects(organization)).withName('ann');
+    const subject = (await open.people.subjects(organization)).withName(name);
     if (subject === undefined) throw new Error('the person is not there');
     const owner = await open.organizations.get(organization);
     return open.store.write(organization, (tx) => open.erasures.subject(tx, BY, owner, subject));
   });
-  return sample;
 }
 
 const memoriesOf =

@@ -16,6 +16,7 @@ import {
   read,
   readSync,
   write,
+  writeSync,
 } from 'node:fs';
 import { lstat, mkdir, readdir, rename, unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -60,7 +61,8 @@ export interface Disk {
   syncFolder(path: string): Promise<void>;
 }
 
-const FIRST_READ_BYTES = 32 * 1024;
+/** A copy into memory that is done sooner than a thread could be asked to do it: the disk is waited for in `sync`. */
+const SMALL_WRITE_BYTES = 64 * 1024;
 const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 const PERMISSION_BITS = 0o7777;
@@ -82,7 +84,10 @@ export const realDisk: Disk = {
   list: async (folder) => (await readdir(folder)).sort(),
 
   async open(path, access) {
-    return new RealFile(await openFile(path, FLAGS[access] | constants.O_NOFOLLOW, FILE_MODE));
+    const flags = FLAGS[access] | constants.O_NOFOLLOW;
+    // What is overwritten has been read just before, so that its name and place are known without the disk.
+    const file = access === 'write' ? openSync(path, flags) : await openFile(path, flags, FILE_MODE);
+    return new RealFile(file);
   },
 
   readBack(path) {
@@ -147,15 +152,9 @@ class RealFile implements DiskFile {
   }
 
   async read(): Promise<Bytes> {
-    // Most files here are small: one call instead of two, and its answer less than what was asked for.
-    const start = new Uint8Array(FIRST_READ_BYTES);
-    const { bytesRead: first } = await readFrom(this.#file, start, 0, FIRST_READ_BYTES, 0);
-    const size = first < FIRST_READ_BYTES ? first : fstatSync(this.#file).size;
+    const { size } = fstatSync(this.#file);
     const bytes = new Uint8Array(size);
-    bytes.set(start.subarray(0, Math.min(first, size)));
-    // It may have been the root.
-    start.fill(0, 0, first);
-    for (let at = first; at < size;) {
+    for (let at = 0; at < size;) {
       const { bytesRead } = await readFrom(this.#file, bytes, at, size - at, at);
       if (bytesRead === 0) return bytes.slice(0, at);
       at += bytesRead;
@@ -165,6 +164,10 @@ class RealFile implements DiskFile {
 
   async writeAt(offset: number, bytes: Bytes): Promise<void> {
     for (let at = 0; at < bytes.length;) {
+      if (bytes.length <= SMALL_WRITE_BYTES) {
+        at += writeSync(this.#file, bytes, at, bytes.length - at, offset + at);
+        continue;
+      }
       const { bytesWritten } = await writeTo(this.#file, bytes, at, bytes.length - at, offset + at);
       at += bytesWritten;
     }

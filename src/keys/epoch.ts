@@ -1,7 +1,7 @@
 /**
  * The epoch's protocol on the disk: steps 2 to 6 of docs/keyring.md.
  *
- *     barrier 1   database transaction ‖ file and new root on every replica, synced; then all read back and opened
+ *     barrier 1   database transaction ‖ file and new root on every replica, synced; each box opened; then all read back
  *     barrier 2   every other cell overwritten in place, synced, read back as zeros
  *     reopening   each replica read cold: one root, each punctured slot dead, all others of those leaves alive
  *     collection  files to which no page refers any more
@@ -9,7 +9,9 @@
  * I4: no older cell is wiped before barrier 1 holds on all replicas that take part. From the first write on, an error
  * ends the process: what is on the disks is then for the next opening to decide.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Breath } from './breath.ts';
+import { view } from '../bytes/encoding.ts';
 import { isEqual } from '../bytes/equal.ts';
 import type { FaultPoint } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
@@ -56,6 +58,7 @@ export async function writeEpoch(write: EpochWrite, journal: KeyJournal, fault: 
       atFault(fault, 'epoch.file', () => replica.writePages(plan.fileName, plan.file)),
       atFault(fault, 'epoch.root', () => replica.writeCell(cell, plan.tree.deployment, epoch, plan.root)),
     ]),
+    openBoxes(plan),
   ]);
   fault('epoch.read_back');
   await allDone(targets.map(({ replica, cell }) => readBack(replica, cell, plan)));
@@ -66,27 +69,37 @@ async function atFault(fault: FaultPoint, name: string, work: () => Promise<void
   await work();
 }
 
-/** The file as it was meant, each new box opening, and the new root in its cell. */
-async function readBack(replica: Replica, cell: number, plan: EpochPlan): Promise<void> {
-  const [file, root] = await Promise.all([replica.readPagesBack(plan.fileName), replica.readRootBack()]);
-  if (!isEqual(file, plan.file)) throw unlike(replica, `pages/${plan.fileName}`);
+/**
+ * Opens each new box, while the disks are waited for: what they give back is compared with these very bytes, so that once
+ * is enough for all replicas.
+ */
+async function openBoxes({ boxes, file, fileName, order, root, tree }: EpochPlan): Promise<void> {
+  // The transaction has its turn first: its commit is what is waited for longest.
+  await nextTurn();
   const breath = new Breath();
-  for (const { ref, place } of plan.boxes) {
+  for (const { ref, place } of boxes) {
     openPage(ref.key, place, file.slice(ref.offset, ref.offset + ref.length)).fill(0);
     if (breath.isDue) await breath.take();
   }
+  const { deployment } = tree;
+  const topKey = topKeyOf(root, deployment);
+  const place = { deployment, height: TOP_HEIGHT, index: 0 };
+  const copies = new FileCopies(() => Promise.resolve(new Map([['the plan', file]])));
+  const { page } = await copies.top(fileName, order.epoch, (box) => openPage(topKey, place, box));
+  topKey.fill(0);
+  page.fill(0);
+}
+
+/** The file as it was meant, and the new root in its cell. */
+async function readBack(replica: Replica, cell: number, plan: EpochPlan): Promise<void> {
+  const [file, root] = await Promise.all([replica.readPagesBack(plan.fileName), replica.readRootBack()]);
+  // What lies on the disk is no secret, so this may be the fastest comparison.
+  if (!view(file).equals(plan.file)) throw unlike(replica, `pages/${plan.fileName}`);
   const written = root.cells.find((found) => found.cell === cell);
   const isWritten =
     written !== undefined && isEqual(written.root, plan.root) && written.epoch === plan.order.epoch;
   forget(root);
   if (!isWritten) throw unlike(replica, `cell ${cell} of root`);
-  const { deployment } = plan.tree;
-  const topKey = topKeyOf(plan.root, deployment);
-  const place = { deployment, height: TOP_HEIGHT, index: 0 };
-  const copies = new FileCopies(async () => new Map([[replica.name, file]]));
-  const { page } = await copies.top(plan.fileName, plan.order.epoch, (box) => openPage(topKey, place, box));
-  topKey.fill(0);
-  page.fill(0);
 }
 
 /** Barrier 2: no replica holds an older root any more. */

@@ -8,6 +8,7 @@
 import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { collectFiles, soundSteps, wipeOlderRoots, writeEpoch, type EpochSteps } from './epoch.ts';
+import { EpochAhead, type PlannedAhead, type Wanted } from './epoch-ahead.ts';
 import { punctureOf, punctureUnknown } from './epoch-order.ts';
 import { withIntents, withoutIntents, type IntentRecord, type Intents } from './intents.ts';
 import type { KeyJournal, LeafRow, PunctureRequest } from './key-journal.ts';
@@ -87,6 +88,8 @@ export interface EpochOrder {
   readonly onDone?: (outcome: PunctureOutcome) => void;
 }
 
+/** What the replicas answer when nothing is wrong with them. */
+const ALL_CURRENT: Reach = { targets: [], missing: [], seenEpoch: 0 };
 const GARBAGE_BYTES = 1024 * 1024;
 /** Most epochs change a leaf and the pages above it. A longer file would cost more to prepare than it saves. */
 const PREPARED_BYTES_MAX = 32 * 1024;
@@ -110,6 +113,7 @@ export class Epochs {
   readonly #abandoned: readonly string[];
   #fullAtMs: number;
   #prepared: PreparedEpoch | null = null;
+  #ahead: EpochAhead | null = null;
   #stopped: StrongroomError | null = null;
 
   constructor(parts: KeyringParts) {
@@ -158,6 +162,44 @@ export class Epochs {
     return this.keystore.reach(this.#current);
   }
 
+  /** An epoch is about to be asked for, and nothing runs: it is begun in memory while its request becomes durable. */
+  lookAhead(slots: readonly Slot[]): void {
+    if (this.#ahead?.isFresh === true) return this.#ahead.add(slots);
+    this.forgetAhead();
+    this.#ahead = new EpochAhead(slots, {
+      reach: () => this.reach(),
+      plan: (dead) => this.#planAhead(dead),
+      now: () => this.environment.clock.now(),
+    });
+  }
+
+  /** Something is about to run that may change replicas, or what was to be asked for is not. */
+  forgetAhead(): void {
+    this.#ahead?.drop();
+    this.#ahead = null;
+  }
+
+  #takeAhead(): EpochAhead | null {
+    const ahead = this.#ahead;
+    this.#ahead = null;
+    if (ahead?.isFresh === true) return ahead;
+    ahead?.drop();
+    return null;
+  }
+
+  async #planAhead(slots: ReadonlySet<Slot>): Promise<PlannedAhead> {
+    this.check();
+    const before = this.keys.tree;
+    const dead = [...slots, ...(await this.#derivedFrom(slots))];
+    const wanted = this.#wanted({ requests: [] }, dead, ALL_CURRENT);
+    const order = { ...wanted, puncture: punctureOf(dead) };
+    return {
+      plan: await planEpoch(before, order, this.environment.random, this.#steps),
+      before,
+      slots: dead,
+    };
+  }
+
   /** The replicas at hand; throws `store.unavailable` where there is none. */
   async reachAny(): Promise<Reach> {
     const reach = await this.reach();
@@ -196,6 +238,7 @@ export class Epochs {
     );
     return () => {
       for (const slot of added) this.dying.delete(slot);
+      this.forgetAhead();
     };
   }
 
@@ -203,10 +246,11 @@ export class Epochs {
     this.check();
     const { fault } = this.environment;
     fault('epoch.reach');
-    const reach = await this.reach();
+    const ahead = this.#takeAhead();
+    const reach = await (ahead?.reach ?? this.reach());
     if (!this.isEnough(reach)) return this.#accept(order, reach);
     this.addPending(order.requests);
-    const { plan, along } = await this.#plan(order, reach);
+    const { plan, along } = await this.#plan(order, reach, ahead);
     return this.orStop(async () => {
       if (order.restore !== undefined) await this.#announceRestore(plan, order.restore.generation, reach);
       await this.#syncSides(reach);
@@ -256,35 +300,48 @@ export class Epochs {
   }
 
   /** Step 1. */
-  async #plan(order: EpochOrder, reach: Reach): Promise<{ plan: EpochPlan; along: readonly Slot[] }> {
+  async #plan(
+    order: EpochOrder,
+    reach: Reach,
+    ahead: EpochAhead | null,
+  ): Promise<{ plan: EpochPlan; along: readonly Slot[] }> {
     const requested = new Set(order.requests.flatMap(({ slots }) => slots));
     const added: Slot[] = [];
     try {
       this.#refuse(requested, added);
-      const along = await this.#derivedOf(requested, added);
-      const puncture = this.#punctures(order, [...requested, ...along]);
-      this.#seenEpoch = Math.max(this.#seenEpoch, reach.seenEpoch, this.#current.epoch) + 1;
-      const isFull =
-        order.isFull === true || this.#hasGarbage() || reach.targets.some(({ isCurrent }) => !isCurrent);
+      const along = await this.#derivedFrom(requested);
+      this.#refuse(along, added);
       if (order.unused !== undefined) this.spare.clear();
-      const allot = this.spare.wanted();
+      const wanted = this.#wanted(order, [...requested, ...along], reach);
+      this.#seenEpoch = wanted.epoch;
       this.environment.fault('epoch.plan');
-      const { random } = this.environment;
-      const { lost = 0 } = order;
-      const planned = {
-        epoch: this.#seenEpoch,
-        puncture,
-        allot,
-        lost,
-        full: isFull,
-        prepared: this.#prepared,
-      };
-      return { plan: await planEpoch(this.keys.tree, planned, random, this.#steps), along };
+      const { tree } = this.keys;
+      const plan =
+        (await ahead?.planFor(wanted, tree)) ??
+        (await planEpoch(
+          tree,
+          { ...wanted, puncture: this.#punctures(order, wanted.slots) },
+          this.environment.random,
+          this.#steps,
+        ));
+      return { plan, along };
     } catch (error) {
       // Nothing was written: the slots live on.
       for (const slot of added) this.dying.delete(slot);
       throw error;
     }
+  }
+
+  #wanted(order: EpochOrder, slots: readonly Slot[], reach: Reach): Wanted {
+    return {
+      slots,
+      isPlain: order.unused === undefined && order.turnsSides !== true,
+      epoch: Math.max(this.#seenEpoch, reach.seenEpoch, this.#current.epoch) + 1,
+      allot: this.spare.wanted(),
+      lost: order.lost ?? 0,
+      full: order.isFull === true || this.#hasGarbage() || reach.targets.some(({ isCurrent }) => !isCurrent),
+      prepared: this.#prepared,
+    };
   }
 
   #refuse(slots: Iterable<Slot>, added: Slot[]): void {
@@ -297,16 +354,14 @@ export class Epochs {
   }
 
   /** Slots of derived state that must die along, until nobody names another. */
-  async #derivedOf(requested: ReadonlySet<Slot>, added: Slot[]): Promise<Slot[]> {
+  async #derivedFrom(requested: ReadonlySet<Slot>): Promise<Slot[]> {
     if (requested.size === 0) return [];
     const dead = new Set(requested);
     for (let before = -1; before !== dead.size;) {
       before = dead.size;
       for (const holder of this.holders) for (const slot of await holder(dead)) dead.add(slot);
     }
-    const along = [...dead].filter((slot) => !requested.has(slot));
-    this.#refuse(along, added);
-    return along;
+    return [...dead].filter((slot) => !requested.has(slot));
   }
 
   #punctures(order: EpochOrder, slots: readonly Slot[]): ReadonlyMap<number, DeadIndexes> {

@@ -42,6 +42,8 @@ export class Keyring {
   #isKicked = false;
   /** What runs now or has run last: epochs never overlap. */
   #tail: Promise<unknown> = Promise.resolve();
+  /** How many run or wait for their turn. */
+  #turns = 0;
 
   /** For `open.ts`; everybody else gets a keyring from `openKeyring`. */
   constructor(parts: KeyringParts) {
@@ -91,6 +93,13 @@ export class Keyring {
     return dying.has(slot) || keys.isDead(slot);
   }
 
+  /** The same for many slots: each of their pages is looked through once. */
+  erasedAmong(): (slot: Slot) => boolean {
+    const { dying, keys } = this.#running();
+    const isDead = keys.deadAmong();
+    return (slot) => dying.has(slot) || isDead(slot);
+  }
+
   /** Whether the pages say that the slot is dead: more than that it is refused. */
   isDestroyed(slot: Slot): boolean {
     return this.#running().keys.isDead(slot);
@@ -102,6 +111,12 @@ export class Keyring {
    */
   refuse(slots: readonly Slot[]): () => void {
     return this.#running().refuse(slots);
+  }
+
+  /** `puncture` will be asked for these as soon as the request is durable: what needs no disk is done meanwhile. */
+  lookAhead(slots: readonly Slot[]): void {
+    const epochs = this.#running();
+    if (this.#turns === 0 && !epochs.isRestoring) epochs.lookAhead(slots);
   }
 
   /** The next leaf that nobody has had. Throws `busy` where the next allotment has to be waited for. */
@@ -290,10 +305,16 @@ export class Keyring {
   }
 
   async #exclusive<T>(epochs: Epochs, work: (epochs: Epochs) => Promise<T>): Promise<T> {
-    const turn = this.#tail.then(() => {
+    return this.#inTurn(() => {
+      epochs.forgetAhead();
       epochs.check();
       return work(epochs);
     });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    this.#turns++;
+    const turn = this.#tail.then(work).finally(() => void this.#turns--);
     this.#tail = turn.catch(() => undefined);
     return turn;
   }
@@ -302,8 +323,8 @@ export class Keyring {
   #kick(): void {
     if (this.#isKicked) return;
     this.#isKicked = true;
-    const turn = this.#tail.then(() => this.#share());
-    this.#tail = turn.catch(() => undefined);
+    // Whoever waits is told by it what went wrong.
+    this.#inTurn(() => this.#share()).catch(() => undefined);
   }
 
   async #share(): Promise<void> {

@@ -70,18 +70,26 @@ const placeBytes = ({ deployment, height, index }: PagePlace): Bytes =>
   concat(PAGE_CONTEXT, deployment, Uint8Array.of(height), u32(index));
 
 export function encodeInner(entries: readonly InnerEntry[]): Bytes {
-  const parts = entries.map((entry) =>
-    entry.kind === 'seed'
-      ? concat(Uint8Array.of(entry.index, KIND_SEED), entry.seed)
-      : concat(Uint8Array.of(entry.index, KIND_PAGE), encodeRef(entry.ref)),
-  );
-  const page = concat(...parts);
-  for (const part of parts) part.fill(0);
+  const lengthOf = ({ kind }: InnerEntry): number => (kind === 'seed' ? SEED_ENTRY_BYTES : PAGE_ENTRY_BYTES);
+  const page = new Uint8Array(entries.reduce((sum, entry) => sum + lengthOf(entry), 0));
+  let at = 0;
+  for (const entry of entries) {
+    page[at] = entry.index;
+    page[at + 1] = entry.kind === 'seed' ? KIND_SEED : KIND_PAGE;
+    if (entry.kind === 'seed') page.set(entry.seed, at + 2);
+    else writeRef(entry.ref, page, at + 2);
+    at += lengthOf(entry);
+  }
   return page;
 }
 
-const encodeRef = (ref: PageRef): Bytes =>
-  concat(ref.key, new Uint8Array(Buffer.from(ref.file, 'hex')), u32(ref.offset), u32(ref.length));
+function writeRef(ref: PageRef, page: Bytes, at: number): void {
+  page.set(ref.key, at);
+  const output = view(page);
+  output.write(ref.file, at + 32, FILE_ID_BYTES, 'hex');
+  output.writeUInt32BE(ref.offset, at + 32 + FILE_ID_BYTES);
+  output.writeUInt32BE(ref.length, at + 36 + FILE_ID_BYTES);
+}
 
 export function decodeInner(page: Uint8Array, height: number): InnerEntry[] {
   const input = view(page);

@@ -6,12 +6,12 @@
  *
  * I1: each changed page is sealed under a fresh key. I2: under the new root only the top page is sealed.
  */
-import { type Bytes } from '../bytes/encoding.ts';
+import { decodeHex, view, type Bytes } from '../bytes/encoding.ts';
 import { isEqual } from '../bytes/equal.ts';
 import type { Random } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { Breath } from './breath.ts';
-import { EpochFileDraft, fileIdOf, fileNameOf, ROOT_BYTES, topKeyOf } from './epoch-file.ts';
+import { EpochFileDraft, fileNameOf, ROOT_BYTES, topKeyOf } from './epoch-file.ts';
 import {
   entryCount,
   labelAt,
@@ -153,7 +153,7 @@ class Planner {
     this.#steps = steps;
     this.#root = order.prepared?.root.slice() ?? random(ROOT_BYTES);
     this.#draft = new EpochFileDraft(order.prepared?.bytes);
-    this.#fileName = fileNameOf(this.#root);
+    this.#fileName = order.prepared?.fileName ?? fileNameOf(this.#root);
     this.#liveBytes = new Map(before.liveBytes);
     this.#firstNew = before.leafCount + (order.lost ?? 0);
     this.#leafCount = this.#firstNew + order.allot;
@@ -170,7 +170,7 @@ class Planner {
     return {
       order: this.#order,
       root: this.#root,
-      fileId: fileIdOf(this.#root),
+      fileId: decodeHex(this.#fileName),
       fileName: this.#fileName,
       file: this.#draft.encode(this.#order.epoch),
       neededBytes: this.#draft.length,
@@ -353,7 +353,7 @@ function checkLiving(leaf: number, old: LeafPage, page: LeafPage | 'dead', dead:
   for (const index of dead.indexes) expected[index] = 0;
   if (dead.from !== undefined) expected.fill(0, dead.from);
   const found = page === 'dead' ? new Uint8Array(expected.length) : livingSlots(page);
-  if (!isEqual(expected, found)) throw misplanned(leaf);
+  if (!view(expected).equals(found)) throw misplanned(leaf);
 }
 
 function checkSeeds(leaf: number, old: LeafPage, page: LeafPage, seedsMax: number): void {

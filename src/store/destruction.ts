@@ -47,6 +47,7 @@ export class Destruction {
     const { keyring, journal } = this.#parts;
     const request: PunctureRequest = { id, slots, reason };
     tx.defer(this.#refused, { slots, takeBack: keyring.refuse(slots) });
+    keyring.lookAhead(slots);
     await journal.request(tx, request);
     return request;
   }

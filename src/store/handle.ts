@@ -102,7 +102,7 @@ export async function insertRows<T extends TableName>(
 
 /**
  * Writes each row whole, or, where one with its key is there, only these columns of it: for what every group writes. In a flush
- * only, because of a job it would have to be known whose the row is that is there.
+ * and in jobs of the system only, because of another it would have to be known whose the row is that is there.
  */
 export async function upsertRows<T extends TableName>(
   sql: Kysely<Database>,
@@ -187,9 +187,8 @@ class HandleConnection implements DatabaseConnection, KyselyPlugin {
     const definition = tableOf(table);
     if (mode === 'read') throw misuse('a read that writes');
     if (scope !== SYSTEM && SYSTEM_TABLES.has(table)) throw misuse(`a write to ${table}`);
+    if (typeof mode === 'object') requireChanges(table, rows, mode.change);
     for (const row of rows) {
-      if (typeof mode === 'object' && row['change'] !== mode.change)
-        throw misuse(`a row of ${table} without its change`);
       if (scope !== SYSTEM && isTenantTable(definition) && row[TENANT_COLUMN] !== scope) {
         throw misuse(`an insert into ${table} for another organization`);
       }
@@ -205,8 +204,9 @@ class HandleConnection implements DatabaseConnection, KyselyPlugin {
     rows: readonly Readonly<Record<string, SqlValue>>[],
     changed: readonly string[],
   ): Promise<void> {
-    const { engine, mode } = this.#options;
-    if (mode !== 'flush') throw misuse('an upsert outside of a flush');
+    const { engine, mode, scope } = this.#options;
+    if (mode === 'read' || scope !== SYSTEM) throw misuse('an upsert in a job that is not the system’s');
+    if (typeof mode === 'object') requireChanges(table, rows, mode.change);
     this.#options.onWrite?.(table);
     const statement = upsert(engine, table, changed);
     for (const values of rowMatrix(table, tableOf(table), rows))
@@ -272,6 +272,14 @@ function writtenTable(node: RootOperationNode): TableName | null {
         ? node.from.froms[0]
         : undefined;
   return target !== undefined && TableNode.is(target) ? (target.table.identifier.name as TableName) : null;
+}
+
+function requireChanges(
+  table: TableName,
+  rows: readonly Readonly<Record<string, SqlValue>>[],
+  change: number,
+): void {
+  if (rows.some((row) => row['change'] !== change)) throw misuse(`a row of ${table} without its change`);
 }
 
 /** The table that a statement removes rows from, if a backup carries it. */

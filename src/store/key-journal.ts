@@ -16,7 +16,7 @@ import type {
 } from '../keys/key-journal.ts';
 import { decodeSlots, encodeSlots, LEAF_SLOTS, type Slot } from '../keys/slot.ts';
 import type { KeyRequestRow } from './schema.ts';
-import { SYSTEM, type Store, type Tx } from './store.ts';
+import { insertRows, rowByKey, SYSTEM, upsertRows, type Store, type Tx } from './store.ts';
 
 /** What the journal asks of the ledger, which lies above it. */
 export interface LedgerWitness {
@@ -24,6 +24,8 @@ export interface LedgerWitness {
   ledgerConsistent(head: LedgerHead): Promise<boolean>;
 }
 
+/** What is written of a request that is known already. */
+const ASKED_AGAIN = ['slots', 'reason', 'state', 'epoch', 'destroyed_at', 'change'] as const;
 /** A request that waits for its epoch. */
 const NO_EPOCH = 0;
 /** Values in one statement. */
@@ -66,8 +68,12 @@ export class SqlKeyJournal implements KeyJournal {
   }
 
   /** Asks, in the caller's transaction, for slots to die: hidden from its commit on, dead with the next epoch. */
-  request(tx: Tx, request: PunctureRequest): Promise<void> {
-    return this.#hide(tx, request, NO_EPOCH);
+  async request(tx: Tx, request: PunctureRequest): Promise<void> {
+    const row = this.#hidden(tx, request, NO_EPOCH);
+    const known = await rowByKey(tx.sql, 'key_requests', [request.id]);
+    if (known === undefined) return insertRows(tx.sql, 'key_requests', [row]);
+    const { id, requested_at: _, confirmed: __, missing: ___, ...again } = row;
+    await tx.sql.updateTable('key_requests').set(again).where('id', '=', id).execute();
   }
 
   accept(requests: readonly PunctureRequest[]): Promise<void> {
@@ -84,15 +90,11 @@ export class SqlKeyJournal implements KeyJournal {
     const { epoch, fileId: file_id } = row;
     return this.#store.write(SYSTEM, async (tx) => {
       const { change } = tx;
-      await tx.sql
-        .insertInto('epochs')
-        .values({ epoch, file_id, state: 'prepared', at: this.#clock.now(), change })
-        .execute();
-      await tx.sql
-        .insertInto('keyring_head')
-        .values({ id: 1, epoch, file_id, change })
-        .onConflict((conflict) => conflict.column('id').doUpdateSet({ epoch, file_id, change }))
-        .execute();
+      await insertRows(tx.sql, 'epochs', [
+        { epoch, file_id, state: 'prepared', at: this.#clock.now(), change },
+      ]);
+      const head = { id: 1 as const, epoch, file_id, change };
+      await upsertRows(tx.sql, 'keyring_head', [head], ['epoch', 'file_id', 'change']);
       for (const request of requests) await this.#hide(tx, request, epoch);
       // An older keystore that is recovered must be told of these too, and their own rows are gone by then.
       if (alsoPunctured.length > 0)
@@ -142,21 +144,23 @@ export class SqlKeyJournal implements KeyJournal {
     return this.#witness.ledgerConsistent(head);
   }
 
-  async #hide(tx: Tx, { id, slots, reason }: PunctureRequest, epoch: number): Promise<void> {
-    const { change } = tx;
-    const again = {
+  #hide(tx: Tx, request: PunctureRequest, epoch: number): Promise<void> {
+    return upsertRows(tx.sql, 'key_requests', [this.#hidden(tx, request, epoch)], ASKED_AGAIN);
+  }
+
+  #hidden({ change }: Tx, { id, slots, reason }: PunctureRequest, epoch: number): KeyRequestRow {
+    const outcome = { confirmed: '[]', missing: '[]', destroyed_at: null };
+    const requested_at = this.#clock.now();
+    return {
+      id,
       slots: encodeSlots(slots),
       reason,
-      state: 'hidden' as const,
+      state: 'hidden',
       epoch,
-      destroyed_at: null,
+      requested_at,
+      ...outcome,
       change,
     };
-    await tx.sql
-      .insertInto('key_requests')
-      .values({ id, ...again, requested_at: this.#clock.now(), confirmed: '[]', missing: '[]' })
-      .onConflict((conflict) => conflict.column('id').doUpdateSet(again))
-      .execute();
   }
 }
 

@@ -129,7 +129,7 @@ class SqliteConnection implements Connection {
   readonly database: DatabaseSync;
   /** In order of last use. */
   readonly #statements = new Map<string, StatementSync>();
-  readonly #answering = new WeakMap<StatementSync, boolean>();
+  readonly #columns = new WeakMap<StatementSync, readonly string[]>();
 
   constructor(database: DatabaseSync) {
     this.database = database;
@@ -138,11 +138,11 @@ class SqliteConnection implements Connection {
   execute(sql: string, parameters: readonly SqlValue[]): SqlResult {
     try {
       const statement = this.prepare(sql);
-      if (!this.#answersRows(statement)) {
-        return { rows: [], affected: Number(statement.run(...parameters).changes) };
-      }
-      // SQLite's rows have no prototype; a copy makes them the ordinary objects that PostgreSQL's are.
-      return { rows: statement.all(...parameters).map((row): Row => ({ ...row })), affected: 0 };
+      const columns = this.#columnsOf(statement);
+      if (columns.length === 0) return { rows: [], affected: Number(statement.run(...parameters).changes) };
+      // As arrays, and made objects here: in half the time of SQLite's own, which lack the prototype of PostgreSQL's.
+      const rows = statement.all(...parameters) as unknown as readonly (readonly Row[string][])[];
+      return { rows: rows.map((values) => rowOf(columns, values)), affected: 0 };
     } catch (error) {
       throw storeError(error);
     }
@@ -159,13 +159,14 @@ class SqliteConnection implements Connection {
     }
   }
 
-  /** Asked of SQLite once for each statement: it answers with a list of descriptions. */
-  #answersRows(statement: StatementSync): boolean {
-    const known = this.#answering.get(statement);
+  /** Asked of SQLite once for each statement; none of one that answers no rows. */
+  #columnsOf(statement: StatementSync): readonly string[] {
+    const known = this.#columns.get(statement);
     if (known !== undefined) return known;
-    const answers = statement.columns().length > 0;
-    this.#answering.set(statement, answers);
-    return answers;
+    const columns = statement.columns().map(({ name }) => name);
+    statement.setReturnArrays(true);
+    this.#columns.set(statement, columns);
+    return columns;
   }
 
   /** Where the store stands, as the transaction sees it. */
@@ -189,6 +190,12 @@ class SqliteConnection implements Connection {
     }
     return statement;
   }
+}
+
+function rowOf(columns: readonly string[], values: readonly Row[string][]): Row {
+  const row: Row = {};
+  for (let at = 0; at < columns.length; at++) row[columns[at] as string] = values[at];
+  return row;
 }
 
 class SqliteWriter implements Writer {

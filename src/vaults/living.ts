@@ -19,25 +19,18 @@ type Version = Pick<MemoryVersionRow, 'memory' | 'vault' | 'version' | 'slot' | 
 /** One pass over the versions, because an erasure of ten thousand waits for it. */
 export async function livingOf(
   sql: ReadSql,
-  keyring: Pick<Keyring, 'isErased'>,
+  keyring: Pick<Keyring, 'isErased' | 'erasedAmong'>,
   ids: readonly string[],
 ): Promise<readonly LivingMemory[]> {
   const isDead = deadScopes(keyring);
+  const isErased = keyring.erasedAmong();
+  const tables = await tablesWithVersions(sql);
   const living = new Map<string, { id: string; vault: VaultId; slots: Slot[] }>();
   const replaced: string[] = [];
   for (const part of chunks(ids)) {
-    const rows: Version[] = [];
-    for (const table of ['memory_versions', 'archived_versions'] as const)
-      rows.push(
-        ...(await sql
-          .selectFrom(table)
-          .select(['memory', 'vault', 'version', 'slot', 'scope'])
-          .where('memory', 'in', part)
-          .execute()),
-      );
-    for (const [id, versions] of Map.groupBy(rows, ({ memory }) => memory)) {
+    for (const [id, versions] of await versionsOf(sql, tables, part)) {
       const newest = newestOf(versions);
-      if (keyring.isErased(newest.slot as Slot) || isDead(newest.scope)) continue;
+      if (isErased(newest.slot as Slot) || isDead(newest.scope)) continue;
       const slots = versions.map(({ slot }) => slot as Slot);
       living.set(id, { id, vault: newest.vault as VaultId, slots });
       if (newest.version > versions.length) replaced.push(id);
@@ -52,6 +45,35 @@ export async function livingOf(
     for (const { memory, slot } of rows) living.get(memory)?.slots.push(slot as Slot);
   }
   return [...living.values()];
+}
+
+type VersionTable = 'memory_versions' | 'archived_versions';
+
+/** Most have no archive. */
+async function tablesWithVersions(sql: ReadSql): Promise<readonly VersionTable[]> {
+  const archived = await sql.selectFrom('archived_versions').select('memory').limit(1).executeTakeFirst();
+  return archived === undefined ? ['memory_versions'] : ['memory_versions', 'archived_versions'];
+}
+
+async function versionsOf(
+  sql: ReadSql,
+  tables: readonly VersionTable[],
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, readonly Version[]>> {
+  const versions = new Map<string, Version[]>();
+  for (const table of tables) {
+    const rows: readonly Version[] = await sql
+      .selectFrom(table)
+      .select(['memory', 'vault', 'version', 'slot', 'scope'])
+      .where('memory', 'in', ids)
+      .execute();
+    for (const row of rows) {
+      const known = versions.get(row.memory);
+      if (known === undefined) versions.set(row.memory, [row]);
+      else known.push(row);
+    }
+  }
+  return versions;
 }
 
 const newestOf = (versions: readonly Version[]): Version =>
