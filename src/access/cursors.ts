@@ -35,6 +35,20 @@ export class Cursors {
     return encodeBase64Url(sealBox(key, placeOf(binding), encodeUtf8(position), this.#random));
   }
 
+  /**
+   * One page of rows that were read in the list's order, one more than `limit` where there are more, with the cursor of the next:
+   * null at the end.
+   */
+  page<Row extends { readonly id: string }>(
+    binding: ListBinding,
+    rows: readonly Row[],
+    limit: number,
+  ): { readonly page: readonly Row[]; readonly next: string | null } {
+    const page = rows.slice(0, limit);
+    const last = rows.length > limit ? page.at(-1) : undefined;
+    return { page, next: last === undefined ? null : this.seal(binding, last.id) };
+  }
+
   /** The position, or null without a cursor; `cursor.invalid` for anything but a cursor of this very list. */
   open(binding: ListBinding, cursor: string | undefined): string | null {
     if (cursor === undefined) return null;

@@ -129,7 +129,7 @@ export class ArchiveRequests {
         .limit(limit + 1);
       return (after === null ? all : all.where('id', '<', after)).execute();
     });
-    const page = rows.slice(0, limit);
+    const { page, next } = cursors.page(binding, rows, limit);
     const requests: RequestView[] = [];
     for (const row of page) requests.push(await this.#view(row));
     await recorder.record(context, {
@@ -137,8 +137,7 @@ export class ArchiveRequests {
       target: context.organization,
       count: requests.length,
     });
-    const last = rows.length > limit ? page.at(-1)?.id : undefined;
-    return { requests, next: last === undefined ? null : cursors.seal(binding, last) };
+    return { requests, next };
   }
 
   async getRequest(context: RequestContext, id: string): Promise<RequestView> {

@@ -124,14 +124,14 @@ export class ErasureRequests {
       const inState = state === undefined ? all : all.where('state', '=', state);
       return (after === null ? inState : inState.where('id', '<', after)).limit(limit + 1).execute();
     });
-    const erasures = rows.slice(0, limit).map(erasureView);
+    const { page, next } = cursors.page(binding, rows, limit);
+    const erasures = page.map(erasureView);
     await recorder.record(context, {
       action: 'erasure.list',
       target: organization,
       count: erasures.length,
     });
-    const last = rows.length > limit ? erasures.at(-1)?.id : undefined;
-    return { erasures, next: last === undefined ? null : cursors.seal(binding, last) };
+    return { erasures, next };
   }
 
   /** Takes back what is only requested. */

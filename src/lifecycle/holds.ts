@@ -128,7 +128,7 @@ export class Holds {
         .limit(limit + 1);
       return (after === null ? all : all.where('id', '<', after)).execute();
     });
-    const page = rows.slice(0, limit);
+    const { page, next } = cursors.page(binding, rows, limit);
     const holds: HoldView[] = [];
     for (const row of page) holds.push(await this.#view(row));
     await recorder.record(context, {
@@ -136,8 +136,7 @@ export class Holds {
       target: context.organization,
       count: holds.length,
     });
-    const last = rows.length > limit ? page.at(-1)?.id : undefined;
-    return { holds, next: last === undefined ? null : cursors.seal(binding, last) };
+    return { holds, next };
   }
 
   async getHold(context: RequestContext, id: string): Promise<HoldView> {

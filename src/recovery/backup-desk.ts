@@ -63,10 +63,9 @@ export class BackupDesk {
     const { backups, cursors } = this.#parts;
     const binding = { organization: context.organization, list: 'backups' };
     const rows = await backups.page({ limit: limit + 1, before: cursors.open(binding, cursor) });
-    const shown = rows.slice(0, limit);
-    await this.#recorded(context, shown.length);
-    const last = rows.length > limit ? shown.at(-1)?.id : undefined;
-    return { backups: shown.map(backupView), next: last === undefined ? null : cursors.seal(binding, last) };
+    const { page, next } = cursors.page(binding, rows, limit);
+    await this.#recorded(context, page.length);
+    return { backups: page.map(backupView), next };
   }
 
   async backupStatus(context: RequestContext): Promise<BackupStatus> {

@@ -174,11 +174,10 @@ export class MemoryReads {
       return (after === null ? all : all.where('memories.id', '<', after)).execute();
     });
     const rules = await retention.of(vault);
-    const page = rows.slice(0, limit);
+    const { page, next } = cursors.page(binding, rows, limit);
     const memories = page.flatMap((row) => this.#archivedView(rules, vault, row, names) ?? []);
     await recorder.record(context, { action: 'memory.list', target: vault.id, count: memories.length });
-    const last = rows.length > limit ? page.at(-1)?.id : undefined;
-    return { memories, next: last === undefined ? null : cursors.seal(binding, last) };
+    return { memories, next };
   }
 
   /** The versions that are kept, newest first: all where the vault keeps a history, else the current one. */
