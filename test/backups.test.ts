@@ -206,6 +206,7 @@ test('rows that are read on a thread of their own are those that are read here, 
         pieces.push({ rows, bytes: Buffer.from(bytes).toString('hex') });
         return Promise.resolve();
       },
+      spare: () => null,
       blob: () => Promise.resolve(null),
     });
     await reader.close();
@@ -215,7 +216,8 @@ test('rows that are read on a thread of their own are those that are read here, 
   assert.ok(here.pieces.some(({ rows }) => rows > 60));
   assert.deepEqual(there, here);
   const full = await openReader(target, { from: 0, isCounted: true }, 0);
-  const noRoom = { add: () => Promise.reject(new Error('no room')), blob: () => Promise.resolve(null) };
+  const add = () => Promise.reject(new Error('no room'));
+  const noRoom = { add, spare: () => null, blob: () => Promise.resolve(null) };
   await assert.rejects(full.read(noRoom), /no room/);
   await full.close();
   const elsewhere = { engine: 'sqlite', directory: join(deployment.directory, 'blobs') } as const;

@@ -8,9 +8,13 @@ import { sha512 } from '@noble/hashes/sha2.js';
 import { concat, decodeHex, encodeHex, encodeUtf8, type Bytes } from '../bytes/encoding.ts';
 import {
   CHUNK_BYTES,
+  decryptInPlace,
   decryptStream,
+  decryptWhole,
+  encryptInPlace,
   encryptStream,
   openCobblestone,
+  roomBefore,
   type ByteRanges,
   type ByteSource,
   type CobblestoneKey,
@@ -285,3 +289,39 @@ const BROKEN = [
   '7c510aa191fdb799b3715106fb9da30a3e314a08a12bf1eed6084369ad9560c21c856d0087e1206c5c1e9a994b3ca98542e0fe1ffef9e23c' +
     '0091398606b7077f679901eea490bb8f6b',
 ];
+
+test('a file made in the place of its plaintext is the one that a stream makes, at any length, and opens in its own place', async () => {
+  const lengths = [
+    0,
+    1,
+    CHUNK_BYTES - 1,
+    CHUNK_BYTES,
+    CHUNK_BYTES + 1,
+    40 * CHUNK_BYTES - 1,
+    40 * CHUNK_BYTES,
+  ];
+  for (const length of lengths)
+    for (const more of [0, 1, 5000]) {
+      const plaintext = Uint8Array.from({ length }, (_, at) => (at * 31 + (at >> 8)) & 0xff);
+      const laid = new Uint8Array(roomBefore(length) + more + length + 3);
+      const place = laid.subarray(roomBefore(length) + more, roomBefore(length) + more + length);
+      place.set(plaintext);
+      const file = encryptInPlace(PLAIN, place, () => SALT);
+      const streamed: Bytes[] = [];
+      for await (const part of encryptStream(PLAIN, [plaintext], () => SALT)) streamed.push(part);
+      assert.deepEqual(Buffer.from(file), Buffer.concat(streamed), `${length} bytes, ${more} more`);
+      assert.deepEqual(decryptWhole(PLAIN, file), plaintext);
+      const turned = file.slice();
+      turned[turned.length - 20]! ^= 1;
+      assert.throws(() => decryptWhole(PLAIN, turned), damaged);
+      assert.deepEqual(decryptInPlace(PLAIN, file), plaintext);
+    }
+});
+
+test('without room before it no plaintext is written over', () => {
+  const memory = new Uint8Array(roomBefore(100) + 99);
+  const place = memory.subarray(roomBefore(100) - 1);
+  place.fill(7);
+  assert.throws(() => encryptInPlace(PLAIN, place, () => SALT), RangeError);
+  assert.ok(place.every((byte) => byte === 7));
+});

@@ -62,13 +62,22 @@ export async function* encryptStream(
   yield sealChunk(keys, number, buffer.take(buffer.length));
 }
 
-/** The same for plaintext that is in memory as a whole: one allocation and no stream. */
-export function encryptWhole(to: CobblestoneKey, plaintext: Uint8Array, random: Random): Bytes {
+/** So many bytes must lie in the memory before a plaintext of that length for it to become a file in its own place. */
+export const roomBefore = (length: number): number => HEAD_BYTES + chunksOf(length) * TAG_BYTES;
+
+/**
+ * The same for plaintext that is in memory as a whole, with room before it: the file begins where the memory does, and no
+ * chunk is written over before it was read. What was plaintext is gone then, but for remains behind the file's end.
+ */
+export function encryptInPlace(to: CobblestoneKey, plaintext: Bytes, random: Random): Bytes {
   const salt = random(SALT_BYTES);
   if (salt.length !== SALT_BYTES) throw new RangeError('the random source gave another length');
+  const { length } = plaintext;
+  if (plaintext.byteOffset < roomBefore(length))
+    throw new RangeError('there is no room before the plaintext');
   const keys = deriveKeys(to, salt);
-  const chunks = Math.floor(plaintext.length / CHUNK_BYTES) + 1;
-  const out = new Uint8Array(HEAD_BYTES + plaintext.length + chunks * TAG_BYTES);
+  const chunks = chunksOf(length);
+  const out = new Uint8Array(plaintext.buffer, 0, HEAD_BYTES + length + chunks * TAG_BYTES);
   out.set(salt);
   out.set(keys.commitment, SALT_BYTES);
   for (let number = 0, at = HEAD_BYTES; number < chunks; number++) {
@@ -84,21 +93,26 @@ export function encryptWhole(to: CobblestoneKey, plaintext: Uint8Array, random: 
   return out;
 }
 
+const chunksOf = (length: number): number => Math.floor(length / CHUNK_BYTES) + 1;
+
 /** The plaintext of a whole file; throws `box.damaged` before any of it leaves. */
-export function decryptWhole(from: CobblestoneKey, file: Uint8Array): Bytes {
+export const decryptWhole = (from: CobblestoneKey, file: Uint8Array): Bytes =>
+  decryptInPlace(from, new Uint8Array(file));
+
+/** The same, the plaintext in the place of the file, whatever comes of it. */
+export function decryptInPlace(from: CobblestoneKey, file: Bytes): Bytes {
   if (file.length < HEAD_BYTES + TAG_BYTES) throw damaged('the file has been cut');
   const keys = openHead(from, file.subarray(0, HEAD_BYTES));
   const chunks = Math.floor((file.length - HEAD_BYTES) / BOXED_BYTES) + 1;
   const length = file.length - HEAD_BYTES - chunks * TAG_BYTES;
   if (length < 0) throw damaged('the file has been cut');
-  const out = new Uint8Array(length);
   for (let number = 0; number < chunks; number++) {
     const at = HEAD_BYTES + number * BOXED_BYTES;
     const chunk = openChunk(keys, number, file.subarray(at, at + BOXED_BYTES));
-    out.set(chunk, number * CHUNK_BYTES);
+    file.set(chunk, number * CHUNK_BYTES);
     giveBack(chunk);
   }
-  return out;
+  return file.subarray(0, length);
 }
 
 /**

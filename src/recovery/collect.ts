@@ -39,6 +39,7 @@ export async function collect(order: CollectOrder): Promise<Collected> {
   try {
     const { counts, logs, missingBlobs } = await order.reader.read({
       add: (piece) => pieces.add(piece),
+      spare: () => pieces.spare(),
       blob: (name) => order.blobs.get(name).catch(orNull),
     });
     return { counts, logs, pieces: await pieces.end(), missingBlobs };
@@ -57,6 +58,8 @@ class PieceQueue {
   readonly #order: CollectOrder;
   readonly #crypt = new PieceCrypt();
   readonly #written: Promise<ManifestContent['pieces'][number]>[] = [];
+  /** Memory of pieces that are written. */
+  readonly #spare: ArrayBuffer[] = [];
   #rows = 0;
   #bytes = 0;
 
@@ -77,6 +80,10 @@ class PieceQueue {
     await this.#written[this.#written.length - 1 - IN_FLIGHT_MAX];
   }
 
+  spare(): ArrayBuffer | null {
+    return this.#spare.pop() ?? null;
+  }
+
   end(): Promise<ManifestContent['pieces']> {
     return Promise.all(this.#written);
   }
@@ -87,11 +94,7 @@ class PieceQueue {
     await this.#crypt.close();
   }
 
-  async #write(
-    number: number,
-    plaintext: Uint8Array,
-    rows: number,
-  ): Promise<ManifestContent['pieces'][number]> {
+  async #write(number: number, plaintext: Bytes, rows: number): Promise<ManifestContent['pieces'][number]> {
     const { envelope, key, environment, put } = this.#order;
     const to = { key, context: pieceContext(envelope, number) };
     const answer = await this.#crypt.run({
@@ -103,7 +106,8 @@ class PieceQueue {
     if ('fault' in answer) throw new StrongroomError('internal', answer.fault);
     const size = answer.bytes.length;
     await put(pieceName(envelope.id, number), answer.bytes);
-    giveBack(answer.bytes);
+    if (this.#spare.length < IN_FLIGHT_MAX) this.#spare.push(answer.bytes.buffer);
+    else giveBack(answer.bytes);
     return { size, sha256: answer.sha256, rows };
   }
 }

@@ -31,7 +31,7 @@ export class PieceCrypt {
     const answered = new Promise<PieceAnswer>((resolve, reject) => {
       this.#pending.set(number, { resolve, reject });
     });
-    this.#worker.postMessage({ number, job }, [buffer as ArrayBuffer]);
+    this.#worker.postMessage({ number, job }, [buffer]);
     return answered;
   }
 

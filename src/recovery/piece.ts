@@ -10,6 +10,7 @@
  *     kind 4  blob: length of the name u8 ‖ name ‖ bytes, sealed as they lie
  */
 import { concat, encodeUtf8, type Bytes } from '../bytes/encoding.ts';
+import { roomBefore } from '../crypto/cobblestone.ts';
 import { StrongroomError } from '../errors.ts';
 import type { SqlValue } from '../store/connection.ts';
 import { ROW_HEAD_BYTES, ROW_MARK, rowsOf, type RowBlock } from '../store/row-bytes.ts';
@@ -33,23 +34,30 @@ export type PieceRecord =
   | { readonly kind: 'removed'; readonly table: string; readonly keys: readonly (readonly SqlValue[])[] }
   | { readonly kind: 'blob'; readonly name: string; readonly bytes: Uint8Array };
 
-/** A piece that is full, and how many rows are in it. */
+/** A piece that is full, and how many rows are in it. Before its bytes lies the room that encrypting them in their place takes. */
 export interface FullPiece {
-  readonly bytes: Uint8Array;
+  readonly bytes: Bytes;
   readonly rows: number;
 }
 
 /** Lays records into pieces; each that is full is given back by the call that filled it. */
 export class PieceWriter {
   readonly #sizeMax: number;
+  /** The memory of the piece, from behind the room before it. */
   #buffer: Bytes;
+  #spare: ArrayBuffer | null = null;
   #at = 0;
   #rows = 0;
   #head: Uint8Array | null = null;
 
   constructor(sizeMax = PIECE_BYTES) {
     this.#sizeMax = sizeMax;
-    this.#buffer = new Uint8Array(Math.min(sizeMax, 64 * 1024));
+    this.#buffer = this.#memory(Math.min(sizeMax, 64 * 1024));
+  }
+
+  /** Memory of a piece that nobody needs any more: memory that is new has to be found and cleared. */
+  reuse(spare: ArrayBuffer | null): void {
+    this.#spare = spare;
   }
 
   table(head: TableHead): FullPiece[] {
@@ -131,7 +139,7 @@ export class PieceWriter {
   #reserve(bytes: number): void {
     const needed = this.#at + bytes;
     if (needed <= this.#buffer.length) return;
-    const larger = new Uint8Array(Math.max(needed, Math.min(this.#sizeMax, this.#buffer.length * 4)));
+    const larger = this.#memory(Math.max(needed, Math.min(this.#sizeMax, this.#buffer.length * 4)));
     larger.set(this.#buffer.subarray(0, this.#at));
     this.#buffer = larger;
   }
@@ -139,10 +147,18 @@ export class PieceWriter {
   /** The buffer goes with the piece; the next one gets its own. */
   #take(): FullPiece {
     const piece = { bytes: this.#buffer.subarray(0, this.#at), rows: this.#rows };
-    this.#buffer = new Uint8Array(Math.min(this.#sizeMax, this.#buffer.length));
+    this.#buffer = this.#memory(Math.min(this.#sizeMax, this.#buffer.length));
     this.#at = 0;
     this.#rows = 0;
     return piece;
+  }
+
+  #memory(bytes: number): Bytes {
+    const room = roomBefore(this.#sizeMax);
+    const spare = this.#spare;
+    this.#spare = null;
+    const fits = spare !== null && spare.byteLength >= room + bytes;
+    return new Uint8Array(fits ? spare : new ArrayBuffer(room + bytes)).subarray(room);
   }
 }
 

@@ -1,5 +1,6 @@
 /** A reader of rows on a thread of its own (reader-worker.ts), as it is spoken to from here. */
 import { Worker } from 'node:worker_threads';
+import type { Bytes } from '../bytes/encoding.ts';
 import { StrongroomError, isErrorCode } from '../errors.ts';
 import type { StoreTarget } from '../store/open-store.ts';
 import type { ReadOrder, RowReader, RowSink, RowsRead } from './row-reader.ts';
@@ -12,14 +13,14 @@ export interface ReaderStart {
 
 export type FromReader =
   | { readonly kind: 'open'; readonly change: number }
-  | { readonly kind: 'piece'; readonly bytes: Uint8Array; readonly rows: number }
+  | { readonly kind: 'piece'; readonly bytes: Bytes; readonly rows: number }
   | { readonly kind: 'blob'; readonly name: string }
   | { readonly kind: 'done'; readonly read: RowsRead }
   | { readonly kind: 'failed'; readonly code: string; readonly detail: string };
 
 /** An answer to each message of the thread: the next one is waited for. */
 export type ToReader =
-  | { readonly kind: 'more' }
+  | { readonly kind: 'more'; readonly spare: ArrayBuffer | null }
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array | null };
 
 // The extension follows this file's own: .ts in a checkout, .js in a build.
@@ -48,12 +49,16 @@ export async function openReaderThread(start: ReaderStart): Promise<RowReader> {
 
 async function readFrom(worker: Worker, messages: Messages, sink: RowSink): Promise<RowsRead> {
   const answer = (message: ToReader): void => worker.postMessage(message, []);
-  for (answer({ kind: 'more' }); ;) {
+  const more = (): void => {
+    const spare = sink.spare();
+    worker.postMessage({ kind: 'more', spare } satisfies ToReader, spare === null ? [] : [spare]);
+  };
+  for (more(); ;) {
     const message = await messages.next();
     if (message.kind === 'done') return message.read;
     if (message.kind === 'piece') {
       // The next one is filled while this one is handed on.
-      answer({ kind: 'more' });
+      more();
       await sink.add({ bytes: message.bytes, rows: message.rows });
     } else if (message.kind === 'blob') answer({ kind: 'bytes', bytes: await sink.blob(message.name) });
     else throw ended();

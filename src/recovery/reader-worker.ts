@@ -24,8 +24,13 @@ if (port !== null) {
       send(message, bytes);
       return answer;
     };
+    let spare: ArrayBuffer | null = null;
     const read = await readRows(snapshot, order, {
-      add: async ({ bytes, rows }) => void (await ask({ kind: 'piece', bytes, rows }, bytes)),
+      add: async ({ bytes, rows }) => {
+        const message = await ask({ kind: 'piece', bytes, rows }, bytes);
+        spare = message.kind === 'more' ? message.spare : null;
+      },
+      spare: () => spare,
       blob: async (name) => {
         const message = await ask({ kind: 'blob', name });
         return message.kind === 'bytes' ? message.bytes : null;

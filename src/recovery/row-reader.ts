@@ -38,6 +38,8 @@ export interface ReadOrder {
 export interface RowSink {
   /** Takes a piece over, memory and all. */
   add(piece: FullPiece): Promise<void>;
+  /** Memory of a piece that was taken over and is not needed any more; null: none. */
+  spare(): ArrayBuffer | null;
   /** The deployment's own blob of that name; null where it is gone by now. */
   blob(name: string): Promise<Uint8Array | null>;
 }
@@ -87,11 +89,15 @@ export async function readRows(
   const counts: Record<string, number> = {};
   const missingBlobs: string[] = [];
   const grown = await grownLogs(snapshot, from);
-  if (from > 0) for (const full of await removedRows(snapshot, from, writer)) await sink.add(full);
+  const give = async (full: FullPiece): Promise<void> => {
+    await sink.add(full);
+    writer.reuse(sink.spare());
+  };
+  if (from > 0) for (const full of await removedRows(snapshot, from, writer)) await give(full);
   for (const [name, table] of carriedTables()) {
     const queries = queriesOf(name, table, from, grown);
-    const rows = await carryRows(snapshot, { name, table, queries, writer, sink });
-    missingBlobs.push(...(await carryBlobs(snapshot, { name, table, queries, writer, sink })));
+    const rows = await carryRows(snapshot, { name, table, queries, writer, give });
+    missingBlobs.push(...(await carryBlobs(snapshot, { name, table, queries, writer, give, sink })));
     if (from === 0) counts[name] = rows;
     else if (isCounted) counts[name] = await snapshot.count(name);
   }
@@ -110,17 +116,17 @@ interface Carriage {
   readonly table: Table;
   readonly queries: readonly RowsQuery[];
   readonly writer: PieceWriter;
-  readonly sink: RowSink;
+  readonly give: (full: FullPiece) => Promise<void>;
 }
 
 async function carryRows(snapshot: Snapshot, carriage: Carriage): Promise<number> {
-  const { name, table, queries, writer, sink } = carriage;
+  const { name, table, queries, writer, give } = carriage;
   let count = 0;
   for (const query of queries) {
     for await (const rows of snapshot.rows(query)) {
-      if (count === 0) for (const full of writer.table(headOf(name, table))) await sink.add(full);
+      if (count === 0) for (const full of writer.table(headOf(name, table))) await give(full);
       count += rows.count;
-      for (const full of writer.rows(rows)) await sink.add(full);
+      for (const full of writer.rows(rows)) await give(full);
       giveBack(rows.bytes);
       await turn();
     }
@@ -129,8 +135,11 @@ async function carryRows(snapshot: Snapshot, carriage: Carriage): Promise<number
 }
 
 /** Bytes that rows name and that nothing else could give back. Answers the names of those that are gone by now. */
-async function carryBlobs(snapshot: Snapshot, carriage: Carriage): Promise<string[]> {
-  const { name, table, queries, writer, sink } = carriage;
+async function carryBlobs(
+  snapshot: Snapshot,
+  carriage: Carriage & { readonly sink: RowSink },
+): Promise<string[]> {
+  const { name, table, queries, writer, give, sink } = carriage;
   const columns = columnsOf(name, blobColumns(table));
   const missing: string[] = [];
   if (Object.keys(columns).length === 0) return missing;
@@ -139,7 +148,7 @@ async function carryBlobs(snapshot: Snapshot, carriage: Carriage): Promise<strin
       for (const blob of row.filter((value) => typeof value === 'string')) {
         const bytes = await sink.blob(blob);
         if (bytes === null) missing.push(blob);
-        else for (const full of writer.blob(blob, bytes)) await sink.add(full);
+        else for (const full of writer.blob(blob, bytes)) await give(full);
       }
     }
   }
