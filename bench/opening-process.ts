@@ -1,6 +1,6 @@
-/** What a fresh process needs to open one vault: `opening-process.ts DIRECTORY`. Nothing is warm but the system's file cache. */
+/** What a fresh process needs to open one vault: `opening-process.ts DIRECTORY [QUESTIONS]`, a file of float32 vectors. Nothing is warm but the system's file cache. */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseSettings } from '../src/config.ts';
 import { realEnvironment } from '../src/environment.ts';
@@ -8,7 +8,7 @@ import { openStrongroom, type Strongroom } from '../src/strongroom.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import type { OrganizationId } from '../src/ids.ts';
 import { answerParent } from './child.ts';
-import { Corpus } from './corpus.ts';
+import { Corpus, DIMENSIONS } from './corpus.ts';
 
 export interface Opening {
   readonly memories: number;
@@ -20,10 +20,20 @@ export interface Opening {
   readonly textMs: number;
   /** Processor time of all threads until the first answer. */
   readonly cpuMs: number;
-  /** Until nothing was left to do for the index, counted from the opening. */
+  /** Until nothing was left to do for the index, counted from the opening, while it was searched without a pause. */
   readonly settledMs: number;
+  /** Searches by vector from the opening on, one at a time: by when they began, and once all was done. */
+  readonly searches: readonly SearchTimes[];
   /** What AES-256-GCM alone takes for as many bytes in pieces of the same sizes; median of several rounds. */
   readonly gcmMs: number;
+}
+
+export interface SearchTimes {
+  /** Milliseconds from the opening; null: once nothing was left to do. */
+  readonly untilMs: number | null;
+  readonly count: number;
+  readonly p50Ms: number;
+  readonly p95Ms: number;
 }
 
 export interface OpeningQuestions {
@@ -33,7 +43,10 @@ export interface OpeningQuestions {
 
 const GCM_ROUNDS = 7;
 const REST_MS = 1500;
-const [directory = ''] = process.argv.slice(2);
+const WINDOWS_MS = [250, 500, 1000, 2000, 4000, 8000];
+const CALM_SEARCHES = 500;
+const CORPUS_QUESTIONS = 200;
+const [directory = '', questions] = process.argv.slice(2);
 let open: Strongroom | null = null;
 
 answerParent<OpeningQuestions>({
@@ -84,8 +97,35 @@ async function measure({ store, vaults, indexes }: Strongroom, withSegments: boo
   const byVector = performance.now();
   await index.search({ query: corpus.query(), mode: 'text', limit: 10, now: Date.now() });
   const byText = performance.now();
-  while (!(await index.stats()).isSettled) await new Promise((resolve) => setTimeout(resolve, 20));
+  const vectors =
+    questions === undefined
+      ? Float32Array.from(Array.from({ length: CORPUS_QUESTIONS }, () => corpus.vector()).flat())
+      : new Float32Array((await readFile(questions)).buffer);
+  let asked = 0;
+  const ask = (): Promise<unknown> => {
+    const from = (asked++ * DIMENSIONS) % vectors.length;
+    const own = vectors.slice(from, from + DIMENSIONS);
+    return index.search({ vector: own, mode: 'vector', limit: 10, now: Date.now() });
+  };
+  const searches: SearchTimes[] = [];
+  for (const untilMs of WINDOWS_MS) {
+    const times: number[] = [];
+    while (performance.now() - started < untilMs && !(await index.stats()).isSettled) {
+      const begun = performance.now();
+      await ask();
+      times.push(performance.now() - begun);
+    }
+    if (times.length > 0) searches.push(timesOf(untilMs, times));
+  }
+  while (!(await index.stats()).isSettled) await ask();
   const settled = performance.now();
+  const calm: number[] = [];
+  for (let n = 0; n < CALM_SEARCHES; n++) {
+    const begun = performance.now();
+    await ask();
+    calm.push(performance.now() - begun);
+  }
+  searches.push(timesOf(null, calm));
   const { records } = await index.stats();
   const gcm = [...gcmBefore, ...gcmTimes(sizes)].sort((a, b) => a - b);
   return {
@@ -96,9 +136,16 @@ async function measure({ store, vaults, indexes }: Strongroom, withSegments: boo
     vectorMs: byVector - filled,
     textMs: byText - byVector,
     settledMs: settled - started,
+    searches,
     cpuMs: (user + system) / 1000,
     gcmMs: gcm[Math.floor(gcm.length / 2)] ?? 0,
   };
+}
+
+function timesOf(untilMs: number | null, times: readonly number[]): SearchTimes {
+  const sorted = times.toSorted((a, b) => a - b);
+  const at = (part: number): number => sorted[Math.floor(sorted.length * part)] ?? 0;
+  return { untilMs, count: times.length, p50Ms: at(0.5), p95Ms: at(0.95) };
 }
 
 /** Each piece decrypted into memory of its own, as a program must that keeps what it has opened. */

@@ -3,7 +3,7 @@
  *
  *     node --conditions=source bench/opening.ts [MEMORIES] [ROUNDS] [FOLDER]
  *
- * FOLDER has base.f32, vectors of 768 numbers; without it they are made up. The last line is from the records, without segments.
+ * FOLDER has base.f32 and query.f32, vectors of 768 numbers; without it they are made up. The last line is from the records, without segments.
  */
 import { mkdtemp, open as openFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -32,7 +32,11 @@ try {
 }
 
 async function openOnce(withSegments: boolean): Promise<Opening> {
-  const child = new Child<OpeningQuestions>('./opening-process.ts', [directory], join(folder, 'errors.log'));
+  const child = new Child<OpeningQuestions>(
+    './opening-process.ts',
+    source === undefined ? [directory] : [directory, join(source, 'query.f32')],
+    join(folder, 'errors.log'),
+  );
   try {
     const opening = await child.ask('open', { withSegments });
     await child.ask('close', null);
@@ -43,13 +47,18 @@ async function openOnce(withSegments: boolean): Promise<Opening> {
 }
 
 function print(from: string, opening: Opening): void {
-  const { memories, segments, megabytes, filledMs, vectorMs, textMs, settledMs, cpuMs, gcmMs } = opening;
+  const { memories, segments, megabytes, filledMs, vectorMs, textMs, settledMs, cpuMs, gcmMs, searches } =
+    opening;
   const ms = (value: number): string => `${value.toFixed(1)} ms`;
   console.log(
     `${from}: ${memories} memories, ${segments} segments, ${megabytes.toFixed(1)} MB; filled in ${ms(filledMs)}, then ` +
-      `by vector ${ms(vectorMs)}, by text ${ms(textMs)} (${ms(cpuMs)} of processor); all settled after ${ms(settledMs)}; AES-256-GCM alone ${ms(gcmMs)} ` +
+      `by vector ${ms(vectorMs)}, by text ${ms(textMs)} (${ms(cpuMs)} of processor); all settled after ${ms(settledMs)} of searching; AES-256-GCM alone ${ms(gcmMs)} ` +
       `(${(megabytes / gcmMs).toFixed(2)} GB/s); ratio ${(gcmMs / filledMs).toFixed(2)}, with the first answer ${(gcmMs / (filledMs + vectorMs)).toFixed(2)}`,
   );
+  for (const { untilMs, count, p50Ms, p95Ms } of searches)
+    console.log(
+      `  by vector ${untilMs === null ? 'once settled' : `until ${untilMs} ms`}: ${count} searches, p50 ${p50Ms.toFixed(2)}, p95 ${p95Ms.toFixed(2)} ms`,
+    );
 }
 
 async function fill(memories: number): Promise<void> {

@@ -138,9 +138,12 @@ export class Engine {
     });
   }
 
-  /** Does a bounded part of the work that keeps searches fast; false when there is none. */
+  /**
+   * Does a bounded part of the work that keeps searches fast; false when there is none. Vectors first: until it is done a search
+   * by vector looks at all of them, while terms and records are taken in as they are asked for.
+   */
   work(): boolean {
-    this.#isSettled = !(this.#records.work() || this.#text.work() || this.#vectors.work());
+    this.#isSettled = !(this.#vectors.work() || this.#text.work() || this.#records.work());
     return !this.#isSettled;
   }
 

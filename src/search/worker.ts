@@ -8,6 +8,7 @@
  * Between calls the worker does what keeps searches fast, a little at a time, so that no call waits long for it.
  */
 import { parentPort, type MessagePort } from 'node:worker_threads';
+import { realEnvironment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import type { Engine } from './engine.ts';
 import { openEngineRoom } from './engine-room.ts';
@@ -21,6 +22,7 @@ import {
   type Operations,
 } from './protocol.ts';
 import { Residence } from './residence.ts';
+import { Turns } from './turns.ts';
 import type { LoadedSegment } from './types.ts';
 
 const QUESTIONS: ReadonlySet<Operation> = new Set<Operation>([
@@ -31,8 +33,12 @@ const QUESTIONS: ReadonlySet<Operation> = new Set<Operation>([
   'exportSegment',
 ]);
 
+const { clock } = realEnvironment;
+const elapsed = clock.elapsed ?? clock.now;
+
 class SearchWorker {
   readonly #residence = new Residence(openEngineRoom());
+  readonly #turns = new Turns(elapsed);
 
   answer(call: Call): Answer {
     try {
@@ -45,7 +51,7 @@ class SearchWorker {
   }
 
   work(): boolean {
-    return this.#residence.work();
+    return this.#turns.work(() => this.#residence.work());
   }
 
   #run(call: Call): Operations[Operation]['answers'] {
@@ -62,7 +68,7 @@ class SearchWorker {
         residence.changing(vault).remove(call.argument);
         return null;
       case 'search':
-        return packHits(residence.asked(vault).search(call.argument));
+        return this.#turns.search(() => packHits(residence.asked(vault).search(call.argument)));
       case 'stats':
         return residence.stats(vault);
       case 'leaves':

@@ -25,6 +25,8 @@ export type StoredVector =
 /** Rows that move over to the codes in one step, and with each addition. */
 const STEP_ROWS = 32;
 const ADDITION_ROWS = 4;
+/** What may be missed is divided by this while a vault that was opened gets its lists: forecasts from half-made ones promise too much. */
+const OPENING_CARE = 4;
 /** Lengths that codes are for. Zero is one as well. */
 const LENGTH_MIN = 1e-12;
 const LENGTH_MAX = 1e12;
@@ -37,6 +39,8 @@ export class VectorIndex {
   #coded: CodedVectors | null = null;
   /** Too long or too short for codes. */
   #wild: ExactVectors | null = null;
+  /** Rows came from a segment, and there is work left since. */
+  #isOpening = false;
 
   constructor(room: VectorRoom, metric: Metric, dimensions: number | null) {
     this.#room = room;
@@ -99,9 +103,13 @@ export class VectorIndex {
   }
 
   /** Takes the vectors of a segment as they are; its records have numbers from `first` on. */
-  load(first: number, { dimensions, rows, numbers }: SegmentPart): void {
+  load(
+    first: number,
+    { dimensions, rows, numbers }: Pick<SegmentPart, 'dimensions' | 'rows' | 'numbers'>,
+  ): void {
     for (const { records, bytes, lowBits } of rows) {
       const documents = records.map((record) => first + record);
+      this.#isOpening = true;
       this.#codedPart(lowBits).addRows(documents, bytes, lowBits);
     }
     if (numbers.records.length > 0) this.#dimensions ??= dimensions;
@@ -126,17 +134,19 @@ export class VectorIndex {
   /** @param vector one that `check` found nothing wrong with. */
   search(vector: Float32Array, wanted: Neighbours): readonly Scored[] {
     const query = this.#compared(vector);
+    const asked = this.#isOpening ? { ...wanted, recall: 1 - (1 - wanted.recall) / OPENING_CARE } : wanted;
     const lists = this.#parts()
       .filter(({ size }) => size > 0)
-      .map((part) => part.search(query, wanted));
+      .map((part) => part.search(query, asked));
     const [only = []] = lists;
     return lists.length < 2 ? only : bestOf(lists, wanted);
   }
 
   /** Does a bounded part of the work that keeps searches fast; false when there is none. */
   work(): boolean {
-    if (this.#coded === null) return false;
-    return this.#moveOver(STEP_ROWS) || this.#coded.work();
+    const isLeft = this.#coded !== null && (this.#moveOver(STEP_ROWS) || this.#coded.work());
+    if (!isLeft) this.#isOpening = false;
+    return isLeft;
   }
 
   close(): void {
