@@ -1,5 +1,17 @@
 /** Segments as they follow a vault: what is written anew, what is left, and what a damaged one costs. */
 import assert from 'node:assert/strict';
+import {
+  appendFile,
+  copyFile,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { LEAF_SLOTS, type Slot } from '../src/keys/slot.ts';
 import type { Strongroom } from '../src/strongroom.ts';
@@ -77,5 +89,61 @@ test('a removal changes the segment it was in, and the last one ends it', async 
       limit: 10,
     });
     assert.equal(found.results.length, 2);
+  });
+});
+
+/** What may befall the files of two segments. */
+const HARMS: Readonly<Record<string, (one: string, other: string) => Promise<unknown>>> = {
+  'one with a flipped byte': async (one) => {
+    const bytes = await readFile(one);
+    const at = bytes.length >> 1;
+    await writeFile(one, bytes.fill((bytes[at] as number) ^ 1, at, at + 1));
+  },
+  'one cut short by a byte': async (one) => writeFile(one, (await readFile(one)).subarray(0, -1)),
+  'one cut to half': async (one) => truncate(one, (await readFile(one)).length >> 1),
+  'one with a byte too many': (one) => appendFile(one, Uint8Array.of(0)),
+  'an empty one': (one) => truncate(one),
+  'one that is gone': (one) => rm(one),
+  'one that the disk does not give': async (one) => {
+    await rm(one);
+    await symlink(one, one);
+  },
+  'two that changed places': async (one, other) => {
+    await rename(one, `${one}.x`);
+    await rename(other, one);
+    await rename(`${one}.x`, other);
+  },
+  'two that are one': async (one, other) => copyFile(other, one),
+};
+
+test('segments that were damaged in any way are named, left out and written anew while the server runs, and no memory is lost', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  await deployment.stop();
+  await deployment.opened(async (open) => {
+    await twoLeaves(open);
+    const vault = await theVault(open);
+    await open.indexes.save(vault);
+    const context = await systemContext(open);
+    const search = async (): Promise<unknown> =>
+      open.memories.searchMemories(context, 'default', { query: 'first second', limit: 10 });
+    const expected = await search();
+    const folder = join(deployment.directory, 'blobs', 'segments');
+    for (const [what, harm] of Object.entries(HARMS)) {
+      const [one = '', other = ''] = (await readdir(folder)).toSorted();
+      await harm(join(folder, one), join(folder, other));
+      deployment.logged.length = 0;
+      await open.indexes.drop(vault);
+      assert.deepEqual(await search(), expected, what);
+      const log = deployment.logged.join('');
+      assert.ok(log.includes(one), `${what}: ${one} is not named`);
+      assert.equal(log.includes(other), what.startsWith('two that changed'), `${what}: ${log}`);
+      await open.indexes.save(vault);
+      const after = await readdir(folder);
+      assert.ok(after.length === 2 && !after.includes(one), `${what}: ${after.join()}`);
+      deployment.logged.length = 0;
+      await open.indexes.drop(vault);
+      assert.deepEqual(await search(), expected, `after ${what}`);
+      assert.equal(deployment.logged.join('').includes('damaged'), false, `after ${what}`);
+    }
   });
 });

@@ -274,12 +274,15 @@ export class Segments {
       if (bytes instanceof Error) throw bytes;
       return await filler.loadSegment(bytes);
     } catch (error) {
-      if (!(error instanceof StrongroomError) || !IS_SPOILT.has(error.code)) throw error;
+      if (!(error instanceof StrongroomError)) throw error;
+      // What the disk does not give now it may give later: it stays until the leaf page is written anew.
+      const isUnread = error === bytes && error.code === 'store.unavailable';
+      if (!isUnread && !IS_SPOILT.has(error.code)) throw error;
       if (error.code !== 'erased')
         this.#parts.onDamage(
           new StrongroomError('box.damaged', { detail: `segment ${row.id}`, cause: error }),
         );
-      await this.#destroy([row.id as SegmentId]);
+      if (!isUnread) await this.#destroy([row.id as SegmentId]);
       return null;
     }
   }
