@@ -100,3 +100,7 @@ function logOf(bytes: number): number {
 
 const full = (cause?: unknown): StrongroomError =>
   new StrongroomError('search.unavailable', { detail: 'the memory for vectors is full', cause });
+
+/** Whether that is what an arena throws that is full. */
+export const isFull = (error: unknown): boolean =>
+  error instanceof StrongroomError && error.code === 'search.unavailable';

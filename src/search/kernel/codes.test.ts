@@ -1,93 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { LAYOUT, openKernel, ROTATION_ROUNDS, type Kernel } from './kernel.ts';
-import { openTwin } from '../testing/kernel-twin.ts';
+import { AT, assertSame, encode, numbersFrom, place, rowAt, type Bench } from '../testing/kernel-bench.ts';
+import { LAYOUT, ROTATION_ROUNDS } from './kernel.ts';
 
-const PAGES = 4;
 const CASES = { numRuns: 40 };
-
-/** Offsets that do not overlap for vectors padded to 256 numbers at most. */
-const AT = {
-  query: 1024,
-  x: 8 * 1024,
-  signs: 16 * 1024,
-  sums: 32 * 1024,
-  rows: 36 * 1024,
-  centroids: 64 * 1024,
-  blocks: 128 * 1024,
-  four: 200 * 1024,
-  scales: 204 * 1024,
-  best: 205 * 1024,
-  list: 206 * 1024,
-  bounds: 208 * 1024,
-  heap: 210 * 1024,
-  out: 212 * 1024,
-  middle: 216 * 1024,
-} as const;
-
-interface Bench {
-  readonly kernel: Kernel;
-  readonly floats: Float32Array;
-  readonly words: Uint32Array;
-  readonly bytes: Uint8Array;
-}
-
-function benchOf(open: (memory: WebAssembly.Memory) => Kernel): Bench {
-  const memory = new WebAssembly.Memory({ initial: PAGES });
-  const { buffer } = memory;
-  return {
-    kernel: open(memory),
-    floats: new Float32Array(buffer),
-    words: new Uint32Array(buffer),
-    bytes: new Uint8Array(buffer),
-  };
-}
-
-/** Does the same on the kernel's memory and on its twin's, and compares every byte. */
-function assertSame(steps: (bench: Bench) => unknown): Bench {
-  const [one, other] = [benchOf(openKernel), benchOf(openTwin)];
-  assert.deepEqual(steps(one), steps(other));
-  const differs = one.bytes.findIndex((byte, i) => byte !== other.bytes[i]);
-  assert.equal(differs, -1, `memory differs at ${differs}`);
-  return one;
-}
 
 const padded = fc.constantFrom(64, 128, 192, 256);
 const lowBits = fc.constantFrom(0, 2, 8);
 const seed = fc.integer();
 
-/** Numbers of very different sizes, zeros, and many small whole ones. */
-function numbersFrom(seed: number, count: number): Float32Array {
-  let state = seed | 1;
-  const random = (): number => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
-  const kind = Math.floor(random() * 4);
-  return Float32Array.from({ length: count }, () => {
-    const value = random() - 0.5;
-    if (kind === 0) return Math.round(value * 6);
-    if (kind === 1) return random() < 0.7 ? 0 : value;
-    return kind === 2 ? value * 10 ** Math.floor(random() * 9 - 4) : value;
-  });
-}
-
-const rowBytes = (padded: number, low: number): number => LAYOUT.rowHead + padded + (padded * low) / 8;
-const rowAt = (n: number, padded: number, low: number): number => AT.rows + n * rowBytes(padded, low);
 const blockBytes = (padded: number): number => LAYOUT.blockHead + 4 * padded;
 const blockAt = (n: number, padded: number): number => AT.blocks + n * blockBytes(padded);
-
-function place(bench: Bench, at: number, numbers: Float32Array): void {
-  bench.floats.set(numbers, at / 4);
-}
-
-function encode(bench: Bench, numbers: Float32Array, low: number, row: number): void {
-  place(bench, AT.x, numbers);
-  bench.kernel.encodeRow(AT.x, numbers.length, low, row);
-}
 
 /** Fills two chained blocks with codes of rows around a centroid; the second is part full. */
 function fillChain(bench: Bench, seed: number, padded: number, low: number, isEuclidean: number): number {

@@ -40,6 +40,30 @@ export interface Kernel {
   moveCode(from: number, fromLane: number, to: number, toLane: number, padded: number): void;
   clearCode(block: number, lane: number, padded: number): void;
 
+  project(seven: number, scale: number, padded: number, directions: number, count: number, out: number): void;
+  addProducts(x: number, lanes: number, weights: number, count: number, sums: number): void;
+  encodeShort(
+    row: number,
+    point: number,
+    centroid: number,
+    count: number,
+    rest: number,
+    block: number,
+    lane: number,
+  ): number;
+  moveShort(from: number, fromLane: number, to: number, toLane: number, count: number): void;
+  clearShort(block: number, lane: number, count: number): void;
+  scanShort(
+    query: number,
+    count: number,
+    lists: number,
+    listCount: number,
+    blocksMax: number,
+    floor: number,
+    out: number,
+    bounds: number,
+  ): void;
+
   scanChain(
     query: number,
     padded: number,
@@ -85,10 +109,10 @@ export const LAYOUT = {
   blockCount: 4,
   blockList: 8,
   blockRows: 32,
-  blockA: 160,
-  blockB: 288,
-  blockE: 416,
-  blockF: 544,
+  blockF: 160,
+  blockA: 288,
+  blockB: 416,
+  blockE: 544,
   blockHead: 672,
   queryLength: 16,
   queryNext: 32,
@@ -96,7 +120,20 @@ export const LAYOUT = {
   querySquares: 40,
   queryFourths: 44,
   queryMeasured: 48,
+  queryScored: 52,
+  queryApart: 56,
+  queryApart2: 60,
   queryNumbers: 64,
+  shortBase: 4,
+  shortCandidates: 8,
+  shortNumbers: 64,
+  listBytes: 32,
+  listOwn: 4,
+  listReach: 8,
+  listMiddle: 12,
+  listMeasured: 16,
+  listSquares: 20,
+  listFourths: 24,
 } as const;
 
 /** Codes in a block. */

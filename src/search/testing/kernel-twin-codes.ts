@@ -199,6 +199,7 @@ function rescore(room: Memory, { query, padded, lowBits, margin, ...lists }: Res
   const rows = room.words(lists.rows, lists.count);
   const bounds = room.floats(lists.bounds, lists.count);
   let kept = 0;
+  let [scored, off, off2] = [0, 0, 0];
   for (let r = 0; r < lists.count; r++) {
     const best = room.floats(lists.heap + 8, room.words(lists.heap, 1)[0] as number);
     const isFull = best.length === size;
@@ -212,6 +213,10 @@ function rescore(room: Memory, { query, padded, lowBits, margin, ...lists }: Res
     const whole = f32(f32(f32(coarse) * 128) + f32(times(low)));
     const product = f32(scale * f32(f32(unit * whole) + f32(rest * sumOfQuery)));
     const score = f32(product + (room.floats(row + LAYOUT.rowBase, 1)[0] as number));
+    const apart = f32(score - (bounds[r] as number));
+    scored++;
+    off = f32(off + apart);
+    off2 = f32(off2 + f32(apart * apart));
     const square = f32(
       f32(f32(f32(queryLength * queryLength) * scale) * scale) + f32(f32(f32(length * length) * unit) * unit),
     );
@@ -221,6 +226,8 @@ function rescore(room: Memory, { query, padded, lowBits, margin, ...lists }: Res
     bounds[kept++] = f32(score + error);
     push(room, lists.heap, f32(score - error), size);
   }
+  room.words(query + LAYOUT.queryScored, 1)[0] = scored;
+  room.floats(query + LAYOUT.queryApart, 2).set([off, off2]);
   return kept;
 }
 

@@ -6,10 +6,18 @@ import { LAYOUT, ROTATION_ROUNDS, type Kernel } from '../kernel/kernel.ts';
 import { twinOfCodes } from './kernel-twin-codes.ts';
 import { f32, fourSums, Memory, roundEven, sumOfTerms, type Numbers } from './kernel-twin-memory.ts';
 import { twinOfProducts } from './kernel-twin-products.ts';
+import { twinOfShortCodes } from './kernel-twin-short.ts';
 
 export function openTwin(memory: WebAssembly.Memory): Kernel {
   const room = new Memory(memory);
-  return { ...exact(room), ...rotation(room), ...rows(room), ...twinOfCodes(room), ...twinOfProducts(room) };
+  return {
+    ...exact(room),
+    ...rotation(room),
+    ...rows(room),
+    ...twinOfCodes(room),
+    ...twinOfProducts(room),
+    ...twinOfShortCodes(room),
+  };
 }
 
 function exact(room: Memory): Pick<Kernel, 'dots' | 'squaredDistances'> {

@@ -26,6 +26,15 @@ export const KINDS: Readonly<Record<string, Make>> = {
   'two hundred clusters': around(200),
   'far from the origin, uneven': (dimensions, random) =>
     Float32Array.from({ length: dimensions }, (_, i) => 3 + gauss(random) / (1 + i / 20)),
+  'few directions': (dimensions, random) => {
+    const freedom = Array.from({ length: 10 }, () => gauss(random));
+    return Float32Array.from({ length: dimensions }, (_, i) =>
+      freedom.reduce(
+        (sum, value, j) => sum + value * Math.sin(i * (j + 1) * 1.7 + j * j),
+        0.1 * gauss(random),
+      ),
+    );
+  },
   'heavy tails': (dimensions, random) => {
     const length = Math.exp(gauss(random));
     return Float32Array.from({ length: dimensions }, () => length * gauss(random) ** 3);
@@ -43,9 +52,9 @@ export function randomFrom(seed: number): () => number {
   };
 }
 
-export function openTestRoom(exactBytesMax: number, bytesMax?: number): VectorRoom {
+export function openTestRoom(exactBytesMax: number, bytesMax?: number, learnFrom?: number): VectorRoom {
   const arena = new Arena(bytesMax);
-  return openRoom(arena, openKernel(arena.memory), exactBytesMax);
+  return openRoom(arena, openKernel(arena.memory), exactBytesMax, learnFrom);
 }
 
 /** An index that keeps ten vectors exact, and codes them all when there are more. */

@@ -1,24 +1,23 @@
 /**
- * Nearest neighbours among many vectors: one-bit codes in lists, whole numbers of 8 bits for what they let through, and all bits
+ * Nearest neighbours among many vectors: codes in lists, whole numbers of 8 bits for what they let through, and all bits
  * for the finalists.
  *
  * A code lets its row through unless its estimate lies so far below the floor (the score that as many neighbours as are asked for have
- * reached already) that the error bound makes it unlikely; lists are scanned until those left are expected to hold less than
+ * reached already) that its error makes it unlikely; lists are scanned until those left are expected to hold less than
  * the recall target allows (probe.ts). The filter is asked before a row counts, so a narrow filter lowers the floor and widens the
- * search by itself.
+ * search by itself. Which codes are best for a vault is learned between calls; rows then move from the wing of the ones to that of the others.
  */
-import { BLOCK_LANES, LAYOUT } from '../kernel/kernel.ts';
+import { LAYOUT } from '../kernel/kernel.ts';
 import { bestOf, Top, type Scored } from '../top.ts';
-import { StrongroomError } from '../../errors.ts';
+import { isFull } from '../arena.ts';
 import type { Metric } from '../types.ts';
-import { ListKeeper } from './list-keeper.ts';
-import { Lists } from './lists.ts';
+import type { Look } from './coding.ts';
 import { LooseRows } from './loose-rows.ts';
 import { withRoom } from './numbers.ts';
 import type { Neighbours } from './neighbours.ts';
-import { Probe, type Sight } from './probe.ts';
 import { BATCH_CODES, NEIGHBOURS_MAX, type VectorRoom } from './room.ts';
 import { Rows, rowBytesFor, type LowBits } from './rows.ts';
+import { Wings } from './wings.ts';
 
 /** Rows that may wait without a list before additions begin to place some themselves; what is loaded waits for the work in between. */
 const WAITING_MAX = 2048;
@@ -26,9 +25,6 @@ const WAITING_MAX = 2048;
 const STEP_ROWS = 64;
 /** How much of what may be missed is for lists not scanned. A code just below its bound is rarely a neighbour: that takes far less. */
 const PROBING_SHARE = 0.8;
-const FIRST_BATCH = 384;
-/** After so many codes the others are first looked at by a quarter of their numbers: then the floor is high enough that most end there. */
-const HASTE_FROM = 8192;
 /** Rounding of a row to 8 bits is taken to be off by at most so many standard deviations. */
 const ROUNDING_DEVIATIONS = 3;
 /** Queries outside are scaled first. */
@@ -39,9 +35,8 @@ export class CodedVectors {
   readonly rows: Rows;
   readonly #room: VectorRoom;
   readonly #metric: Metric;
-  readonly #lists: Lists;
-  readonly #keeper: ListKeeper;
-  readonly #probe: Probe;
+  readonly #wings: Wings;
+  #floor = 0;
   readonly #loose = new LooseRows();
   /** Candidates of the search under way, with the highest score each may have. */
   #found = new Uint32Array(1024);
@@ -54,9 +49,7 @@ export class CodedVectors {
     this.#room = room;
     this.#metric = metric;
     this.rows = new Rows(room, padded, lowBits, metric === 'euclidean');
-    this.#lists = new Lists(room, this.rows);
-    this.#keeper = new ListKeeper(room, this.rows, this.#lists);
-    this.#probe = new Probe(this.#lists, metric, this.rows.padded);
+    this.#wings = new Wings(room, this.rows, metric);
   }
 
   get size(): number {
@@ -64,17 +57,22 @@ export class CodedVectors {
   }
 
   get bytes(): number {
-    return this.rows.bytes + this.#lists.bytes;
+    return this.rows.bytes + this.#wings.bytes;
   }
 
   get listCount(): number {
-    return this.#lists.count;
+    return this.#wings.listCount;
+  }
+
+  /** What codes are made of; two while rows move from one kind to another. */
+  get codings(): readonly string[] {
+    return this.#wings.all.map(({ coding }) => coding.name);
   }
 
   /** Takes memory for so many more, so that adding them cannot fail. */
   reserve(count: number): void {
     this.rows.reserve(count);
-    this.#lists.reserve(count);
+    this.#wings.reserve(count);
   }
 
   has(document: number): boolean {
@@ -117,25 +115,26 @@ export class CodedVectors {
     const row = this.rows.add(document);
     kernel.encodeRow(scratch.vector, padded, lowBits, row);
     this.#enlist(row);
-    if ((this.#lists.counts[0] as number) > Math.max(WAITING_MAX, this.size / 8)) this.#keeper.step();
+    if (this.#wings.waiting > Math.max(WAITING_MAX, this.size / 8)) this.#wings.step();
   }
 
   remove(document: number): void {
     const address = this.rows.addressOfDocument(document);
     if (address === null) return;
-    if (this.#room.words[(address + LAYOUT.rowPlace) / 4] !== 0) this.#lists.take(address);
+    this.#wings.take(address);
     const row = this.rows.remove(document);
     this.#loose.trim(this.size);
     // The last row has moved there.
     if (row < this.size && this.rows.isLoose(row) && !this.#loose.has(row))
       this.#enlist(this.rows.addressOf(row));
-    this.#keeper.removed();
+    this.#wings.removed();
     if (this.size === 0) this.close();
   }
 
   /** Does a bounded part of what keeps the lists in order; false when there is nothing to do. */
   work(): boolean {
-    return this.#codeLoose() || this.#keeper.step();
+    // What is learned first spares the others a code of the kind before.
+    return (!this.#wings.mayLearn && this.#codeLoose()) || this.#wings.step();
   }
 
   search(vector: Float32Array, wanted: Neighbours): readonly Scored[] {
@@ -147,17 +146,14 @@ export class CodedVectors {
       row,
       score: this.#shown(score, tame, this.#squareOfQuery()),
     }));
-    if (this.#lists.count === 0) return loose;
-    const sight = this.#seeFromMiddle();
+    const { own, square } = this.#seeFromMiddle();
     kernel.prepareQuery(scratch.query, this.rows.padded);
-    this.#scoreCentroids();
-    const products = floats.subarray(scratch.out / 4, scratch.out / 4 + this.#lists.count);
-    this.#probe.begin(products, sight);
-    const floor = this.#scanLists(wanted);
-    this.#probe.end();
-    const listed = this.#best(wanted, floor).map(({ row, score }) => ({
+    const length = floats[(scratch.query + LAYOUT.queryLength) / 4] as number;
+    this.#floor = this.#beginHeap(wanted);
+    this.#scanWings(wanted, own, square);
+    const listed = this.#best(wanted, this.#floor).map(({ row, score }) => ({
       row,
-      score: this.#shown(score, tame, sight.length ** 2 + 2 * sight.product),
+      score: this.#shown(score, tame, length ** 2 + 2 * own),
     }));
     return loose.length === 0 ? listed : bestOf([loose, listed], wanted);
   }
@@ -165,8 +161,7 @@ export class CodedVectors {
   /** Gives all memory back. */
   close(): void {
     this.rows.close();
-    this.#lists.close();
-    this.#keeper.reset();
+    this.#wings.close();
     this.#loose.clear();
   }
 
@@ -185,9 +180,9 @@ export class CodedVectors {
   #codeLoose(): boolean {
     if (this.#loose.isEmpty) return false;
     try {
-      this.#lists.reserve(STEP_ROWS);
+      this.#wings.reserve(STEP_ROWS);
     } catch (error) {
-      if (!(error instanceof StrongroomError) || error.code !== 'search.unavailable') throw error;
+      if (!isFull(error)) throw error;
       return false;
     }
     for (let left = STEP_ROWS; left > 0 && !this.#loose.isEmpty; left--) {
@@ -199,8 +194,7 @@ export class CodedVectors {
 
   #enlist(row: number): void {
     this.rows.encodeBase(row);
-    this.#lists.put(row, 0);
-    this.#keeper.added();
+    this.#wings.put(row);
   }
 
   /** Padded and rotated. */
@@ -212,23 +206,21 @@ export class CodedVectors {
     kernel.rotate(at, padded, this.#room.signs(padded));
   }
 
-  /** Makes the query relative to the middle. */
-  #seeFromMiddle(): Sight {
+  /** Makes the query relative to the middle; answers its product with it, and the middle's square. */
+  #seeFromMiddle(): { readonly own: number; readonly square: number } {
     const { floats, scratch } = this.#room;
     const from = (scratch.query + LAYOUT.queryNumbers) / 4;
     const middle = this.rows.middle / 4;
-    let product = 0;
-    let square = 0;
     let own = 0;
+    let square = 0;
     for (let i = 0; i < this.rows.padded; i++) {
       const m = floats[middle + i] as number;
       const value = (floats[from + i] as number) - m;
       floats[from + i] = value;
-      product += value * m;
+      own += value * m;
       square += m * m;
-      own += value * value;
     }
-    return { length: Math.sqrt(own), product, square };
+    return { own, square };
   }
 
   #squareOfQuery(): number {
@@ -276,76 +268,58 @@ export class CodedVectors {
     return words[from] === words[from + 1] ? (floats[from + 2] as number) : Number.NEGATIVE_INFINITY;
   }
 
-  #scoreCentroids(): void {
-    const { kernel, scratch } = this.#room;
-    const per = this.#lists.centroidsPerChunk;
-    for (let list = 0; list < this.#lists.count; list += per) {
-      const here = Math.min(per, this.#lists.count - list);
-      const address = this.#lists.centroidOf(list);
-      kernel.scoreCentroids(scratch.query, this.rows.padded, address, here, scratch.out + list * 4);
+  /** Fills `#found`, and raises `#floor`: nothing below it is among the best. */
+  #scanWings(wanted: Neighbours, own: number, square: number): void {
+    const limit = Math.min(wanted.limit, NEIGHBOURS_MAX);
+    const last = this.last;
+    last.codes = last.rescored = last.lists = 0;
+    const aim = {
+      tolerance: ((1 - wanted.recall) * limit * PROBING_SHARE) / this.#wings.all.length,
+      deviations: deviationsFor(1 - wanted.recall),
+      floor: () => this.#floor,
+      settle: (look: Look, waiting: number) => this.#settle(look, waiting, wanted),
+    };
+    for (const wing of this.#wings.all) {
+      wing.scan(wing.coding.see(own, square), aim);
+      last.codes += wing.last.codes;
+      last.lists += wing.last.lists;
     }
   }
 
-  /** Fills `#found`; answers the floor: nothing below it is among the best. */
-  #scanLists(wanted: Neighbours): number {
-    const { scratch, words, floats } = this.#room;
-    const limit = Math.min(wanted.limit, NEIGHBOURS_MAX);
-    let floor = this.#beginHeap(wanted);
-    const tolerance = (1 - wanted.recall) * limit * PROBING_SHARE;
-    const deviations = deviationsFor(1 - wanted.recall);
-    let batch = FIRST_BATCH;
-    let waiting = 0;
-    let codes = 0;
-    const last = this.last;
-    last.codes = last.rescored = last.lists = 0;
-    const settle = (): void => {
-      this.#take(waiting, wanted, floor);
-      waiting = 0;
-      codes = 0;
-      floor = this.#floorOfHeap();
-      batch = Math.min(batch * 2, BATCH_CODES / 2);
-    };
-    for (let list = this.#probe.next(); list >= 0; list = this.#probe.next()) {
-      const size = this.#lists.counts[list] as number;
-      const own = this.#probe.ownOf(list);
-      const middle = this.#probe.meanOf(list);
-      const reach = this.#probe.distanceOf(list) * deviations;
-      let squares = 0;
-      let fourths = 0;
-      let measured = 0;
-      last.lists++;
-      last.codes += size;
-      for (let head = this.#lists.heads[list] as number; head !== 0;) {
-        const room = BATCH_CODES - waiting;
-        const blocks = Math.max(1, Math.floor(Math.min(room, 4096) / BLOCK_LANES));
-        this.#room.kernel.scanChain(
-          scratch.query,
-          this.rows.padded,
-          head,
-          blocks,
-          own,
-          reach,
-          floor,
-          middle,
-          Number(last.codes > HASTE_FROM),
-          scratch.rows + waiting * 4,
-          scratch.bounds + waiting * 4,
-        );
-        head = words[(scratch.query + LAYOUT.queryNext) / 4] as number;
-        waiting += words[(scratch.query + LAYOUT.queryCandidates) / 4] as number;
-        squares += floats[(scratch.query + LAYOUT.querySquares) / 4] as number;
-        fourths += floats[(scratch.query + LAYOUT.queryFourths) / 4] as number;
-        measured += words[(scratch.query + LAYOUT.queryMeasured) / 4] as number;
-        if (waiting > BATCH_CODES / 2) settle();
-      }
-      this.#probe.measure(list, measured, squares, fourths);
-      codes += size;
-      if (codes < batch) continue;
-      settle();
-      if (this.#probe.isDone(floor, tolerance)) break;
+  #settle(look: Look, waiting: number, wanted: Neighbours): void {
+    if (waiting === 0) return;
+    const { coding } = look;
+    const { words, floats, scratch } = this.#room;
+    coding.beforeScoring(look, waiting);
+    if (this.#floor === Number.NEGATIVE_INFINITY) this.#putBestFirst(waiting, wanted.limit);
+    this.#take(waiting, wanted, this.#floor);
+    this.#floor = this.#floorOfHeap();
+    const at = scratch.query / 4;
+    coding.learn(
+      words[at + LAYOUT.queryScored / 4] as number,
+      floats[at + LAYOUT.queryApart / 4] as number,
+      floats[at + LAYOUT.queryApart2 / 4] as number,
+    );
+  }
+
+  /** Rows of which the most may be expected go first: then the floor is high before the others are looked at. */
+  #putBestFirst(waiting: number, limit: number): void {
+    const { words, floats, scratch } = this.#room;
+    const [rows, bounds] = [scratch.rows / 4, scratch.bounds / 4];
+    if (waiting <= 2 * limit) return;
+    const top = new Top(limit, (a, b) => a < b);
+    for (let i = 0; i < waiting; i++) top.push(i, floats[bounds + i] as number);
+    const floor = top.floor;
+    let to = 0;
+    for (let i = 0; i < waiting; i++) {
+      const bound = floats[bounds + i] as number;
+      if (bound < floor) continue;
+      const row = words[rows + i] as number;
+      floats[bounds + i] = floats[bounds + to] as number;
+      words[rows + i] = words[rows + to] as number;
+      floats[bounds + to] = bound;
+      words[rows + to++] = row;
     }
-    settle();
-    return floor;
   }
 
   /** Asks the filter, scores what passes by its high bytes, and keeps what may be among the best. */

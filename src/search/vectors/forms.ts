@@ -1,4 +1,7 @@
-/** The forms in which an index may hold a vector, as bytes: for those who look for it where it must not be. */
+/**
+ * The forms in which an index may hold a vector, as bytes: for those who look for it where it must not be. Codes of residuals, and short ones, are
+ * not among them: they depend on what else a vault holds, and are in memory only.
+ */
 import { Arena } from '../arena.ts';
 import { LAYOUT, openKernel } from '../kernel/kernel.ts';
 import { CodedVectors } from './coded-vectors.ts';

@@ -6,8 +6,9 @@
  * dissolved; and when much has changed, each list in turn is centred anew and its members look for a nearer one (one
  * step of Lloyd's algorithm). Steps and choices follow from what was added and from a fixed seed.
  */
-import { StrongroomError } from '../../errors.ts';
+import { isFull } from '../arena.ts';
 import { LAYOUT } from '../kernel/kernel.ts';
+import type { Coding } from './coding.ts';
 import type { Lists } from './lists.ts';
 import type { VectorRoom } from './room.ts';
 import type { Rows } from './rows.ts';
@@ -32,9 +33,6 @@ const FIRST_MEAN = 64;
 /** A mean so long, squared, for the squares of the rows shows that they lie to one side. */
 const ASIDE = 0.1;
 
-/** Codes that a list should have, for so many in all. */
-const aimFor = (rows: number): number => Math.max(32, Math.round(Math.sqrt(rows) / 4));
-
 type Job =
   | { readonly kind: 'drain'; readonly list: number; readonly first: number; readonly parts: number }
   | { readonly kind: 'sweep'; list: number; waiting: number[] };
@@ -42,6 +40,7 @@ type Job =
 export class ListKeeper {
   readonly #room: VectorRoom;
   readonly #rows: Rows;
+  readonly #coding: Coding;
   readonly #lists: Lists;
   #job: Job | null = null;
   /** Rows added or removed since the last sweep. */
@@ -52,9 +51,10 @@ export class ListKeeper {
   /** The memory is full: there is no point in going on before something changes. */
   #isStuck = false;
 
-  constructor(room: VectorRoom, rows: Rows, lists: Lists) {
+  constructor(room: VectorRoom, rows: Rows, coding: Coding, lists: Lists) {
     this.#room = room;
     this.#rows = rows;
+    this.#coding = coding;
     this.#lists = lists;
   }
 
@@ -62,7 +62,9 @@ export class ListKeeper {
     this.#changes++;
     this.#looked = 0;
     this.#isStuck = false;
-    if (this.#lists.count === 1 && this.#lists.counts[0] === FIRST_MEAN) this.#findMiddle();
+    if (this.#rows.hasMiddle || this.#lists.count !== 1 || this.#lists.counts[0] !== FIRST_MEAN) return;
+    this.#rows.hasMiddle = true;
+    this.#findMiddle();
   }
 
   /** Rows may have moved: what a sweep still had before it is left for the next. */
@@ -84,7 +86,7 @@ export class ListKeeper {
     try {
       return this.#step();
     } catch (error) {
-      if (!(error instanceof StrongroomError) || error.code !== 'search.unavailable') throw error;
+      if (!isFull(error)) throw error;
       this.#isStuck = true;
       return false;
     }
@@ -112,7 +114,7 @@ export class ListKeeper {
   #findMiddle(): void {
     const { floats, scratch } = this.#room;
     const rows = this.#lists.rowsOf(0);
-    this.#sumOf(rows);
+    this.#coding.meanOf(rows);
     let mean = 0;
     for (let i = 0; i < this.#rows.padded; i++) mean += (floats[scratch.sums / 4 + i] as number) ** 2;
     const squares = rows.map((row) => (floats[(row + LAYOUT.rowLength) / 4] as number) ** 2);
@@ -124,12 +126,14 @@ export class ListKeeper {
 
   #isLong(list: number): boolean {
     const count = this.#lists.counts[list] as number;
-    return count > LONG * aimFor(this.#rows.count) && count >= (this.#lists.splitAt[list] as number);
+    return (
+      count > LONG * this.#coding.aim(this.#rows.count) && count >= (this.#lists.splitAt[list] as number)
+    );
   }
 
   #isShort(list: number): boolean {
     const count = this.#lists.counts[list] as number;
-    return count === 0 || (count < SHORT * aimFor(this.#rows.count) && this.#lists.count > 4);
+    return count === 0 || (count < SHORT * this.#coding.aim(this.#rows.count) && this.#lists.count > 4);
   }
 
   /** Members of a list go to the nearest of its parts. */
@@ -166,11 +170,11 @@ export class ListKeeper {
   #split(list: number): boolean {
     const { counts } = this.#lists;
     const count = counts[list] as number;
-    const parts = Math.min(PARTS_MAX, Math.max(2, Math.ceil(count / aimFor(this.#rows.count))));
+    const parts = Math.min(PARTS_MAX, Math.max(2, Math.ceil(count / this.#coding.aim(this.#rows.count))));
     const sample = this.#sample(list, parts * SAMPLE_PER_PART);
     const first = this.#lists.count;
     for (let part = 0; part < parts; part++) {
-      this.#sumOf([sample[part * Math.floor(sample.length / parts)] as number]);
+      this.#coding.meanOf([sample[part * Math.floor(sample.length / parts)] as number]);
       this.#lists.open(this.#room.scratch.sums);
     }
     for (let round = 0; round < SPLIT_ROUNDS; round++) this.#centre(sample, first, parts);
@@ -182,10 +186,10 @@ export class ListKeeper {
   /** Each part's centroid becomes the mean of the sampled members that are nearest to it. */
   #centre(sample: readonly number[], first: number, parts: number): void {
     const members = Array.from({ length: parts }, (): number[] => []);
-    this.#nearest(sample, first, parts, (row, list) => members[list - first]?.push(row));
+    this.#coding.nearest(sample, this.#lists, first, parts, (row, list) => members[list - first]?.push(row));
     members.forEach((rows, part) => {
       if (rows.length === 0) return;
-      this.#sumOf(rows);
+      this.#coding.meanOf(rows);
       this.#lists.recentre(first + part, this.#room.scratch.sums);
     });
   }
@@ -208,64 +212,16 @@ export class ListKeeper {
     const list = job.list++;
     job.waiting = this.#lists.rowsOf(list);
     if (job.waiting.length === 0) return true;
-    this.#sumOf(job.waiting);
+    this.#coding.meanOf(job.waiting);
     this.#lists.recentre(list, this.#room.scratch.sums);
     return true;
   }
 
   /** Each row goes to the nearest of the lists. */
   #move(rows: readonly number[], first: number, count: number): void {
-    this.#nearest(rows, first, count, (row, list) => {
+    this.#coding.nearest(rows, this.#lists, first, count, (row, list) => {
       if (this.#lists.listOf(row) !== list) this.#lists.move(row, list);
     });
-  }
-
-  #nearest(
-    rows: readonly number[],
-    first: number,
-    count: number,
-    found: (row: number, list: number) => void,
-  ): void {
-    const { kernel, scratch } = this.#room;
-    const { padded, lowBits } = this.#rows;
-    for (let at = 0; at < rows.length; at += 4) {
-      const { words, floats } = this.#room;
-      for (let i = 0; i < 4; i++) {
-        const row = rows[Math.min(at + i, rows.length - 1)] as number;
-        kernel.toSevenBits(row, padded, scratch.four + i * padded);
-        floats[scratch.scales / 4 + i] = (floats[row / 4] as number) * 2 ** (lowBits + 1);
-        words[scratch.best / 4 + i] = first;
-        floats[scratch.best / 4 + 4 + i] = Number.NEGATIVE_INFINITY;
-      }
-      this.#scanCentroids(first, count);
-      // Read before anything moves, because a list that grows may grow the memory.
-      const best = Array.from(words.subarray(scratch.best / 4, scratch.best / 4 + 4));
-      for (let i = 0; i < 4 && at + i < rows.length; i++) found(rows[at + i] as number, best[i] as number);
-    }
-  }
-
-  /** Chunk by chunk, because centroids do not lie in one piece. */
-  #scanCentroids(first: number, count: number): void {
-    const { kernel, scratch } = this.#room;
-    const per = this.#lists.centroidsPerChunk;
-    for (let list = first; list < first + count;) {
-      const here = Math.min(first + count - list, per - (list % per));
-      const address = this.#lists.centroidOf(list);
-      kernel.nearestFour(scratch.four, scratch.scales, this.#rows.padded, address, here, list, scratch.best);
-      list += here;
-    }
-  }
-
-  /** Leaves the mean of the rows, relative to the middle, in `sums`. */
-  #sumOf(rows: readonly number[]): void {
-    const { kernel, scratch, floats } = this.#room;
-    const { padded, lowBits } = this.#rows;
-    const from = scratch.sums / 4;
-    floats.fill(0, from, from + padded);
-    for (const row of rows) kernel.addRow(row, padded, lowBits, scratch.sums);
-    const middle = this.#rows.middle / 4;
-    for (let i = 0; i < padded; i++)
-      floats[from + i] = (floats[from + i] as number) / rows.length - (floats[middle + i] as number);
   }
 
   /** Members taken at random, each at most once. */

@@ -1,21 +1,20 @@
 /**
- * Lists of one-bit codes: each has a centroid, and a chain of blocks of 32 codes of which only the first may be part full.
+ * Lists of codes: each has a centroid, and a chain of blocks of 32 codes of which only the first may be part full.
  *
  * List 0 takes what has no other place yet; it lies around the middle (rows.ts). A list that is closed gives its codes away and takes none.
  * What is taken out is overwritten, in blocks and centroids alike; a centroid remembers who was once in its list until it
  * is computed anew (memory only: nothing of this is ever written).
  */
+import { LIMITS } from '../../limits.ts';
 import { BLOCK_BYTES_MAX } from '../arena.ts';
 import { BLOCK_LANES, LAYOUT } from '../kernel/kernel.ts';
 import { withRoom } from './numbers.ts';
+import type { Coding } from './coding.ts';
 import type { VectorRoom } from './room.ts';
-import type { Rows } from './rows.ts';
 
 export class Lists {
   readonly #room: VectorRoom;
-  readonly #rows: Rows;
-  readonly #blockBytes: number;
-  readonly #centroidBytes: number;
+  readonly #coding: Coding;
   readonly centroidsPerChunk: number;
   readonly chunks: number[] = [];
   readonly #slabs = new Map<number, number>();
@@ -26,23 +25,27 @@ export class Lists {
   #spreads = new Float64Array(0);
   /** Squared lengths of the centroids. */
   #squares = new Float64Array(0);
-  /** Their inner products with the middle. */
-  #middles = new Float64Array(0);
+  /** Sum of what the members' scores begin with (rows.ts). */
+  #bases = new Float64Array(0);
   #isClosed = new Uint32Array(0);
   /** A list is not split again before it holds so many. */
   #splitAt = new Uint32Array(0);
   #count = 0;
+  #version = 0;
 
-  constructor(room: VectorRoom, rows: Rows) {
+  constructor(room: VectorRoom, coding: Coding) {
     this.#room = room;
-    this.#rows = rows;
-    this.#blockBytes = LAYOUT.blockHead + 4 * rows.padded;
-    this.#centroidBytes = LAYOUT.rowHead + rows.padded;
-    this.centroidsPerChunk = Math.floor(BLOCK_BYTES_MAX / this.#centroidBytes);
+    this.#coding = coding;
+    this.centroidsPerChunk = Math.floor(BLOCK_BYTES_MAX / (coding.centroidBytes + coding.shadowBytes));
   }
 
   get count(): number {
     return this.#count;
+  }
+
+  /** Another one after each change. */
+  get version(): number {
+    return this.#version;
   }
 
   get bytes(): number {
@@ -65,8 +68,8 @@ export class Lists {
     return this.#squares;
   }
 
-  get middles(): Float64Array {
-    return this.#middles;
+  get bases(): Float64Array {
+    return this.#bases;
   }
 
   get isClosed(): Uint32Array {
@@ -79,11 +82,19 @@ export class Lists {
 
   centroidOf(list: number): number {
     const chunk = this.chunks[Math.floor(list / this.centroidsPerChunk)] as number;
-    return chunk + (list % this.centroidsPerChunk) * this.#centroidBytes;
+    return chunk + (list % this.centroidsPerChunk) * this.#coding.centroidBytes;
+  }
+
+  /** Where the coding keeps what else it wants to know of the centroid. */
+  shadowOf(list: number): number {
+    const per = this.centroidsPerChunk;
+    const chunk = this.chunks[Math.floor(list / per)] as number;
+    return chunk + per * this.#coding.centroidBytes + (list % per) * this.#coding.shadowBytes;
   }
 
   /** A new list around a vector, which is relative to the middle as all centroids are. */
   open(vector: number): number {
+    this.#version++;
     const list = this.#count;
     if (list === this.chunks.length * this.centroidsPerChunk)
       this.chunks.push(this.#room.arena.take(BLOCK_BYTES_MAX));
@@ -92,12 +103,13 @@ export class Lists {
     this.#counts = withRoom(this.#counts, this.#count);
     this.#spreads = withRoom(this.#spreads, this.#count);
     this.#squares = withRoom(this.#squares, this.#count);
-    this.#middles = withRoom(this.#middles, this.#count);
+    this.#bases = withRoom(this.#bases, this.#count);
     this.#isClosed = withRoom(this.#isClosed, this.#count);
     this.#splitAt = withRoom(this.#splitAt, this.#count);
     this.#heads[list] = 0;
     this.#counts[list] = 0;
     this.#spreads[list] = 0;
+    this.#bases[list] = 0;
     this.#isClosed[list] = 0;
     this.#splitAt[list] = 0;
     this.#setCentroid(list, vector);
@@ -107,21 +119,26 @@ export class Lists {
   /** No row finds its nearest here any more. */
   shut(list: number): void {
     this.#isClosed[list] = 1;
-    this.#room.floats[(this.centroidOf(list) + LAYOUT.rowPlace) / 4] = Number.POSITIVE_INFINITY;
+    this.#coding.shut(this.centroidOf(list), this.shadowOf(list));
   }
 
   /** Takes an empty list away; the last one takes its number. */
   drop(list: number): void {
+    this.#version++;
     const last = this.#count - 1;
-    const [address, lastAddress] = [this.centroidOf(list), this.centroidOf(last)];
     const { bytes, words } = this.#room;
+    const { centroidBytes, shadowBytes } = this.#coding;
+    const pieces = [
+      { to: this.centroidOf(list), from: this.centroidOf(last), size: centroidBytes },
+      { to: this.shadowOf(list), from: this.shadowOf(last), size: shadowBytes },
+    ];
     if (list !== last) {
-      bytes.copyWithin(address, lastAddress, lastAddress + this.#centroidBytes);
+      for (const { to, from, size } of pieces) bytes.copyWithin(to, from, from + size);
       for (const array of this.#arrays()) array[list] = array[last] as number;
       for (let block = this.#heads[list] as number; block !== 0; block = words[block / 4] as number)
         words[(block + LAYOUT.blockList) / 4] = list;
     }
-    bytes.fill(0, lastAddress, lastAddress + this.#centroidBytes);
+    for (const { from, size } of pieces) bytes.fill(0, from, from + size);
     this.#count--;
     if ((this.chunks.length - 1) * this.centroidsPerChunk >= this.#count)
       this.#room.arena.give(this.chunks.pop() as number, BLOCK_BYTES_MAX);
@@ -141,19 +158,19 @@ export class Lists {
 
   /** Adds a row's code. */
   put(row: number, list: number): void {
+    this.#version++;
     if (this.#count === 0) this.#openFirst();
-    const { words, kernel } = this.#room;
+    const { words } = this.#room;
     let block = this.#heads[list] as number;
     if (block === 0 || words[(block + LAYOUT.blockCount) / 4] === BLOCK_LANES)
       block = this.#chain(list, block);
     const at = (block + LAYOUT.blockCount) / 4;
     const lane = this.#room.words[at] as number;
-    const { padded, lowBits } = this.#rows;
-    const centroid = this.centroidOf(list);
-    const square = kernel.encodeCode(row, centroid, this.#rows.middle, padded, lowBits, block, lane);
+    const square = this.#coding.encode(row, this.centroidOf(list), block, lane);
     this.#room.words[at] = lane + 1;
     this.#counts[list] = (this.#counts[list] as number) + 1;
     this.#spreads[list] = (this.#spreads[list] as number) + square;
+    this.#bases[list] = (this.#bases[list] as number) + this.#baseOf(row);
   }
 
   /** Puts a row's code into another list. Refused, and nothing done, when there is no memory for it. */
@@ -165,17 +182,18 @@ export class Lists {
 
   /** Takes a row's code out; the first block's last code fills the gap. Answers the list. */
   take(row: number): number {
-    const { words, kernel } = this.#room;
-    const { padded } = this.#rows;
+    this.#version++;
+    const { words } = this.#room;
     const place = words[(row + LAYOUT.rowPlace) / 4] as number;
     const lane = place % BLOCK_LANES;
     const block = place - lane;
     const list = words[(block + LAYOUT.blockList) / 4] as number;
-    this.#spreads[list] = (this.#spreads[list] as number) - this.#squareAt(block, lane);
+    this.#spreads[list] = (this.#spreads[list] as number) - this.#coding.squareAt(block, lane);
+    this.#bases[list] = (this.#bases[list] as number) - this.#baseOf(row);
     const head = this.#heads[list] as number;
     const lastLane = (words[(head + LAYOUT.blockCount) / 4] as number) - 1;
-    if (head === block && lane === lastLane) kernel.clearCode(block, lane, padded);
-    else kernel.moveCode(head, lastLane, block, lane, padded);
+    if (head === block && lane === lastLane) this.#coding.clear(block, lane);
+    else this.#coding.move(head, lastLane, block, lane);
     words[(row + LAYOUT.rowPlace) / 4] = 0;
     words[(head + LAYOUT.blockCount) / 4] = lastLane;
     this.#counts[list] = (this.#counts[list] as number) - 1;
@@ -206,19 +224,37 @@ export class Lists {
 
   /** Gives the list another centroid and its members new codes. */
   recentre(list: number, vector: number): void {
+    this.#version++;
     this.#setCentroid(list, vector);
-    const { words, kernel } = this.#room;
-    const { padded, lowBits } = this.#rows;
+    const { words } = this.#room;
     const centroid = this.centroidOf(list);
     let spread = 0;
+    let base = 0;
     for (let block = this.#heads[list] as number; block !== 0; block = words[block / 4] as number) {
       const count = words[(block + LAYOUT.blockCount) / 4] as number;
       for (let lane = 0; lane < count; lane++) {
         const row = words[(block + LAYOUT.blockRows) / 4 + lane] as number;
-        spread += kernel.encodeCode(row, centroid, this.#rows.middle, padded, lowBits, block, lane);
+        spread += this.#coding.encode(row, centroid, block, lane);
+        base += this.#baseOf(row);
       }
     }
     this.#spreads[list] = spread;
+    this.#bases[list] = base;
+  }
+
+  /** Whether the code at that place is one of these. */
+  holds(place: number): boolean {
+    return this.#slabs.has(place - (place % BLOCK_BYTES_MAX));
+  }
+
+  /** Centroids do not lie in one piece. */
+  eachChunk(first: number, count: number, see: (address: number, count: number, list: number) => void): void {
+    const per = this.centroidsPerChunk;
+    for (let list = first; list < first + count;) {
+      const here = Math.min(first + count - list, per - (list % per));
+      see(this.centroidOf(list), here, list);
+      list += here;
+    }
   }
 
   close(): void {
@@ -233,29 +269,18 @@ export class Lists {
   /** List 0 is around the middle. */
   #openFirst(): void {
     const { floats, scratch } = this.#room;
-    floats.fill(0, scratch.sums / 4, scratch.sums / 4 + this.#rows.padded);
+    floats.fill(0, scratch.sums / 4, scratch.sums / 4 + LIMITS.dimensionsMax);
     this.open(scratch.sums);
   }
 
   #setCentroid(list: number, vector: number): void {
-    const { kernel, floats } = this.#room;
     const address = this.centroidOf(list);
-    kernel.encodeRow(vector, this.#rows.padded, 0, address);
-    const length = floats[(address + LAYOUT.rowLength) / 4] as number;
-    this.#squares[list] = length * length;
-    kernel.encodeBase(address, this.#rows.middle, this.#rows.padded, 0, 0);
-    const own = floats[(address + LAYOUT.rowBase) / 4] as number;
-    this.#middles[list] = own;
-    floats[(address + LAYOUT.rowPlace) / 4] =
-      this.#isClosed[list] === 1 ? Number.POSITIVE_INFINITY : (length * length) / 2 + own;
+    this.#squares[list] = this.#coding.setCentroid(address, vector, this.shadowOf(list));
+    if (this.#isClosed[list] === 1) this.#coding.shut(address, this.shadowOf(list));
   }
 
-  /** |x − c|² of a code, from its factors B and E (kernel/assembly/codes.ts). */
-  #squareAt(block: number, lane: number): number {
-    const { floats } = this.#room;
-    const b = floats[(block + LAYOUT.blockB) / 4 + lane] as number;
-    const e = floats[(block + LAYOUT.blockE) / 4 + lane] as number;
-    return b * b * this.#rows.padded - e * e * (this.#rows.padded - 1);
+  #baseOf(row: number): number {
+    return this.#room.floats[(row + LAYOUT.rowBase) / 4] as number;
   }
 
   #chain(list: number, next: number): number {
@@ -274,8 +299,8 @@ export class Lists {
   #takeSlab(): void {
     const slab = this.#room.arena.take(BLOCK_BYTES_MAX);
     this.#slabs.set(slab, 0);
-    const blocks = Math.floor(BLOCK_BYTES_MAX / this.#blockBytes);
-    for (let i = blocks - 1; i >= 0; i--) this.#free.push(slab + i * this.#blockBytes);
+    const blocks = Math.floor(BLOCK_BYTES_MAX / this.#coding.blockBytes);
+    for (let i = blocks - 1; i >= 0; i--) this.#free.push(slab + i * this.#coding.blockBytes);
   }
 
   /** The block's codes have been cleared one by one; a slab without blocks goes back to the arena. */
@@ -285,7 +310,7 @@ export class Lists {
     const used = (this.#slabs.get(slab) ?? 0) - 1;
     this.#slabs.set(slab, used);
     this.#free.push(block);
-    if (used > 0 || this.#free.length < 2 * Math.floor(BLOCK_BYTES_MAX / this.#blockBytes)) return;
+    if (used > 0 || this.#free.length < 2 * Math.floor(BLOCK_BYTES_MAX / this.#coding.blockBytes)) return;
     this.#giveSlab(slab);
   }
 
@@ -303,7 +328,7 @@ export class Lists {
       this.#counts,
       this.#spreads,
       this.#squares,
-      this.#middles,
+      this.#bases,
       this.#isClosed,
       this.#splitAt,
     ];

@@ -8,6 +8,7 @@
  * target allows. Without clusters no list is far behind, and that comes late or never: then all of them are scanned.
  */
 import { withRoom } from './numbers.ts';
+import type { Sight } from './coding.ts';
 import type { Lists } from './lists.ts';
 import type { Metric } from '../types.ts';
 
@@ -27,13 +28,12 @@ const EXCESS_MAX = 0.5;
 const TAIL_STEPS = 64;
 const TAIL_END = 8;
 const TAIL = tailTable();
-
-/** The query seen from the middle m: its length, its product with m, and the square of m. */
-export interface Sight {
-  readonly length: number;
-  readonly product: number;
-  readonly square: number;
-}
+/** Of bent tails fewer steps are worked out, and none anew for a bend so little different. */
+const BENT_STEPS = 16;
+const ALIKE = 0.02;
+/** After looking at so many lists it is worth while to say when to ask again: that far, in part, because the floor rises meanwhile. */
+const FAR = 128;
+const TRUSTED = 0.35;
 
 export class Probe {
   readonly #lists: Lists;
@@ -44,6 +44,18 @@ export class Probe {
   #distances = new Float64Array(0);
   #keys = new Float64Array(0);
   #order = new Uint32Array(0);
+  #buckets = new Uint32Array(0);
+  /** Of each list's members: the mean of what their scores begin with, and the root of their mean square. */
+  #bases = new Float64Array(0);
+  #radii = new Float64Array(0);
+  #version = -1;
+  /** Tails bent as those of the scores at hand are. */
+  #bentBy = Number.NaN;
+  /** What the forecast goes by; and the place in the order before which it need not be asked again. */
+  #kappaHere = 0;
+  #slope = 0;
+  #askFrom = 0;
+  readonly #tails = new Float64Array(BENT_STEPS * TAIL_END + 2);
   readonly #starts = new Uint32Array(BUCKETS + 1);
   #kappa = FIRST_KAPPA;
   #next = 0;
@@ -54,51 +66,68 @@ export class Probe {
   #distanceNow = 0;
   #fit = { weight: 0, x: 0, y: 0, xx: 0, xy: 0, fourths: 0 };
   #squaresBefore = 0;
-  /** What one-bit codes add to the variance of estimates, in the same unit. */
+  /** What codes add to the variance of estimates, in the same unit. */
   readonly #noise: number;
 
-  constructor(lists: Lists, metric: Metric, padded: number) {
+  constructor(lists: Lists, metric: Metric, noise: number) {
     this.#lists = lists;
     this.#metric = metric;
-    this.#noise = (Math.PI / 2 - 1) / padded;
+    this.#noise = noise;
   }
 
   /** Begins a search. @param products of the query, seen from the middle, with each centroid. */
-  begin(products: Float32Array, { length, product: own, square }: Sight): void {
-    const { count, counts, spreads, squares, middles } = this.#lists;
+  begin(products: Float32Array, { own, length, trueLength }: Sight): void {
+    const { count, squares } = this.#lists;
     this.#makeRoom(count);
+    this.#see();
     const hope = HOPE * this.#kappa;
-    const isDot = this.#metric === 'dot';
-    // All members have length 1 under cosine, which says how their products with the centroid fall.
-    const fixed = this.#metric === 'cosine' ? (1 + square) / 2 : 0;
+    // A product with x varies with the whole query where lengths count, with its distance where they do not.
+    const least = this.#metric === 'dot' ? trueLength : 0;
     const q2 = length * length;
-    const trueLength = Math.sqrt(Math.max(0, q2 + 2 * own + square));
+    const [owns, means, widths, distances, keys] = [
+      this.#owns,
+      this.#means,
+      this.#widths,
+      this.#distances,
+      this.#keys,
+    ];
+    const [bases, radii] = [this.#bases, this.#radii];
     let lowest = Number.POSITIVE_INFINITY;
     let highest = Number.NEGATIVE_INFINITY;
     for (let list = 0; list < count; list++) {
-      const product = (products[list] as number) + own;
-      const c2 = squares[list] as number;
-      const r2 = (spreads[list] as number) / Math.max(1, counts[list] as number);
-      const distance = Math.sqrt(Math.max(0, q2 + c2 - 2 * (product - own)));
-      const mean = product + (isDot ? square + (middles[list] as number) : fixed - (c2 + r2) / 2);
-      const width = Math.sqrt(Math.max(0, r2)) * (isDot ? Math.max(distance, trueLength) : distance);
+      const product = products[list] as number;
+      const distance = Math.sqrt(Math.max(0, q2 + (squares[list] as number) - 2 * product));
+      const mean = product + own + (bases[list] as number);
+      const width = (radii[list] as number) * (distance > least ? distance : least);
       const key = mean + hope * width;
-      this.#owns[list] = product;
-      this.#means[list] = mean;
-      this.#widths[list] = width;
-      this.#distances[list] = distance;
-      this.#keys[list] = key;
-      lowest = Math.min(lowest, key);
-      highest = Math.max(highest, key);
+      owns[list] = product + own;
+      means[list] = mean;
+      widths[list] = width;
+      distances[list] = distance;
+      keys[list] = key;
+      if (key < lowest) lowest = key;
+      if (key > highest) highest = key;
     }
     // Whatever waits in list 0 may lie anywhere, so that nothing can be forecast of it: it is looked at first.
-    if (count > 1) this.#keys[0] = highest;
+    if (count > 1) keys[0] = highest;
     this.#sort(count, lowest, highest);
-    this.#next = 0;
+    this.#next = this.#askFrom = 0;
     this.#measured = this.#measuredBefore = 0;
     this.#squares = this.#squaresBefore = 0;
     this.#distanceNow = 0;
     this.#fit = { weight: 0, x: 0, y: 0, xx: 0, xy: 0, fourths: 0 };
+  }
+
+  /** Works out again what does not depend on the query, if anything has changed. */
+  #see(): void {
+    const { count, counts, spreads, bases, version } = this.#lists;
+    if (version === this.#version) return;
+    this.#version = version;
+    for (let list = 0; list < count; list++) {
+      const members = Math.max(1, counts[list] as number);
+      this.#bases[list] = (bases[list] as number) / members;
+      this.#radii[list] = Math.sqrt(Math.max(0, (spreads[list] as number) / members));
+    }
   }
 
   /** The next list to scan, or -1. */
@@ -145,23 +174,51 @@ export class Probe {
     this.#measuredBefore = this.#measured;
     this.#squaresBefore = this.#squares;
     this.#measured = this.#squares = 0;
-    if (floor === Number.NEGATIVE_INFINITY || kappa === null) return false;
-    const { counts, count } = this.#lists;
-    const trend = this.#trend();
-    const freedom = this.#freedom();
-    const square = kappa * kappa;
-    const here = this.#distanceNow;
+    if (floor === Number.NEGATIVE_INFINITY || kappa === null || this.#next < this.#askFrom) return false;
+    this.#bendTails(this.#freedom());
+    this.#slope = this.#trend();
+    this.#kappaHere = kappa;
+    const { count } = this.#lists;
     let missing = 0;
-    for (let at = this.#next; at < count; at++) {
-      const list = this.#order[at] as number;
-      const above = floor - (this.#means[list] as number);
-      const farther = Math.max(0, (this.#distances[list] as number) - here);
-      const spread = Math.sqrt(square * Math.max(SHRINK_MAX, 1 + (trend * farther) / square));
-      const z = above / (spread * (this.#widths[list] as number) + 1e-30);
-      missing += (counts[list] as number) * tail(bent(z, freedom));
-      if (missing > tolerance) return false;
+    let at = this.#next;
+    for (; at < count && missing <= tolerance; at++) missing += this.#expected(at, floor);
+    if (missing <= tolerance) return true;
+    if (at - this.#next < FAR) return false;
+    // The end is near: how many lists more are needed, if the floor stays where it is?
+    for (; at < count; at++) missing += this.#expected(at, floor);
+    let end = this.#next;
+    while (missing > tolerance) missing -= this.#expected(end++, floor);
+    this.#askFrom = this.#next + Math.floor((end - this.#next) * TRUSTED);
+    return false;
+  }
+
+  /** How many members of the list that comes at this place are to be expected above the floor. */
+  #expected(at: number, floor: number): number {
+    const list = this.#order[at] as number;
+    const kappa = this.#kappaHere;
+    const above = floor - (this.#means[list] as number);
+    let spread = kappa;
+    if (this.#slope !== 0) {
+      const farther = Math.max(0, (this.#distances[list] as number) - this.#distanceNow);
+      spread *= Math.sqrt(Math.max(SHRINK_MAX, 1 + (this.#slope * farther) / (kappa * kappa)));
     }
-    return true;
+    const part = this.#tailAt(above / (spread * (this.#widths[list] as number) + 1e-30));
+    return part * (this.#lists.counts[list] as number);
+  }
+
+  #bendTails(freedom: number): void {
+    if (Math.abs(freedom - this.#bentBy) <= ALIKE * Math.abs(freedom)) return;
+    this.#bentBy = freedom;
+    for (let i = 0; i < this.#tails.length; i++) this.#tails[i] = tail(bent(i / BENT_STEPS, freedom));
+  }
+
+  #tailAt(z: number): number {
+    if (z <= 0) return 1;
+    if (z >= TAIL_END) return 0;
+    const at = z * BENT_STEPS;
+    const low = at | 0;
+    const from = this.#tails[low] as number;
+    return from + (at - low) * ((this.#tails[low + 1] as number) - from);
   }
 
   /**
@@ -201,18 +258,19 @@ export class Probe {
   /** By buckets of the key, the highest first. */
   #sort(count: number, lowest: number, highest: number): void {
     const starts = this.#starts.fill(0);
+    const [keys, buckets, order] = [this.#keys, this.#buckets, this.#order];
     const scale = highest > lowest ? (BUCKETS - 1) / (highest - lowest) : 0;
-    const bucketOf = (list: number): number => ((highest - (this.#keys[list] as number)) * scale) | 0;
     for (let list = 0; list < count; list++) {
-      const bucket = bucketOf(list) + 1;
-      starts[bucket] = (starts[bucket] as number) + 1;
+      const bucket = ((highest - (keys[list] as number)) * scale) | 0;
+      buckets[list] = bucket;
+      starts[bucket + 1] = (starts[bucket + 1] as number) + 1;
     }
     for (let bucket = 1; bucket <= BUCKETS; bucket++)
       starts[bucket] = (starts[bucket] as number) + (starts[bucket - 1] as number);
     for (let list = 0; list < count; list++) {
-      const bucket = bucketOf(list);
+      const bucket = buckets[list] as number;
       const at = starts[bucket] as number;
-      this.#order[at] = list;
+      order[at] = list;
       starts[bucket] = at + 1;
     }
   }
@@ -224,6 +282,9 @@ export class Probe {
     this.#distances = withRoom(this.#distances, count);
     this.#keys = withRoom(this.#keys, count);
     this.#order = withRoom(this.#order, count);
+    this.#buckets = withRoom(this.#buckets, count);
+    this.#bases = withRoom(this.#bases, count);
+    this.#radii = withRoom(this.#radii, count);
   }
 }
 

@@ -5,6 +5,10 @@ import { LAYOUT, ROTATION_ROUNDS, type Kernel } from '../kernel/kernel.ts';
 
 /** Codes that one batch of a scan may let through. */
 export const BATCH_CODES = 8192;
+/** Lists that one call may scan. */
+export const BATCH_LISTS = 512;
+/** Directions that short codes may be made of. */
+export const DIRECTIONS_MAX = 128;
 /** Neighbours that can be asked for at once. */
 export const NEIGHBOURS_MAX = 1024;
 
@@ -25,6 +29,12 @@ export interface Scratch {
   readonly heap: number;
   /** Two rows of the largest size. */
   readonly row: number;
+  /** A query seen in a few directions (kernel/assembly/short.ts), as whole numbers and as float32; a row seen in them. */
+  readonly short: number;
+  readonly seen: number;
+  readonly point: number;
+  /** Lists that one call scans. */
+  readonly lists: number;
   /** Results of an exact scan, or of one with centroids. */
   readonly out: number;
 }
@@ -35,6 +45,8 @@ export interface VectorRoom {
   readonly scratch: Scratch;
   /** A vault whose float32 rows take no more than this compares them all. */
   readonly exactBytesMax: number;
+  /** From so many rows on, directions are learned in which vectors vary (directions.ts). */
+  readonly learnFrom: number;
   /** The memory as it is now; growing it makes a new buffer. */
   readonly bytes: Uint8Array;
   readonly words: Uint32Array;
@@ -48,22 +60,31 @@ const NUMBERS_MAX = LIMITS.dimensionsMax;
 /** Up to here the exact scan was measured to be no slower than codes (decision 35). */
 const EXACT_BYTES_MAX = 4 * 1024 * 1024;
 
+/** Below this a search takes so little time that there is nothing to win. */
+const LEARN_FROM = 4096;
+
 /** The narrowest float rows, of four numbers, give the most results for a block. */
 const OUT_BYTES = BLOCK_BYTES_MAX / 4;
 
-export const openRoom = (arena: Arena, kernel: Kernel, exactBytesMax: number = EXACT_BYTES_MAX): VectorRoom =>
-  new Room(arena, kernel, exactBytesMax);
+export const openRoom = (
+  arena: Arena,
+  kernel: Kernel,
+  exactBytesMax: number = EXACT_BYTES_MAX,
+  learnFrom: number = LEARN_FROM,
+): VectorRoom => new Room(arena, kernel, exactBytesMax, learnFrom);
 
 class Room implements VectorRoom {
   readonly arena: Arena;
   readonly kernel: Kernel;
   readonly scratch: Scratch;
   readonly exactBytesMax: number;
+  readonly learnFrom: number;
   readonly #signs = new Map<number, number>();
   #views: readonly [Uint8Array, Uint32Array, Float32Array];
 
-  constructor(arena: Arena, kernel: Kernel, exactBytesMax: number) {
+  constructor(arena: Arena, kernel: Kernel, exactBytesMax: number, learnFrom: number) {
     this.exactBytesMax = exactBytesMax;
+    this.learnFrom = learnFrom;
     this.arena = arena;
     this.kernel = kernel;
     this.scratch = layOut(arena.take(BLOCK_BYTES_MAX));
@@ -119,6 +140,10 @@ function layOut(start: number): Scratch {
     bounds: room(4 * (BATCH_CODES + 1)),
     heap: room(8 + 4 * NEIGHBOURS_MAX),
     row: room(2 * (LAYOUT.rowHead + 2 * NUMBERS_MAX)),
+    short: room(LAYOUT.shortNumbers + DIRECTIONS_MAX),
+    seen: room(4 * DIRECTIONS_MAX),
+    point: room(4 * DIRECTIONS_MAX),
+    lists: room(LAYOUT.listBytes * BATCH_LISTS),
     out: room(OUT_BYTES),
   };
 }

@@ -31,6 +31,8 @@ export class Rows {
   readonly padded: number;
   readonly lowBits: LowBits;
   readonly rowBytes: number;
+  /** Whether the middle has been looked for; until then it is the origin. */
+  hasMiddle = false;
   readonly #room: VectorRoom;
   readonly #perSlab: number;
   readonly #isEuclidean: number;
@@ -58,6 +60,10 @@ export class Rows {
 
   get bytes(): number {
     return this.#slabs.length * BLOCK_BYTES_MAX + (this.#middle === 0 ? 0 : this.#middleBytes);
+  }
+
+  get isEuclidean(): boolean {
+    return this.#isEuclidean === 1;
   }
 
   get middle(): number {
@@ -184,6 +190,7 @@ export class Rows {
     for (const slab of this.#slabs) this.#room.arena.give(slab, BLOCK_BYTES_MAX);
     if (this.#middle !== 0) this.#room.arena.give(this.#middle, this.#middleBytes);
     this.#middle = 0;
+    this.hasMiddle = false;
     this.#slabs.length = 0;
     this.#count = 0;
     this.#documents = new Int32Array(0);

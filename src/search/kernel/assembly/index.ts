@@ -4,5 +4,6 @@ export { rotate } from './rotation';
 export { encodeRow, decodeRow, addRow, fineScores, toSevenBits } from './rows';
 export { prepareQuery } from './query';
 export { encodeBase, encodeCode, moveCode, clearCode } from './codes';
+export { project, addProducts, encodeShort, moveShort, clearShort, scanShort } from './short';
 export { scanChain, rescore } from './scan';
 export { scoreCentroids, nearestFour } from './centroids';

@@ -9,22 +9,23 @@
  *              20  high bytes, i8 × padded; then low bits: two to a number (lowBits 2), a byte each (8), none (0)
  *     centroid     a row without low bits, relative to m; at 12 stands the bias f32 taken off when the nearest is looked for
  *     block     0  next block u32, 4 codes in it u32, 8 list u32
- *              32  32 row addresses u32, 160 A f32, 288 B f32, 416 E f32, 544 F f32 (codes.ts says what they are)
+ *              32  32 row addresses u32, 160 F f32, 288 A f32, 416 B f32, 544 E f32 (codes.ts and short.ts say what they are)
  *             672  codes: 16 bytes for each four numbers; a byte has the four bits of lane i low and of lane i + 16 high
  *     query        of q − m
  *               0  unit f32, 4 sum f32, 8 table unit f32, 12 table base f32, 16 length f32
  *              20  of its first quarter: table base f32, 24 the factor f32 from there to the whole, 28 that less 1
  *              32  out of scanChain: next block u32, candidates u32, 40 and 44 sums f32 of squares and fourth powers, 48 of
  *                  how many codes u32
+ *              52  out of rescore: rows scored u32, 56 and 60 sums f32 of how far they are from their bounds, and of squares
  *              64  numbers f32 × padded, high and low seven bits u8 × padded each, table u8 × 4 padded
  */
 export const ROW_BASE: usize = 16;
 export const ROW_HEAD: usize = 20;
 export const BLOCK_ROWS: usize = 32;
-export const BLOCK_A: usize = 160;
-export const BLOCK_B: usize = 288;
-export const BLOCK_E: usize = 416;
-export const BLOCK_F: usize = 544;
+export const BLOCK_A: usize = 288;
+export const BLOCK_B: usize = 416;
+export const BLOCK_E: usize = 544;
+export const BLOCK_F: usize = 160;
 export const BLOCK_CODES: usize = 672;
 export const QUERY_NUMBERS: usize = 64;
 

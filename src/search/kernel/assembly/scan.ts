@@ -174,7 +174,8 @@ export function scanChain(
  * Scores rows by their high bytes: `rows` holds addresses u32, `bounds` what each can reach at most. The lowest score that rounding leaves
  * likely (`margin` standard deviations) passes through `heap`: how many are there u32, how many fit u32, then the best, the
  * worst of them first. What cannot reach that any more is passed over. The others stay in `rows`, with the highest
- * likely score in `bounds`; answers how many they are.
+ * likely score in `bounds`; answers how many they are. Of those scored the query receives how many they are, and the sums of (score − what it can
+ * reach at most) and of its square.
  */
 export function rescore(
   query: usize,
@@ -196,6 +197,9 @@ export function rescore(
   const rest: f32 = lowBits > 0 ? <f32>0.5 - <f32>0.5 / high_ : 0;
   const size = load<u32>(heap, 4);
   let kept: usize = 0;
+  let scored: u32 = 0;
+  let off: f32 = 0;
+  let off2: f32 = 0;
   for (let r: u32 = 0; r < count; r++) {
     const isFull = load<u32>(heap) === size;
     if (isFull && f32.load(bounds + ((<usize>r) << 2)) < f32.load(heap, 8)) continue;
@@ -219,6 +223,10 @@ export function rescore(
     const length = f32.load(row, 8);
     const product = scale * (unit * (<f32>coarse * 128 + <f32>fine) + rest * sumOfQuery);
     const score = product + f32.load(row, ROW_BASE);
+    const apart = score - f32.load(bounds + ((<usize>r) << 2));
+    scored++;
+    off += apart;
+    off2 += apart * apart;
     // Rounding to a step is off by the step / √12: that of the row against the query, and that of the query.
     const error =
       margin * sqrt<f32>((length2 * scale * scale + length * length * unit * unit) * <f32>0.0833333358168602);
@@ -228,6 +236,9 @@ export function rescore(
     kept += 4;
     push(heap, score - error);
   }
+  store<u32>(query, scored, 52);
+  f32.store(query, off, 56);
+  f32.store(query, off2, 60);
   return <u32>(kept >> 2);
 }
 

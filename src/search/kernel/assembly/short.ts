@@ -1,0 +1,256 @@
+/**
+ * Short codes: a residual's products with a few directions, in four bits each.
+ *
+ * Where vectors vary in few directions those say nearly all of a score (vectors/directions.ts finds them). Seen in them, for a row at y in a list
+ * around c: r = y − c, and s are the r rounded to −7.5, −6.5, … 7.5 steps. With
+ *
+ *     B = |r|² / ⟨r, s⟩        A = ⟨r, c⟩ − B ⟨s, c⟩ + base        E² = (B² |s|² − |r|²) / (count − 1) + rest
+ *
+ * a score is estimated as by one-bit codes (codes.ts), p being the query seen in the same directions. `rest` is for what lies across all of them.
+ * Lanes lie in a block as they do there; at F stands |r|². Of four lanes each eight numbers take 16 bytes: four bytes for each lane, with numbers 0 to 3 in
+ * the low halves and 4 to 7 in the high ones.
+ */
+import {
+  BLOCK_A,
+  BLOCK_B,
+  BLOCK_CODES,
+  BLOCK_E,
+  BLOCK_F,
+  BLOCK_ROWS,
+  ROW_BASE,
+  ROW_HEAD,
+  total,
+  totalInt,
+} from './layout';
+
+/** Of the root of the mean square: the step that loses least of normal numbers in sixteen (Max 1960). */
+const STEP: f32 = 0.335;
+/** Below this a residual is nothing. */
+const SQUARE_MIN: f32 = 1e-30;
+
+/**
+ * Products of a row with directions, which are rows without low bits, four at a time; `seven` is the row as `toSevenBits` wrote it, `scale` what
+ * one unit of that is worth.
+ */
+export function project(
+  seven: usize,
+  scale: f32,
+  padded: u32,
+  directions: usize,
+  count: u32,
+  out: usize,
+): void {
+  const stride = ROW_HEAD + padded;
+  for (let i: u32 = 0; i < count; i++) {
+    const bytes = directions + ROW_HEAD;
+    let a = i32x4.splat(0);
+    let b = i32x4.splat(0);
+    let c = i32x4.splat(0);
+    let d = i32x4.splat(0);
+    for (let at: usize = 0; at < padded; at += 64) {
+      a = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(bytes + at), v128.load(seven + at), a);
+      b = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(bytes + at, 16), v128.load(seven + at, 16), b);
+      c = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(bytes + at, 32), v128.load(seven + at, 32), c);
+      d = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(bytes + at, 48), v128.load(seven + at, 48), d);
+    }
+    const sum = load<i32>(directions, 4);
+    const whole = totalInt(i32x4.add(i32x4.add(a, b), i32x4.add(c, d))) - (sum << 6);
+    // Halving took off a half of a unit on the average, and the low bits another quarter.
+    f32.store(out + ((<usize>i) << 2), (<f32>whole + <f32>sum * 0.5) * scale * f32.load(directions));
+    directions += stride;
+  }
+}
+
+/** Adds `weights[i] × x` to row i of `sums`. */
+export function addProducts(x: usize, lanes: u32, weights: usize, count: u32, sums: usize): void {
+  const bytes: usize = (<usize>lanes) << 2;
+  for (let i: u32 = 0; i < count; i++) {
+    const by = v128.load32_splat(weights + ((<usize>i) << 2));
+    for (let at: usize = 0; at < bytes; at += 16)
+      v128.store(sums + at, f32x4.add(v128.load(sums + at), f32x4.mul(by, v128.load(x + at))));
+    sums += bytes;
+  }
+}
+
+/** Writes the code of a row that lies at `point`, and the place into the row; answers |r|². */
+export function encodeShort(
+  row: usize,
+  point: usize,
+  centroid: usize,
+  count: u32,
+  rest: f32,
+  block: usize,
+  lane: u32,
+): f32 {
+  let square: f32 = 0;
+  for (let i: usize = 0; i < (<usize>count) << 2; i += 4) {
+    const r = f32.load(point + i) - f32.load(centroid + i);
+    square += r * r;
+  }
+  const inverse: f32 = square > SQUARE_MIN ? <f32>1 / (STEP * sqrt<f32>(square / <f32>count)) : 0;
+  let own: f32 = 0;
+  let steps: f32 = 0;
+  let inner: f32 = 0;
+  let signed: f32 = 0;
+  let word = wordOf(block, lane, count);
+  for (let i: usize = 0; i < count; i += 8) {
+    let bits: u32 = 0;
+    for (let j: usize = 0; j < 8; j++) {
+      const at = (i + j) << 2;
+      const c = f32.load(centroid + at);
+      const r = f32.load(point + at) - c;
+      const step = max(min(floor<f32>(r * inverse), <f32>7), <f32>-8);
+      const s = step + 0.5;
+      own += r * s;
+      steps += s * s;
+      inner += r * c;
+      signed += s * c;
+      bits |= (<u32>(<i32>step + 8)) << (((<u32>j & 3) << 3) | (<u32>j & 4));
+    }
+    store<u32>(word, bits);
+    word += 16;
+  }
+  const b: f32 = own > 0 ? square / own : 0;
+  const error2 = max(b * b * steps - square, <f32>0) / <f32>(count - 1) + rest;
+  const at = block + ((<usize>lane) << 2);
+  store<u32>(at, <u32>row, BLOCK_ROWS);
+  f32.store(at, inner - b * signed + f32.load(row, ROW_BASE), BLOCK_A);
+  f32.store(at, b, BLOCK_B);
+  f32.store(at, sqrt<f32>(error2), BLOCK_E);
+  f32.store(at, square, BLOCK_F);
+  store<u32>(row, <u32>block | lane, 12);
+  return square;
+}
+
+function wordOf(block: usize, lane: u32, count: u32): usize {
+  return block + BLOCK_CODES + <usize>((lane >> 2) * (count << 1)) + ((<usize>lane & 3) << 2);
+}
+
+/** Moves a code over another, in the same block or not, and empties the lane it came from. */
+export function moveShort(from: usize, fromLane: u32, to: usize, toLane: u32, count: u32): void {
+  for (let part: usize = BLOCK_ROWS; part < BLOCK_CODES; part += 128)
+    store<u32>(to + part + ((<usize>toLane) << 2), load<u32>(from + part + ((<usize>fromLane) << 2)));
+  const source = wordOf(from, fromLane, count);
+  const target = wordOf(to, toLane, count);
+  for (let i: usize = 0; i < (<usize>count) << 1; i += 16) store<u32>(target + i, load<u32>(source + i));
+  store<u32>(<usize>load<u32>(to + ((<usize>toLane) << 2), BLOCK_ROWS), <u32>to | toLane, 12);
+  clearShort(from, fromLane, count);
+}
+
+/** Leaves zeros where the code was. */
+export function clearShort(block: usize, lane: u32, count: u32): void {
+  for (let part: usize = BLOCK_ROWS; part < BLOCK_CODES; part += 128)
+    store<u32>(block + part + ((<usize>lane) << 2), 0);
+  const word = wordOf(block, lane, count);
+  for (let i: usize = 0; i < (<usize>count) << 1; i += 16) store<u32>(word + i, 0);
+}
+
+/**
+ * Scans lists, at most `blocksMax` blocks of each. `query` holds the unit f32 and base f32 of its numbers, which are i8 and begin at 64 (a score is
+ * own + A + B (unit × sum + base)); at 8 it receives how many candidates were found. Of each list 32 bytes are given:
+ *
+ *     0  first block u32; receives where to go on    4  own f32    8  reach f32    12  middle f32    16  whether to measure u32
+ *    20  receives the sums f32 of the squares, and at 24 of the fourth powers, of (estimate − middle), if it is to be measured
+ *
+ * Candidates are as in scanChain (scan.ts).
+ */
+export function scanShort(
+  query: usize,
+  count: u32,
+  lists: usize,
+  listCount: u32,
+  blocksMax: u32,
+  floor: f32,
+  out: usize,
+  bounds: usize,
+): void {
+  const unit = f32x4.splat(f32.load(query));
+  const base = f32x4.splat(f32.load(query, 4));
+  const floors = f32x4.splat(floor);
+  const mask = i8x16.splat(15);
+  const width: usize = (<usize>count) << 1;
+  const numbers = query + 64;
+  const first = out;
+  for (const end = lists + ((<usize>listCount) << 5); lists < end; lists += 32) {
+    const own = f32x4.splat(f32.load(lists, 4));
+    const reach = f32x4.splat(f32.load(lists, 8));
+    const middle = f32x4.splat(f32.load(lists, 12));
+    const isMeasured = load<u32>(lists, 16) !== 0;
+    let squares = f32x4.splat(0);
+    let fourths = f32x4.splat(0);
+    let block = <usize>load<u32>(lists);
+    for (let left = blocksMax; left > 0 && block !== 0; left--) {
+      const held = load<u32>(block, 4);
+      let codes = block + BLOCK_CODES;
+      for (let lane: u32 = 0; lane < held; lane += 8) {
+        let a = i32x4.splat(0);
+        let b = i32x4.splat(0);
+        let at = numbers;
+        for (const end = codes + width; codes < end; codes += 16) {
+          const low = v128.load32_splat(at);
+          const high = v128.load32_splat(at, 4);
+          const x = v128.load(codes);
+          const y = v128.load(codes + width);
+          a = i32x4.relaxed_dot_i8x16_i7x16_add_s(low, v128.and(x, mask), a);
+          b = i32x4.relaxed_dot_i8x16_i7x16_add_s(low, v128.and(y, mask), b);
+          a = i32x4.relaxed_dot_i8x16_i7x16_add_s(high, v128.and(i16x8.shr_u(x, 4), mask), a);
+          b = i32x4.relaxed_dot_i8x16_i7x16_add_s(high, v128.and(i16x8.shr_u(y, 4), mask), b);
+          at += 8;
+        }
+        codes += width;
+        for (let half: u32 = 0; half < 8; half += 4) {
+          const from = block + ((<usize>(lane + half)) << 2);
+          const sums = half === 0 ? a : b;
+          const signs = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(sums), unit), base);
+          const estimate = f32x4.add(
+            f32x4.add(own, v128.load(from, BLOCK_A)),
+            f32x4.mul(v128.load(from, BLOCK_B), signs),
+          );
+          const bound = f32x4.add(estimate, f32x4.mul(v128.load(from, BLOCK_E), reach));
+          const isAbove = f32x4.ge(bound, floors);
+          if (!isMeasured && !v128.any_true(isAbove)) continue;
+          // The last group may be part full.
+          const isHeld = i32x4.lt_u(
+            i32x4.add(i32x4.splat(lane + half), i32x4(0, 1, 2, 3)),
+            i32x4.splat(held),
+          );
+          if (isMeasured) {
+            const away = v128.and(f32x4.sub(estimate, middle), isHeld);
+            const square = f32x4.mul(away, away);
+            squares = f32x4.add(squares, square);
+            fourths = f32x4.add(fourths, f32x4.mul(square, square));
+          }
+          const passed = i32x4.bitmask(v128.and(isHeld, isAbove));
+          if (passed === 0) continue;
+          // Written one over the other; only what passed moves on.
+          const rows = v128.load(from, BLOCK_ROWS);
+          v128.store32_lane(out, rows, 0);
+          v128.store32_lane(bounds, bound, 0);
+          let on: usize = (passed & 1) << 2;
+          out += on;
+          bounds += on;
+          v128.store32_lane(out, rows, 1);
+          v128.store32_lane(bounds, bound, 1);
+          on = (passed & 2) << 1;
+          out += on;
+          bounds += on;
+          v128.store32_lane(out, rows, 2);
+          v128.store32_lane(bounds, bound, 2);
+          on = passed & 4;
+          out += on;
+          bounds += on;
+          v128.store32_lane(out, rows, 3);
+          v128.store32_lane(bounds, bound, 3);
+          on = (passed & 8) >> 1;
+          out += on;
+          bounds += on;
+        }
+      }
+      block = <usize>load<u32>(block);
+    }
+    store<u32>(lists, <u32>block);
+    f32.store(lists, total(squares), 20);
+    f32.store(lists, total(fourths), 24);
+  }
+  store<u32>(query, <u32>((out - first) >> 2), 8);
+}

@@ -1,0 +1,161 @@
+/** The twin of short codes: seeing rows along directions, and making, moving and scanning codes of that. */
+import { BLOCK_LANES, LAYOUT, type Kernel } from '../kernel/kernel.ts';
+import { f32, fourSums, type Memory } from './kernel-twin-memory.ts';
+
+const PARTS = [LAYOUT.blockRows, LAYOUT.blockA, LAYOUT.blockB, LAYOUT.blockE, LAYOUT.blockF] as const;
+const STEP = f32(0.335);
+const SQUARE_MIN = f32(1e-30);
+
+type ShortKernel = Pick<
+  Kernel,
+  'project' | 'addProducts' | 'encodeShort' | 'moveShort' | 'clearShort' | 'scanShort'
+>;
+
+export function twinOfShortCodes(room: Memory): ShortKernel {
+  return {
+    project(seven, scale, padded, directions, count, out) {
+      const row = room.bytes(seven, padded);
+      for (let i = 0; i < count; i++) {
+        const at = directions + i * (LAYOUT.rowHead + padded);
+        const codes = room.signed(at + LAYOUT.rowHead, padded);
+        const sum = room.ints(at + 4, 1)[0] as number;
+        const whole = codes.reduce((all, code, j) => all + code * (row[j] as number), 0) - 64 * sum;
+        const product = f32(f32(f32(whole) + f32(f32(sum) * 0.5)) * f32(scale));
+        room.floats(out, count)[i] = product * (room.floats(at, 1)[0] as number);
+      }
+    },
+    addProducts(x, lanes, weights, count, sums) {
+      const from = room.floats(x, lanes);
+      for (let i = 0; i < count; i++) {
+        const by = room.floats(weights, count)[i] as number;
+        const to = room.floats(sums + 4 * i * lanes, lanes);
+        from.forEach((value, j) => (to[j] = (to[j] as number) + f32(by * value)));
+      }
+    },
+    encodeShort(row, point, centroid, count, rest, block, lane) {
+      const c = room.floats(centroid, count);
+      const r = room.floats(point, count).map((value, i) => f32(value - (c[i] as number)));
+      const sum = (term: (i: number) => number): number =>
+        r.reduce((all, _, i) => f32(all + f32(term(i))), 0);
+      const square = sum((i) => (r[i] as number) ** 2);
+      const inverse = square > SQUARE_MIN ? f32(1 / f32(STEP * f32(Math.sqrt(f32(square / count))))) : 0;
+      const steps = Array.from(r, (value) => Math.max(-8, Math.min(7, Math.floor(f32(value * inverse)))));
+      const s = steps.map((step) => step + 0.5);
+      const own = sum((i) => (r[i] as number) * (s[i] as number));
+      const squares = sum((i) => (s[i] as number) ** 2);
+      const inner = sum((i) => (r[i] as number) * (c[i] as number));
+      const signed = sum((i) => (s[i] as number) * (c[i] as number));
+      const b = own > 0 ? f32(square / own) : 0;
+      const lost = Math.max(f32(f32(f32(b * b) * squares) - square), 0);
+      const base = room.floats(row + LAYOUT.rowBase, 1)[0] as number;
+      room.words(block + LAYOUT.blockRows, BLOCK_LANES)[lane] = row;
+      room.floats(block + LAYOUT.blockA, BLOCK_LANES)[lane] = f32(inner - f32(b * signed)) + base;
+      room.floats(block + LAYOUT.blockB, BLOCK_LANES)[lane] = b;
+      room.floats(block + LAYOUT.blockE, BLOCK_LANES)[lane] = Math.sqrt(
+        f32(f32(lost / (count - 1)) + f32(rest)),
+      );
+      room.floats(block + LAYOUT.blockF, BLOCK_LANES)[lane] = square;
+      room.words(row + LAYOUT.rowPlace, 1)[0] = block + lane;
+      steps.forEach((step, i) => writeStep(room, { block, lane, count }, i, step + 8));
+      return square;
+    },
+    moveShort(from, fromLane, to, toLane, count) {
+      for (const part of PARTS)
+        room.words(to + part, BLOCK_LANES)[toLane] = room.words(from + part, BLOCK_LANES)[fromLane] as number;
+      for (let i = 0; i < count; i++)
+        writeStep(
+          room,
+          { block: to, lane: toLane, count },
+          i,
+          readStep(room, { block: from, lane: fromLane, count }, i),
+        );
+      const row = room.words(to + LAYOUT.blockRows, BLOCK_LANES)[toLane] as number;
+      room.words(row + LAYOUT.rowPlace, 1)[0] = to + toLane;
+      this.clearShort(from, fromLane, count);
+    },
+    clearShort(block, lane, count) {
+      for (const part of PARTS) room.words(block + part, BLOCK_LANES)[lane] = 0;
+      for (let i = 0; i < count; i++) writeStep(room, { block, lane, count }, i, 0);
+    },
+    scanShort(query, count, lists, listCount, blocksMax, floor, out, bounds) {
+      let found = 0;
+      for (let n = 0; n < listCount; n++)
+        found = scanList(
+          room,
+          { query, count, blocksMax, floor: f32(floor), out, bounds },
+          lists + n * LAYOUT.listBytes,
+          found,
+        );
+      room.words(query + LAYOUT.shortCandidates, 1)[0] = found;
+    },
+  };
+}
+
+interface Place {
+  readonly block: number;
+  readonly lane: number;
+  readonly count: number;
+}
+
+/** Eight numbers of four lanes take 16 bytes: number i is in byte i mod 4 of its lane, low if it is one of the first four. */
+function byteOf(room: Memory, { block, lane, count }: Place, i: number): Uint8Array {
+  const group = Math.floor(lane / 4) * 2 * count + Math.floor(i / 8) * 16;
+  return room.bytes(block + LAYOUT.blockHead + group + (lane % 4) * 4 + (i % 4), 1);
+}
+
+const readStep = (room: Memory, place: Place, i: number): number =>
+  ((byteOf(room, place, i)[0] as number) >> (i % 8 < 4 ? 0 : 4)) & 15;
+
+function writeStep(room: Memory, place: Place, i: number, step: number): void {
+  const byte = byteOf(room, place, i);
+  const [kept, shift] = i % 8 < 4 ? [0xf0, 0] : [0x0f, 4];
+  byte[0] = ((byte[0] as number) & kept) | (step << shift);
+}
+
+interface Scan {
+  readonly query: number;
+  readonly count: number;
+  readonly blocksMax: number;
+  readonly floor: number;
+  readonly out: number;
+  readonly bounds: number;
+}
+
+function scanList(
+  room: Memory,
+  { query, count, blocksMax, floor, out, bounds }: Scan,
+  list: number,
+  found: number,
+): number {
+  const [unit, base] = room.floats(query, 2) as unknown as [number, number];
+  const numbers = room.signed(query + LAYOUT.shortNumbers, count);
+  const [own, reach, middle] = room.floats(list + LAYOUT.listOwn, 3) as unknown as [number, number, number];
+  const isMeasured = room.words(list + LAYOUT.listMeasured, 1)[0] !== 0;
+  const squares = [0, 0, 0, 0];
+  const fourths = [0, 0, 0, 0];
+  let block = room.words(list, 1)[0] as number;
+  for (let left = blocksMax; left > 0 && block !== 0; left--) {
+    const held = room.words(block + LAYOUT.blockCount, 1)[0] as number;
+    for (let lane = 0; lane < held; lane++) {
+      const sum = numbers.reduce((all, q, i) => all + q * readStep(room, { block, lane, count }, i), 0);
+      const factor = (part: number): number => room.floats(block + part, BLOCK_LANES)[lane] as number;
+      const signs = f32(f32(f32(sum) * unit) + base);
+      const estimate = f32(f32(own + factor(LAYOUT.blockA)) + f32(factor(LAYOUT.blockB) * signs));
+      const bound = f32(estimate + f32(factor(LAYOUT.blockE) * reach));
+      if (isMeasured) {
+        const away = f32(estimate - middle);
+        const square = f32(away * away);
+        squares[lane % 4] = f32((squares[lane % 4] as number) + square);
+        fourths[lane % 4] = f32((fourths[lane % 4] as number) + f32(square * square));
+      }
+      if (!(bound >= floor)) continue;
+      room.words(out, found + 1)[found] = room.words(block + LAYOUT.blockRows, BLOCK_LANES)[lane] as number;
+      room.floats(bounds, found + 1)[found++] = bound;
+    }
+    block = room.words(block, 1)[0] as number;
+  }
+  room.words(list, 1)[0] = block;
+  room.floats(list + LAYOUT.listSquares, 1)[0] = fourSums(4, 4, (i) => squares[i] as number);
+  room.floats(list + LAYOUT.listFourths, 1)[0] = fourSums(4, 4, (i) => fourths[i] as number);
+  return found;
+}

@@ -1,0 +1,256 @@
+/**
+ * Learns the few directions in which a vault's vectors vary most, and whether codes made of them would be better than one bit for each number.
+ *
+ * Orthogonal iteration on rows taken at random, anew for each round, so that nothing of a row is kept; then rows are compared with each other, in
+ * all their numbers and in the directions alone, and what differs says how far estimates would be off. The directions are turned among
+ * themselves at random at last, so that all carry alike and one step of rounding suits them all. They are in memory only, like
+ * centroids. All of it in slices of about a millisecond; the fixed seed and the rows determine the outcome.
+ */
+import { LAYOUT } from '../kernel/kernel.ts';
+import { DIRECTIONS_MAX, type VectorRoom } from './room.ts';
+import type { Rows } from './rows.ts';
+import { Table } from './table.ts';
+import { Trial, type Seer } from './trial.ts';
+
+/** How many directions may be chosen. */
+const CHOICES = [16, 24, 32, 48, 64, 96, DIRECTIONS_MAX] as const;
+const ROUNDS = 4;
+const ROUND_ROWS = 1024;
+const SLICE_ROWS = 16;
+const SLICE_DIRECTIONS = 4;
+const ORDER_ROWS = 128;
+/** Of directions fewer than in use so far, only so many times as few are worth the change. */
+const WORTH = 0.7;
+
+export interface Directions {
+  readonly count: number;
+  /** The part of a vector's square that lies across, and in how many directions as good as any it is spread. */
+  readonly share: number;
+  readonly freedom: number;
+  /** The part that what lies across has in how far estimates are off. */
+  readonly doubt: number;
+  /** As rows without low bits, one behind the other. */
+  write(at: number): void;
+}
+
+export type Learned =
+  | { readonly kind: 'keep' }
+  | { readonly kind: 'signs' }
+  | ({ readonly kind: 'directions' } & Directions);
+
+/** The short codes in use so far, or null. */
+export type Current = { readonly count: number; readonly see: Seer } | null;
+
+export class Learner {
+  readonly #room: VectorRoom;
+  readonly #rows: Rows;
+  readonly #current: Current;
+  readonly #work: Generator<void, Learned>;
+  #tables: Table[] = [];
+  #state = 7;
+
+  constructor(room: VectorRoom, rows: Rows, current: Current) {
+    this.#room = room;
+    this.#rows = rows;
+    this.#current = current;
+    this.#work = this.#learn();
+  }
+
+  /** Does a slice; answers what was learned once all is done. */
+  step(): Learned | null {
+    const { done, value } = this.#work.next();
+    if (done !== true) return null;
+    this.close();
+    return value;
+  }
+
+  close(): void {
+    for (const table of this.#tables) table.close();
+    this.#tables = [];
+  }
+
+  *#learn(): Generator<void, Learned> {
+    const choices = CHOICES.filter((count) => count <= this.#rows.padded / 2);
+    const most = choices.at(-1) as number;
+    const open = (): Table => {
+      const table = new Table(this.#room, this.#rows.padded, most);
+      this.#tables.push(table);
+      return table;
+    };
+    let [basis, next] = [open(), open()];
+    for (let i = 0; i < most; i++) this.#fillAtRandom(basis.at(i));
+    yield* this.#straighten(basis);
+    for (let round = 0; round < ROUNDS; round++) {
+      next.clear();
+      for (let done = 0; done < ROUND_ROWS; done += SLICE_ROWS) {
+        yield;
+        for (let i = 0; i < SLICE_ROWS; i++) this.#addRow(this.#rowAtRandom(), basis, next);
+      }
+      [basis, next] = [next, basis];
+      yield* this.#straighten(basis);
+    }
+    yield;
+    const trial = new Trial(this.#room, this.#rows, this.#rowAtRandom, (row) => this.#see(row, basis));
+    yield;
+    const order = this.#orderOf(basis);
+    const plan = choices.map((count) => order.slice(0, count)).find((some) => trial.isEnough(some));
+    yield;
+    if (this.#isCurrentGood(plan?.length ?? Number.POSITIVE_INFINITY)) return { kind: 'keep' };
+    if (plan === undefined) return { kind: 'signs' };
+    yield* this.#turn(basis, next, plan);
+    const [share, freedom, doubt] = [trial.share(plan), trial.freedom(plan), trial.doubt(plan)];
+    const write = written(this.#room, next, plan.length);
+    return { kind: 'directions', count: plan.length, share, freedom, doubt, write };
+  }
+
+  /** Whether what is in use says enough, with not many more directions than so few. */
+  #isCurrentGood(count: number): boolean {
+    const current = this.#current;
+    if (current === null) return count === Number.POSITIVE_INFINITY;
+    const trial = new Trial(this.#room, this.#rows, this.#rowAtRandom, current.see);
+    return count > WORTH * current.count && trial.isEnough(numbers(current.count));
+  }
+
+  /** Makes rows of unit length at right angles to each other (Gram and Schmidt, twice over). */
+  *#straighten(table: Table): Generator<void, void> {
+    for (let i = 0; i < table.count; i++) {
+      if (i % SLICE_DIRECTIONS === 0) yield;
+      this.#straightenRow(table, i);
+      // Where nothing is left, any direction will do.
+      if (this.#scaleToUnit(table.at(i))) continue;
+      this.#fillAtRandom(table.at(i));
+      this.#straightenRow(table, i);
+      this.#scaleToUnit(table.at(i));
+    }
+  }
+
+  #straightenRow(table: Table, row: number): void {
+    const { scratch } = this.#room;
+    for (let time = 0; time < 2; time++) {
+      table.products(table.at(row), row, scratch.out);
+      const { floats } = this.#room;
+      const x = floats.subarray(table.at(row) / 4, table.at(row) / 4 + this.#rows.padded);
+      for (let j = 0; j < row; j++) {
+        const by = floats[scratch.out / 4 + j] as number;
+        const other = table.at(j) / 4;
+        for (let i = 0; i < x.length; i++) x[i] = (x[i] as number) - by * (floats[other + i] as number);
+      }
+    }
+  }
+
+  #scaleToUnit(at: number): boolean {
+    const { floats } = this.#room;
+    const x = floats.subarray(at / 4, at / 4 + this.#rows.padded);
+    let square = 0;
+    let most = 0;
+    for (let i = 0; i < x.length; i++) most = Math.max(most, Math.abs(x[i] as number));
+    if (!(most > 0 && Number.isFinite(most))) return false;
+    for (let i = 0; i < x.length; i++) {
+      x[i] = (x[i] as number) / most;
+      square += (x[i] as number) ** 2;
+    }
+    const by = 1 / Math.sqrt(square);
+    for (let i = 0; i < x.length; i++) x[i] = (x[i] as number) * by;
+    return true;
+  }
+
+  #fillAtRandom(at: number): void {
+    const { floats } = this.#room;
+    for (let i = 0; i < this.#rows.padded; i++) floats[at / 4 + i] = this.#random() - 0.5;
+  }
+
+  #addRow(row: number, basis: Table, sums: Table): void {
+    const { kernel, scratch } = this.#room;
+    this.#place(row, scratch.vector);
+    basis.products(scratch.vector, basis.count, scratch.out);
+    sums.eachChunk((at, first, count) =>
+      kernel.addProducts(scratch.vector, this.#rows.padded, scratch.out + 4 * first, count, at),
+    );
+  }
+
+  /** Decodes a row, seen from the middle. */
+  #place(row: number, at: number): void {
+    const { kernel, floats } = this.#room;
+    const { padded, lowBits, middle } = this.#rows;
+    kernel.decodeRow(row, padded, lowBits, at);
+    for (let i = 0; i < padded; i++)
+      floats[at / 4 + i] = (floats[at / 4 + i] as number) - (floats[middle / 4 + i] as number);
+  }
+
+  readonly #rowAtRandom = (): number => this.#rows.addressOf(Math.floor(this.#random() * this.#rows.count));
+
+  #see(row: number, basis: Table): Float32Array {
+    const { scratch } = this.#room;
+    this.#place(row, scratch.vector);
+    basis.products(scratch.vector, basis.count, scratch.out);
+    return this.#room.floats.slice(scratch.out / 4, scratch.out / 4 + basis.count);
+  }
+
+  /** The directions, those first that rows vary most in. */
+  #orderOf(basis: Table): readonly number[] {
+    const energy = new Float64Array(basis.count);
+    for (let n = 0; n < ORDER_ROWS; n++)
+      this.#see(this.#rowAtRandom(), basis).forEach((value, i) => {
+        energy[i] = (energy[i] as number) + value * value;
+      });
+    return numbers(basis.count).toSorted((a, b) => (energy[b] as number) - (energy[a] as number));
+  }
+
+  /** Turns the directions chosen among themselves, into `out`. */
+  *#turn(basis: Table, out: Table, order: readonly number[]): Generator<void, void> {
+    const turn = orthogonal(order.length, () => this.#random() - 0.5);
+    out.clear();
+    for (const [to, weights] of turn.entries()) {
+      if (to % SLICE_DIRECTIONS === 0) yield;
+      const { floats } = this.#room;
+      const x = out.at(to) / 4;
+      for (const [j, from] of order.entries()) {
+        const by = weights[j] as number;
+        const other = basis.at(from) / 4;
+        for (let i = 0; i < this.#rows.padded; i++)
+          floats[x + i] = (floats[x + i] as number) + by * (floats[other + i] as number);
+      }
+    }
+  }
+
+  /** A 32-bit xorshift (Marsaglia 2003) from a fixed seed. */
+  #random(): number {
+    let state = this.#state;
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    this.#state = state;
+    return (state >>> 0) / 2 ** 32;
+  }
+}
+
+const numbers = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
+
+/** Rows at right angles to each other, of length 1, at random. */
+function orthogonal(count: number, random: () => number): readonly Float64Array[] {
+  const rows: Float64Array[] = [];
+  while (rows.length < count) {
+    const row = Float64Array.from({ length: count }, random);
+    for (let time = 0; time < 2; time++)
+      for (const other of rows) {
+        const by = row.reduce((sum, value, i) => sum + value * (other[i] as number), 0);
+        for (let i = 0; i < count; i++) row[i] = (row[i] as number) - by * (other[i] as number);
+      }
+    const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
+    if (length > 1e-6) rows.push(row.map((value) => value / length));
+  }
+  return rows;
+}
+
+/** Encodes directions now, and gives a function that copies them. */
+function written(room: VectorRoom, table: Table, count: number): (at: number) => void {
+  const { kernel, scratch } = room;
+  const { lanes } = table;
+  const stride = LAYOUT.rowHead + lanes;
+  const all = new Uint8Array(count * stride);
+  for (let i = 0; i < count; i++) {
+    kernel.encodeRow(table.at(i), lanes, 0, scratch.row);
+    all.set(room.bytes.subarray(scratch.row, scratch.row + stride), i * stride);
+  }
+  return (at) => room.bytes.set(all, at);
+}

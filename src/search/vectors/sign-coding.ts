@@ -1,0 +1,169 @@
+/** One-bit codes in all numbers: for vectors that vary in all directions, and for all as long as nothing is known of them. */
+import { BLOCK_LANES, LAYOUT } from '../kernel/kernel.ts';
+import type { Coding, Look, Sight } from './coding.ts';
+import type { Lists } from './lists.ts';
+import { BATCH_CODES, type VectorRoom } from './room.ts';
+import type { Rows } from './rows.ts';
+
+export class SignCoding implements Coding {
+  readonly name = 'signs';
+  readonly blockBytes: number;
+  readonly centroidBytes: number;
+  readonly shadowBytes = 0;
+  readonly noise: number;
+  readonly bytes = 0;
+  readonly lift = 0;
+  readonly #room: VectorRoom;
+  readonly #rows: Rows;
+
+  constructor(room: VectorRoom, rows: Rows) {
+    this.#room = room;
+    this.#rows = rows;
+    this.blockBytes = LAYOUT.blockHead + 4 * rows.padded;
+    this.centroidBytes = LAYOUT.rowHead + rows.padded;
+    this.noise = (Math.PI / 2 - 1) / rows.padded;
+  }
+
+  aim(rows: number): number {
+    return Math.max(32, Math.round(Math.sqrt(rows) / 4));
+  }
+
+  setCentroid(at: number, vector: number): number {
+    const { kernel, floats } = this.#room;
+    const { padded, middle } = this.#rows;
+    kernel.encodeRow(vector, padded, 0, at);
+    const square = (floats[(at + LAYOUT.rowLength) / 4] as number) ** 2;
+    kernel.encodeBase(at, middle, padded, 0, 0);
+    const own = floats[(at + LAYOUT.rowBase) / 4] as number;
+    floats[(at + LAYOUT.rowPlace) / 4] = square / 2 + own;
+    return square;
+  }
+
+  shut(centroid: number): void {
+    this.#room.floats[(centroid + LAYOUT.rowPlace) / 4] = Number.POSITIVE_INFINITY;
+  }
+
+  fits(): boolean {
+    return true;
+  }
+
+  encode(row: number, centroid: number, block: number, lane: number): number {
+    const { padded, lowBits, middle } = this.#rows;
+    return this.#room.kernel.encodeCode(row, centroid, middle, padded, lowBits, block, lane);
+  }
+
+  move(from: number, fromLane: number, to: number, toLane: number): void {
+    this.#room.kernel.moveCode(from, fromLane, to, toLane, this.#rows.padded);
+  }
+
+  clear(block: number, lane: number): void {
+    this.#room.kernel.clearCode(block, lane, this.#rows.padded);
+  }
+
+  /** From the factors B and E (kernel/assembly/codes.ts). */
+  squareAt(block: number, lane: number): number {
+    const { floats } = this.#room;
+    const { padded } = this.#rows;
+    const b = floats[(block + LAYOUT.blockB) / 4 + lane] as number;
+    const e = floats[(block + LAYOUT.blockE) / 4 + lane] as number;
+    return b * b * padded - e * e * (padded - 1);
+  }
+
+  meanOf(rows: readonly number[]): void {
+    const { kernel, scratch, floats } = this.#room;
+    const { padded, lowBits } = this.#rows;
+    const from = scratch.sums / 4;
+    floats.fill(0, from, from + padded);
+    for (const row of rows) kernel.addRow(row, padded, lowBits, scratch.sums);
+    const middle = this.#rows.middle / 4;
+    for (let i = 0; i < padded; i++)
+      floats[from + i] = (floats[from + i] as number) / rows.length - (floats[middle + i] as number);
+  }
+
+  nearest(
+    rows: readonly number[],
+    lists: Lists,
+    first: number,
+    count: number,
+    found: (row: number, list: number) => void,
+  ): void {
+    const { kernel, scratch } = this.#room;
+    const { padded, lowBits } = this.#rows;
+    for (let at = 0; at < rows.length; at += 4) {
+      const { words, floats } = this.#room;
+      for (let i = 0; i < 4; i++) {
+        const row = rows[Math.min(at + i, rows.length - 1)] as number;
+        kernel.toSevenBits(row, padded, scratch.four + i * padded);
+        floats[scratch.scales / 4 + i] = (floats[row / 4] as number) * 2 ** (lowBits + 1);
+        words[scratch.best / 4 + i] = first;
+        floats[scratch.best / 4 + 4 + i] = Number.NEGATIVE_INFINITY;
+      }
+      lists.eachChunk(first, count, (address, here, list) =>
+        kernel.nearestFour(scratch.four, scratch.scales, padded, address, here, list, scratch.best),
+      );
+      // Read before anything moves, because a list that grows may grow the memory.
+      const best = Array.from(words.subarray(scratch.best / 4, scratch.best / 4 + 4));
+      for (let i = 0; i < 4 && at + i < rows.length; i++) found(rows[at + i] as number, best[i] as number);
+    }
+  }
+
+  see(own: number, middleSquare: number): Sight {
+    const { floats, scratch } = this.#room;
+    const length = floats[(scratch.query + LAYOUT.queryLength) / 4] as number;
+    return { own, length, trueLength: Math.sqrt(Math.max(0, length * length + 2 * own + middleSquare)) };
+  }
+
+  scoreCentroids(centroids: number, count: number, out: number): void {
+    this.#room.kernel.scoreCentroids(this.#room.scratch.query, this.#rows.padded, centroids, count, out);
+  }
+
+  scan({ lists, probe, chosen, count, deviations, isHasty, floor, settle }: Look): number {
+    const { scratch, words, floats, kernel } = this.#room;
+    const { padded } = this.#rows;
+    let waiting = 0;
+    for (let i = 0; i < count; i++) {
+      const list = chosen[i] as number;
+      const reach = probe.distanceOf(list) * deviations;
+      let squares = 0;
+      let fourths = 0;
+      let measured = 0;
+      for (let head = lists.heads[list] as number; head !== 0;) {
+        const blocks = Math.max(1, Math.floor(Math.min(BATCH_CODES - waiting, 4096) / BLOCK_LANES));
+        kernel.scanChain(
+          scratch.query,
+          padded,
+          head,
+          blocks,
+          probe.ownOf(list),
+          reach,
+          floor(),
+          probe.meanOf(list),
+          Number(isHasty),
+          scratch.rows + waiting * 4,
+          scratch.bounds + waiting * 4,
+        );
+        head = words[(scratch.query + LAYOUT.queryNext) / 4] as number;
+        waiting += words[(scratch.query + LAYOUT.queryCandidates) / 4] as number;
+        squares += floats[(scratch.query + LAYOUT.querySquares) / 4] as number;
+        fourths += floats[(scratch.query + LAYOUT.queryFourths) / 4] as number;
+        measured += words[(scratch.query + LAYOUT.queryMeasured) / 4] as number;
+        if (waiting <= BATCH_CODES / 2) continue;
+        settle(waiting);
+        waiting = 0;
+      }
+      probe.measure(list, measured, squares, fourths);
+    }
+    return waiting;
+  }
+
+  /** Their error is known: over the choice of the rotation they are unbiased, with the deviation that they say. */
+  deviationsFor(deviations: number): number {
+    return deviations;
+  }
+
+  beforeScoring(): void {}
+
+  learn(): void {}
+
+  close(): void {}
+}

@@ -1,0 +1,186 @@
+/**
+ * Rows compared with each other, to see whether a few directions say enough of their scores.
+ *
+ * Some rows ask others. What lies across the directions must be less than what rounding to four bits takes from what lies along them: for rows
+ * taken at random, and for the nearest, where it may also lie to one side. Then it matters little how it is
+ * distributed, and what estimates claim of their error holds.
+ */
+import { LAYOUT } from '../kernel/kernel.ts';
+import type { VectorRoom } from './room.ts';
+import type { Rows } from './rows.ts';
+
+/** What four bits lose of the square of normal numbers. */
+export const SHORT_LOSS = 0.0115;
+/** What of a vector's square a list leaves in its residual, about. */
+const RESIDUAL = 0.6;
+const ASKING = 24;
+const OTHERS = 32;
+const NEAR = 8;
+/** Rows among which the nearest are looked for: each step of work is bounded. */
+const ASKED_MAX = 2048;
+const NUMBERS_MAX = ASKING * 1536 * 768;
+
+/** What lies across may lift the scores of all neighbours alike, since searches learn of that (drift.ts): by so many deviations. */
+const LIFT_MAX = 2;
+
+/** Sees a row along some directions, relative to the middle. */
+export type Seer = (row: number) => Float32Array;
+
+interface Pair {
+  readonly one: Float32Array;
+  readonly other: Float32Array;
+  /** ⟨x − m, y − m⟩. */
+  readonly product: number;
+}
+
+export class Trial {
+  readonly #anyPairs: Pair[] = [];
+  readonly #nearPairs: Pair[] = [];
+  /** The mean square of rows, seen from the middle. */
+  #square = 0;
+
+  constructor(room: VectorRoom, rows: Rows, rowAtRandom: () => number, see: Seer) {
+    const asked = Math.min(ASKED_MAX, Math.floor(NUMBERS_MAX / ASKING / rows.padded));
+    const addresses = Array.from({ length: asked }, rowAtRandom);
+    const scores = new Scores(room, rows, addresses);
+    const others = addresses.slice(0, OTHERS).map(see);
+    for (let n = 0; n < ASKING; n++) {
+      const row = rowAtRandom();
+      const one = see(row);
+      const { products, near, square } = scores.of(row);
+      this.#square += square / ASKING;
+      others.forEach((other, at) => this.#anyPairs.push({ one, other, product: products[at] as number }));
+      for (const at of near)
+        this.#nearPairs.push({ one, other: see(addresses[at] as number), product: products[at] as number });
+    }
+  }
+
+  /** Whether the directions of these numbers say enough. */
+  isEnough(order: readonly number[]): boolean {
+    const lost = this.#lost(order);
+    const near = offOf(this.#nearPairs, order);
+    return (
+      lost > 0 &&
+      this.variance(order) <= lost &&
+      near.squares - near.mean ** 2 <= lost &&
+      near.mean ** 2 <= LIFT_MAX ** 2 * lost
+    );
+  }
+
+  /** Of products of rows taken at random, across the directions. */
+  variance(order: readonly number[]): number {
+    const { mean, squares } = offOf(this.#anyPairs, order);
+    return Math.max(0, squares - mean * mean);
+  }
+
+  /** The part of the variance of estimates' errors that comes from what lies across. */
+  doubt(order: readonly number[]): number {
+    const variance = this.variance(order);
+    return variance > 0 ? variance / (variance + this.#lost(order)) : 0;
+  }
+
+  /** The part of a row's square that lies across. */
+  share(order: readonly number[]): number {
+    return this.#square > 0 ? Math.max(0, 1 - this.#along(order) / this.#square) : 0;
+  }
+
+  /** In how many directions as good as any what lies across is spread. */
+  freedom(order: readonly number[]): number {
+    const variance = this.variance(order);
+    return variance > 0 ? Math.max(1, (this.share(order) * this.#square) ** 2 / variance) : 1;
+  }
+
+  /** What rounding takes. */
+  #lost(order: readonly number[]): number {
+    return (SHORT_LOSS / order.length) * RESIDUAL * this.#along(order) ** 2;
+  }
+
+  /** The mean square of rows along the directions. */
+  #along(order: readonly number[]): number {
+    const sum = this.#anyPairs.reduce(
+      (all, { one }) => all + order.reduce((own, i) => own + (one[i] as number) ** 2, 0),
+      0,
+    );
+    return sum / Math.max(1, this.#anyPairs.length);
+  }
+}
+
+/** How far products are off that know only these directions. */
+function offOf(
+  pairs: readonly Pair[],
+  order: readonly number[],
+): { readonly mean: number; readonly squares: number } {
+  let sum = 0;
+  let squares = 0;
+  for (const { one, other, product } of pairs) {
+    let off = product;
+    for (const i of order) off -= (one[i] as number) * (other[i] as number);
+    sum += off;
+    squares += off * off;
+  }
+  const count = Math.max(1, pairs.length);
+  return { mean: sum / count, squares: squares / count };
+}
+
+class Scores {
+  readonly #room: VectorRoom;
+  readonly #rows: Rows;
+  readonly #addresses: readonly number[];
+  /** What each score begins with. */
+  readonly #bases: Float32Array;
+
+  constructor(room: VectorRoom, rows: Rows, addresses: readonly number[]) {
+    this.#room = room;
+    this.#rows = rows;
+    this.#addresses = addresses;
+    const { floats, scratch } = room;
+    const [query, middle] = [(scratch.query + LAYOUT.queryNumbers) / 4, rows.middle / 4];
+    let square = 0;
+    for (let i = 0; i < rows.padded; i++) {
+      floats[query + i] = floats[middle + i] as number;
+      square += (floats[middle + i] as number) ** 2;
+    }
+    this.#bases = this.#products();
+    if (!rows.isEuclidean) return;
+    addresses.forEach((row, at) => {
+      const length = floats[(row + LAYOUT.rowLength) / 4] as number;
+      this.#bases[at] = (this.#bases[at] as number) - (length * length + square) / 2;
+    });
+  }
+
+  /** Of one row, seen from the middle: its products with all, the places of its nearest, and the square of its length. */
+  of(row: number): {
+    readonly products: Float32Array;
+    readonly near: readonly number[];
+    readonly square: number;
+  } {
+    const { floats, scratch, kernel } = this.#room;
+    const { padded, lowBits } = this.#rows;
+    const [query, middle] = [(scratch.query + LAYOUT.queryNumbers) / 4, this.#rows.middle / 4];
+    kernel.decodeRow(row, padded, lowBits, scratch.query + LAYOUT.queryNumbers);
+    let across = 0;
+    let square = 0;
+    for (let i = 0; i < padded; i++) {
+      const m = floats[middle + i] as number;
+      const value = (floats[query + i] as number) - m;
+      floats[query + i] = value;
+      across += value * m;
+      square += value * value;
+    }
+    const products = this.#products().map((value) => value - across);
+    const scores = products.map((value, at) => value + (this.#bases[at] as number));
+    const near = Array.from(products.keys())
+      .filter((at) => this.#addresses[at] !== row)
+      .sort((a, b) => (scores[b] as number) - (scores[a] as number))
+      .slice(0, NEAR);
+    return { products, near, square };
+  }
+
+  #products(): Float32Array {
+    const { kernel, scratch, floats, words } = this.#room;
+    const { padded, lowBits } = this.#rows;
+    words.set(this.#addresses, scratch.rows / 4);
+    kernel.fineScores(scratch.query, padded, lowBits, scratch.rows, this.#addresses.length, scratch.bounds);
+    return floats.slice(scratch.bounds / 4, scratch.bounds / 4 + this.#addresses.length);
+  }
+}
