@@ -332,9 +332,11 @@ const logFilesOf = (directory: string, settings: Settings, { clock }: Environmen
     ? null
     : new LogFiles({ folder: resolve(directory, settings.logFolder), days: settings.logDays, clock });
 
-/** After a failed write nobody knows what is on disk: the next opening finds out, and this process writes no more. */
+/** After a failed write, or without the lock, nobody knows what is there: the next opening finds out, and this process writes no more. */
 function endProcess(error: unknown): void {
-  process.stderr.write(`strongroom: a write to disk failed; the process ends: ${String(error)}\n`);
+  process.stderr.write(
+    `strongroom: the process ends, because nothing may be written any more: ${String(error)}\n`,
+  );
   // Not abort(): a core file would hold keys and everything that is open, outside of every erasure.
   process.kill(process.pid, 'SIGKILL');
 }

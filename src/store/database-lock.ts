@@ -43,7 +43,10 @@ export async function lockDatabase(target: StoreTarget, onFatal: OnFatal): Promi
   const lose = (cause?: unknown): void => {
     if (!isHeld) return;
     isHeld = false;
-    onFatal(new FatalStoreError('the lock of the database was lost', { cause }));
+    const why =
+      'the connection that holds the lock of the database was lost: another process may have taken the database, so this one ends, ' +
+      'and the next opening takes the lock again';
+    onFatal(new FatalStoreError(why, { cause }));
   };
   client.on('error', lose);
   client.on('end', () => lose());
