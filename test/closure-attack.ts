@@ -36,6 +36,19 @@ export interface AttackedService extends AttackedBox {
   readonly service: string;
 }
 
+/** An encrypted file of any length (docs/format.md): a piece of a backup, an archive. */
+export interface AttackedFile {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly context: Uint8Array;
+  readonly own: number;
+  /** Of a file under a record key, the slots of its scope; null: it is a piece of a backup, which has none. */
+  readonly scope: readonly number[] | null;
+  readonly info: Uint8Array;
+  /** The boxes that lie in what it opens to. */
+  readonly within: (plaintext: Buffer) => readonly AttackedRecord[];
+}
+
 export interface AttackInput {
   readonly deployment: Uint8Array;
   /** Today's root files, one for each replica, as they lie on the disk. */
@@ -43,6 +56,7 @@ export interface AttackInput {
   readonly pages: readonly AttackedPage[];
   readonly records: readonly AttackedRecord[];
   readonly services?: readonly AttackedService[];
+  readonly files?: readonly AttackedFile[];
 }
 
 export interface AttackResult {
@@ -69,6 +83,7 @@ export function attack(input: AttackInput): AttackResult {
   try {
     for (const root of input.roots) attacker.take(root);
     attacker.closePages();
+    attacker.tryFiles();
     attacker.tryRecords();
     attacker.tryServices();
   } finally {
@@ -101,10 +116,13 @@ class Attacker {
   /** Seeds by leaf, then by label; several where versions differ. */
   readonly #seeds = new Map<number, Map<number, Set<string>>>();
   readonly #slotKeys = new Map<number, readonly Buffer[]>();
+  /** With those that are found in files. */
+  readonly #records: Map<string, AttackedRecord>;
 
   constructor(input: AttackInput) {
     this.#input = input;
     this.#closed = [...input.pages];
+    this.#records = new Map(input.records.map((record) => [record.name, record]));
   }
 
   get tried(): number {
@@ -145,7 +163,7 @@ class Attacker {
 
   /** A known value that opens a record by itself would be against every rule; it is tried all the same. */
   #tryDirectly(key: Buffer): void {
-    for (const record of [...this.#input.records, ...(this.#input.services ?? [])]) {
+    for (const record of [...this.#records.values(), ...(this.#input.services ?? [])]) {
       if (this.opened.has(record.name)) continue;
       const plaintext = openBox(record, key);
       if (plaintext !== null) this.opened.set(record.name, plaintext);
@@ -196,21 +214,45 @@ class Attacker {
     return found;
   }
 
-  tryRecords(): void {
-    for (const record of this.#input.records) {
-      if (this.opened.has(record.name)) continue;
-      const candidates = combinations(record.scope.map((slot) => this.#keysOf(slot)));
-      for (const own of this.#keysOf(record.own)) {
-        for (const scope of candidates) {
-          const salt = createHmac('sha256', 'strongroom/scope/1').update(Buffer.concat(scope)).digest();
-          const plaintext = openBox(
-            record,
-            Buffer.from(hkdfSync('sha256', own, salt, record.info, KEY_BYTES)),
-          );
-          if (plaintext !== null) this.opened.set(record.name, plaintext);
-        }
+  /** Every key that their slots give, and every value as it is; then what lies in those that opened. */
+  tryFiles(): void {
+    const values = [...this.#values].map((value) => Buffer.from(value, 'latin1'));
+    const found: AttackedRecord[] = [];
+    for (const file of this.#input.files ?? []) {
+      const keys =
+        file.scope === null
+          ? this.#keysOf(file.own).map((own) => hkdf(own, 'strongroom/backup/1', file.info))
+          : this.#recordKeys({ ...file, scope: file.scope });
+      for (const key of [...keys, ...values]) {
+        const plaintext = openFile(file, key);
+        if (plaintext === null) continue;
+        this.opened.set(file.name, plaintext);
+        found.push(...file.within(plaintext));
+        break;
       }
     }
+    const added = found.filter(({ name }) => !this.#records.has(name));
+    for (const record of added) this.#records.set(record.name, record);
+    if (added.length > 0) for (const value of values) this.#tryDirectly(value);
+  }
+
+  tryRecords(): void {
+    for (const record of this.#records.values()) {
+      if (this.opened.has(record.name)) continue;
+      for (const key of this.#recordKeys(record)) {
+        const plaintext = openBox(record, key);
+        if (plaintext !== null) this.opened.set(record.name, plaintext);
+      }
+    }
+  }
+
+  #recordKeys({ own, scope, info }: Pick<AttackedRecord, 'own' | 'scope' | 'info'>): Buffer[] {
+    const candidates = combinations(scope.map((slot) => this.#keysOf(slot)));
+    return this.#keysOf(own).flatMap((key) =>
+      candidates.map((keys) =>
+        hkdf(key, createHmac('sha256', 'strongroom/scope/1').update(Buffer.concat(keys)).digest(), info),
+      ),
+    );
   }
 
   tryServices(): void {
@@ -241,6 +283,29 @@ function combinations(lists: readonly (readonly Buffer[])[]): Buffer[][] {
     if (all.length > CANDIDATES_MAX) throw new RangeError('too many versions of slot keys');
   }
   return all;
+}
+
+const hkdf = (key: Uint8Array, salt: string | Buffer, info: Uint8Array): Buffer =>
+  Buffer.from(hkdfSync('sha256', key, salt, info, KEY_BYTES));
+
+/** c2sp.org/chunked-encryption v1 with AES-256-GCM; null where the key is not the file's. */
+function openFile({ bytes, context }: AttackedFile, input: Buffer): Buffer | null {
+  const label = 'c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0';
+  const info = Buffer.concat([Buffer.from(label), bytes.subarray(0, 24), context]);
+  const first = createHmac('sha512', input).update(info).update(Buffer.of(1)).digest();
+  const second = createHmac('sha512', input).update(first).update(info).update(Buffer.of(2)).digest();
+  const [key, nonce, commitment] = [first.subarray(0, 32), first.subarray(32, 44), first.subarray(44)];
+  if (!Buffer.concat([commitment, second.subarray(0, 12)]).equals(bytes.subarray(24, 56))) return null;
+  const chunks: Buffer[] = [];
+  for (let at = 56, number = 0; at < bytes.length; at += 16_400, number++) {
+    const chunk = bytes.subarray(at, at + 16_400);
+    const own = Buffer.from(nonce);
+    own.writeUInt32BE((own.readUInt32BE(8) ^ number) >>> 0, 8);
+    const decipher = createDecipheriv('aes-256-gcm', key, own, { authTagLength: 16 });
+    decipher.setAuthTag(chunk.subarray(-16));
+    chunks.push(decipher.update(chunk.subarray(0, -16)), decipher.final());
+  }
+  return Buffer.concat(chunks);
 }
 
 function openBox({ bytes, associated }: AttackedBox, key: Buffer): Buffer | null {

@@ -13,10 +13,12 @@ import { TABLES } from '../src/store/migrations.ts';
 import {
   attack,
   pageContext,
+  type AttackedFile,
   type AttackedPage,
   type AttackedRecord,
   type AttackResult,
 } from './closure-attack.ts';
+import { archiveFiles, backupFiles, recordTitle, type PieceRows } from './attacked-files.ts';
 import { rowBoxes, type PlacedBox, type Rows } from './boxes.ts';
 import { TestDeployment } from './deployment.ts';
 import { readAll, withDatabase } from './raw-database.ts';
@@ -32,6 +34,9 @@ export class Witness {
   #known: Uint8Array<ArrayBuffer> | null = null;
   readonly #pages = new Map<string, AttackedPage>();
   readonly #records = new Map<string, AttackedRecord>();
+  readonly #files = new Map<string, AttackedFile>();
+  /** Rows by which those of others are understood, of every moment. */
+  readonly #homes = new Map<string, Map<string, Readonly<Record<string, unknown>>>>();
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -59,6 +64,7 @@ export class Witness {
   seeStore(): void {
     const rows = rowsOf(this.#directory);
     for (const placed of rowBoxes(rows)) this.#add(placed);
+    this.#seeFiles(rows);
     for (const { id, organization, vault, slot, blob } of rows.segments) {
       const box = readIfThere(join(this.#directory, 'blobs', blob));
       const [home] = rows.organizations.filter((row) => row.id === organization);
@@ -82,6 +88,10 @@ export class Witness {
     return this.#records.size;
   }
 
+  get files(): number {
+    return this.#files.size;
+  }
+
   get pages(): number {
     return this.#pages.size;
   }
@@ -96,23 +106,43 @@ export class Witness {
       roots,
       pages: [...this.#pages.values()],
       records: [...this.#records.values()],
+      files: [...this.#files.values()],
     });
   }
 
-  #add({ place, name, own, scope, id, box }: PlacedBox): void {
-    const { purpose, table, column, organization, vault, version } = place;
-    const bytes = new Uint8Array(box);
-    const title = `${table}.${column} ${name} ${version} ${Buffer.from(bytes.subarray(1, BOX_HEAD_BYTES)).toString('hex')}`;
-    this.#records.set(title, {
-      name: title,
-      bytes,
-      associated: Buffer.from(
-        JSON.stringify([1, purpose, table, column, organization, vault, place.id, version]),
-      ),
-      own,
-      scope: scope.map(([, slot]) => slot),
-      info: Buffer.from(JSON.stringify(['record/1', id, version, scope])),
-    });
+  /** Pieces of backups, archives and copies out of them. */
+  #seeFiles(rows: Rows): void {
+    for (const table of HOMES) this.#keepHomes(table, rows[table]);
+    const files = [
+      ...backupFiles({
+        folder: join(this.#directory, 'backups'),
+        deployment: this.#deployment(),
+        isKnown: (name) => this.#files.has(name),
+        within: (found) => this.#within(found),
+      }),
+      ...archiveFiles(join(this.#directory, 'blobs'), rows),
+    ];
+    for (const file of files) this.#files.set(file.name, file);
+  }
+
+  #keepHomes(table: string, rows: readonly object[]): void {
+    const known = this.#homes.get(table) ?? new Map<string, Readonly<Record<string, unknown>>>();
+    this.#homes.set(table, known);
+    for (const row of rows as readonly Readonly<Record<string, unknown>>[])
+      known.set(String(row['id'] ?? row['name']), row);
+  }
+
+  /** The boxes in rows of a backup, which may know organizations and vaults that are gone. */
+  #within(found: PieceRows): readonly AttackedRecord[] {
+    for (const table of HOMES) this.#keepHomes(table, found.get(table) ?? []);
+    const rows = Object.fromEntries(Object.keys(TABLES).map((table) => [table, found.get(table) ?? []]));
+    for (const table of HOMES) rows[table] = [...(this.#homes.get(table) ?? []).values()] as never;
+    return rowBoxes(rows as unknown as Rows).map(recordOf);
+  }
+
+  #add(placed: PlacedBox): void {
+    const record = recordOf(placed);
+    this.#records.set(record.name, record);
   }
 
   #deployment(): Uint8Array<ArrayBuffer> {
@@ -167,6 +197,24 @@ export class Witness {
     });
     return true;
   }
+}
+
+/** Tables whose rows say where those of others belong. */
+const HOMES = ['organizations', 'vaults', 'service_slots', 'api_keys'] as const;
+
+function recordOf({ place, name, own, scope, id, box }: PlacedBox): AttackedRecord {
+  const { purpose, table, column, organization, vault, version } = place;
+  const bytes = new Uint8Array(box);
+  return {
+    name: recordTitle({ table, column, name, version, bytes }),
+    bytes,
+    associated: Buffer.from(
+      JSON.stringify([1, purpose, table, column, organization, vault, place.id, version]),
+    ),
+    own,
+    scope: scope.map(([, slot]) => slot),
+    info: Buffer.from(JSON.stringify(['record/1', id, version, scope])),
+  };
 }
 
 export const rowsOf = (directory: string): Rows =>
