@@ -8,7 +8,11 @@ import { SYSTEM } from '../src/store/store.ts';
 import type { Strongroom } from '../src/strongroom.ts';
 import type { Ending } from '../src/vaults/deletion-guard.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
+import type { Slot } from '../src/keys/slot.ts';
+import { readRows } from './boxes.ts';
 import { idOf, TestDeployment, type Answer } from './deployment.ts';
+import { checkInvariants } from './invariants.ts';
+import { RestoredCopy } from './recovery.ts';
 
 const BASE = '/v1/vaults/default/memories';
 const DAY_MS = 86_400_000;
@@ -257,6 +261,34 @@ test('a hold that an older database does not know is in force again, and one tha
   await deployment.serve();
   isHeld(await deployment.call('DELETE', `${BASE}/${id}?mode=erase`));
   const found = (await deployment.must('GET', `/v1/holds/${kept}`)).json;
-  assert.deepEqual([found['state'], found['name']], ['active', undefined]);
+  assert.deepEqual([found['state'], found['name'], found['reason']], ['active', 'case 7', 'a claim']);
   assert.equal((await deployment.must('GET', `/v1/holds/${released}`)).json['state'], 'released');
+});
+
+test('a hold that was placed after the backup comes back from a restore with its name and reason, and nothing else of its leaf', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const id = await add(deployment, { text: 'evidence' });
+  await deployment.must('POST', '/v1/backups', { body: { kind: 'full' } });
+  const hold = await place(deployment, { vault: 'default', memories: [id] });
+  const gone = idOf(await deployment.must('POST', '/v1/keys', { body: { name: 'later' } }));
+  await deployment.stop();
+  const slots = await deployment.opened(async (open) => {
+    const { api_keys, holds } = await readRows(open);
+    return [holds[0]?.slot, api_keys.find((row) => row.id === gone)?.principal_slot];
+  });
+  const copy = await RestoredCopy.beside(t, deployment, { replicas: ['a', 'b'] });
+  await copy.restore();
+  await copy.commit();
+  await copy.served(async (call) => {
+    const { json } = await call('GET', `/v1/holds/${hold}`, { key: deployment.apiKey });
+    assert.deepEqual([json['state'], json['name'], json['reason']], ['active', 'case 7', 'a claim']);
+    isHeld(await call('DELETE', `${BASE}/${id}?mode=erase`, { key: deployment.apiKey }));
+  });
+  await copy.opened(async (open) => {
+    assert.deepEqual(
+      slots.map((slot) => open.keyring.isErased(slot as Slot)),
+      [false, true],
+    );
+    assert.deepEqual(await checkInvariants(open, copy.directory), []);
+  });
 });

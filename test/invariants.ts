@@ -207,6 +207,8 @@ function slotsInUse(rows: Rows): UsedSlot[] {
     use(slot, id, organization, 'living');
   for (const { id, slot, state, organization } of rows.vaults)
     use(slot, id, organization, state === 'live' ? 'living' : 'either');
+  for (const { id, slot, organization, state } of rows.holds)
+    if (slot !== null) use(slot, id, organization, state === 'active' ? 'living' : 'either');
   for (const { id, slot, vault } of rows.conversations)
     use(slot, id, vault, gone.has(vault) ? 'either' : 'living');
   for (const { id, slot, principal_slot, state, organization } of rows.api_keys) {

@@ -3,14 +3,19 @@
  *
  *     note  id    the hold's
  *           body  {"kind": "hold", "state": "active" | "released", "organization", "hold": {"kind", "vault", "target",
- *                  "memories"}, "placedBy", "at", "releasedAt"}        ids and times alone: content-free
+ *                  "memories"}, "placedBy", "at", "releasedAt", "slot", "about"}        ids, times, and a box
+ *
+ * `about` is the sealed name and reason as the row has it (base64), `slot` its own: a restore spares the slot, and whoever ends
+ * the organization ends the box wherever it lies. Both are null once the hold is released.
  *
  * The note is kept before the row when a hold is placed, so that what was acknowledged is in both. A release is noted as
  * well, and kept for longer than any backup, so that an older database does not hold again what was let go.
  */
 import type { Json } from '../bytes/canonical-json.ts';
+import { decodeBase64, encodeBase64 } from '../bytes/encoding.ts';
 import { isId, type HoldId, type OrganizationId } from '../ids.ts';
 import type { Keyring } from '../keys/keyring.ts';
+import type { Slot } from '../keys/slot.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { HoldRow } from '../store/schema-retention.ts';
 import { SYSTEM, type Store, type Tx } from '../store/store.ts';
@@ -24,11 +29,13 @@ export interface HoldNote {
   readonly placedBy: string;
   readonly at: number;
   readonly releasedAt: number | null;
+  readonly slot: number | null;
+  readonly about: string | null;
 }
 
 export interface HoldNotesParts {
   readonly store: Store;
-  readonly keyring: Pick<Keyring, 'notes' | 'keepNote'>;
+  readonly keyring: Pick<Keyring, 'notes' | 'keepNote' | 'isErased'>;
   readonly ledger: Pick<Ledger, 'append'>;
 }
 
@@ -55,14 +62,14 @@ export class HoldNotes {
    * noted wins over an older row; a row without its note is noted.
    */
   async reapply(now: number): Promise<void> {
-    const notes = this.#all();
+    const notes = holdsIn(this.#parts.keyring.notes);
     const rows = await this.#rows();
     for (const [id, note] of notes) {
       const row = rows.get(id);
       if (row === undefined && note.state === 'active') await this.#insert(id, note);
       if (row?.state === 'active' && note.state === 'released') await this.#release(id, note);
       if (row?.state === 'released' && note.state === 'active')
-        await this.keep(id, { ...note, state: 'released', releasedAt: row.released_at });
+        await this.keep(id, { ...note, ...RELEASED, releasedAt: row.released_at });
       if (note.releasedAt !== null && note.releasedAt <= now - RELEASED_DAYS * DAY_MS) await this.forget(id);
     }
     for (const [id, row] of rows)
@@ -82,16 +89,8 @@ export class HoldNotes {
       placedBy: row.placed_by,
       at: row.created_at,
       releasedAt: row.released_at,
+      ...(row.state === 'released' ? RELEASED : aboutOf(row)),
     };
-  }
-
-  #all(): ReadonlyMap<HoldId, HoldNote> {
-    const found = new Map<HoldId, HoldNote>();
-    for (const [id, body] of this.#parts.keyring.notes) {
-      const note = body as unknown as HoldNote & { readonly kind: string };
-      if (isId('hold', id) && note.kind === 'hold') found.set(id, note);
-    }
-    return found;
   }
 
   async #rows(): Promise<ReadonlyMap<HoldId, HoldRow>> {
@@ -101,8 +100,9 @@ export class HoldNotes {
 
   /** A hold that this database has never seen, or has forgotten. */
   async #insert(id: HoldId, note: HoldNote): Promise<void> {
-    const { store, ledger } = this.#parts;
+    const { store, ledger, keyring } = this.#parts;
     const { organization, hold } = note;
+    const isNamed = note.slot !== null && note.about !== null && !keyring.isErased(note.slot as Slot);
     const owner = await store.read(SYSTEM, (db) =>
       db.selectFrom('organizations').select('id').where('id', '=', organization).executeTakeFirst(),
     );
@@ -118,8 +118,8 @@ export class HoldNotes {
           kind: hold.kind,
           vault: hold.vault,
           target: hold.target,
-          slot: null,
-          about_box: null,
+          slot: isNamed ? note.slot : null,
+          about_box: isNamed ? decodeBase64(note.about ?? '') : null,
           placed_by: note.placedBy,
           created_at: note.at,
           released_at: null,
@@ -143,6 +143,34 @@ export class HoldNotes {
     });
   }
 }
+
+/** Of a released hold nothing is kept but that it was released. */
+const RELEASED = { state: 'released', slot: null, about: null } as const;
+
+/** What it is called and why, as it is sealed in its row. */
+export const aboutOf = ({ slot, about_box }: Pick<HoldRow, 'slot' | 'about_box'>) => ({
+  slot,
+  about: about_box === null ? null : encodeBase64(about_box),
+});
+
+function holdsIn(notes: ReadonlyMap<string, Json>): ReadonlyMap<HoldId, HoldNote> {
+  const found = new Map<HoldId, HoldNote>();
+  for (const [id, body] of notes) {
+    const note = body as unknown as HoldNote & { readonly kind: string };
+    // Of an older edition there is none of the two.
+    const { slot = null, about = null } = note as Partial<HoldNote>;
+    if (isId('hold', id) && note.kind === 'hold') found.set(id, { ...note, slot, about });
+  }
+  return found;
+}
+
+/** Slots under which names of holds lie, with whose they are: a restore must not end them with what it does not know. */
+export const slotsOfHolds = (
+  notes: ReadonlyMap<string, Json>,
+): readonly { readonly slot: Slot; readonly organization: OrganizationId }[] =>
+  [...holdsIn(notes).values()].flatMap(({ slot, organization }) =>
+    slot === null ? [] : [{ slot: slot as Slot, organization }],
+  );
 
 export async function insertHeld(
   tx: Tx,

@@ -36,7 +36,7 @@ export function sealAbout(
   return boxesOf(sealer, organization, id, slot).seal('about_box', encodeUtf8(JSON.stringify(about)));
 }
 
-/** Empty where a restore brought the hold back: what it was called lay in the database only. */
+/** Empty where its slot is dead. */
 export function openAbout(
   sealer: RecordSealer,
   organization: Organization,

@@ -24,7 +24,7 @@ import type { People } from '../vaults/people.ts';
 import type { Vault } from '../vaults/vault.ts';
 import type { Vaults } from '../vaults/vaults.ts';
 import type { HoldGuard } from './hold-guard.ts';
-import { insertHeld, type HoldNote, type HoldNotes } from './hold-notes.ts';
+import { aboutOf, insertHeld, type HoldNote, type HoldNotes } from './hold-notes.ts';
 import { holdView, openAbout, sealAbout, type HoldNames, type HoldPlace } from './hold-row.ts';
 
 export interface HoldsParts {
@@ -61,12 +61,16 @@ export class Holds {
   }
 
   async placeHold(context: RequestContext, input: HoldInput): Promise<HoldView> {
-    const { organizations, sealer, slots, recorder, notes, newId, clock } = this.#parts;
+    const { store, organizations, sealer, slots, recorder, notes, newId, clock } = this.#parts;
     const { place, vault } = await this.#find(context, input);
     this.#parts.access.require(context, 'hold.place', vault);
     const organization = await organizations.get(context.organization);
     await this.#requireRoom(organization.id);
     const id = newId('hold');
+    // A slot of its own before anything is sealed under it; the note carries the box.
+    const slot = await store.write(organization.id, (tx) => slots.takeOne(tx, organization.id));
+    const about = { name: input.name, reason: input.reason };
+    const about_box = sealAbout(sealer, organization, { id, slot }, about);
     const note: HoldNote = {
       state: 'active',
       organization: organization.id,
@@ -74,12 +78,12 @@ export class Holds {
       placedBy: context.principal.id,
       at: clock.now(),
       releasedAt: null,
+      ...aboutOf({ slot, about_box }),
     };
     // Beside the root first: what is acknowledged then survives a restore from before it.
     await notes.keep(id, note);
     const row = await recorder
       .write(context, async (tx) => {
-        const slot = await slots.takeOne(tx, organization.id);
         const row: HoldRow = {
           id,
           organization: organization.id,
@@ -88,12 +92,7 @@ export class Holds {
           vault: place.vault,
           target: place.target,
           slot,
-          about_box: sealAbout(
-            sealer,
-            organization,
-            { id, slot },
-            { name: input.name, reason: input.reason },
-          ),
+          about_box,
           placed_by: context.principal.id,
           created_at: note.at,
           released_at: null,

@@ -1,7 +1,7 @@
 /**
  * Digests of what was erased after a backup, put back into what was restored from it. Their slots were handed out after the
- * backup's moment too, and a restore ends every such slot; so those of digests are spared, and what else was handed out in their
- * leaves since is asked to die by name.
+ * backup's moment too, and a restore ends every such slot; so those of digests are spared, as are those under which names of
+ * legal holds lie (hold-notes.ts), and what else was handed out in their leaves since is asked to die by name.
  */
 import type { NewId } from '../ids.ts';
 import type { Keyring } from '../keys/keyring.ts';
@@ -9,6 +9,7 @@ import { encodeSlots, indexOf, LEAF_SLOTS, leafOf, slotOf, type Slot } from '../
 import { insertRows, SYSTEM, type Store, type Tx } from '../store/store.ts';
 import type { Buried } from '../vaults/tombstones.ts';
 import { buriedIn } from './erasure-notes.ts';
+import { slotsOfHolds } from './hold-notes.ts';
 
 export interface TombstoneReturnParts {
   readonly store: Store;
@@ -25,11 +26,20 @@ export async function returnTombstones({ store, keyring, newId, now }: Tombstone
   const buried = buriedIn(keyring.notes).filter(
     ({ set }) => set.ends_at > now && vaults.has(set.vault) && !keyring.isErased(set.slot as Slot),
   );
-  if (buried.length === 0) return;
+  const organizations = new Set(
+    (await store.read(SYSTEM, (db) => db.selectFrom('organizations').select('id').execute())).map(
+      ({ id }) => id,
+    ),
+  );
+  const holds = slotsOfHolds(keyring.notes).filter(
+    ({ slot, organization }) => organizations.has(organization) && !keyring.isErased(slot),
+  );
+  if (buried.length + holds.length === 0) return;
   await store.write(SYSTEM, async (tx) => {
     for (const one of buried) await putBack(tx, one);
-    const spared = [...new Set(buried.map(({ set }) => set.slot as Slot))];
-    const ended = await closeLeaves(tx, spared, new Map(buried.map(({ set }) => [set.slot, set.vault])));
+    const owners = new Map<number, string>(buried.map(({ set }) => [set.slot, set.vault]));
+    for (const { slot, organization } of holds) owners.set(slot, organization);
+    const ended = await closeLeaves(tx, [...owners.keys()] as Slot[], owners);
     if (ended.length === 0) return;
     await insertRows(tx.sql, 'key_requests', [
       {
