@@ -337,9 +337,8 @@ export class ShortCoding implements Coding {
     kernel.toSevenBits(row, padded, scratch.vector);
     const scale = (floats[row / 4] as number) * 2 ** (lowBits + 1);
     kernel.project(scratch.vector, scale, padded, this.#chunk, this.#count, scratch.point);
-    const point = scratch.point / 4;
-    for (let i = 0; i < this.#count; i++)
-      floats[point + i] = (floats[point + i] as number) - (this.#middle[i] as number);
+    const [point, middle, count] = [scratch.point / 4, this.#middle, this.#count];
+    for (let i = 0; i < count; i++) floats[point + i] = (floats[point + i] as number) - (middle[i] as number);
   }
 
   /** Writes a point as a row of 8 bits. */

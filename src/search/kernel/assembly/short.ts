@@ -29,7 +29,7 @@ const STEP: f32 = 0.335;
 const SQUARE_MIN: f32 = 1e-30;
 
 /**
- * Products of a row with directions, which are rows without low bits, four at a time; `seven` is the row as `toSevenBits` wrote it, `scale` what
+ * Products of a row with directions, which are rows without low bits; `seven` is the row as `toSevenBits` wrote it, `scale` what
  * one unit of that is worth.
  */
 export function project(
@@ -40,25 +40,47 @@ export function project(
   count: u32,
   out: usize,
 ): void {
-  const stride = ROW_HEAD + padded;
-  for (let i: u32 = 0; i < count; i++) {
-    const bytes = directions + ROW_HEAD;
+  const stride: usize = ROW_HEAD + padded;
+  const end = out + ((<usize>count) << 2);
+  for (; out + 16 <= end; out += 16) {
+    const second = directions + stride;
+    const third = second + stride;
+    const fourth = third + stride;
     let a = i32x4.splat(0);
     let b = i32x4.splat(0);
     let c = i32x4.splat(0);
     let d = i32x4.splat(0);
-    for (let at: usize = 0; at < padded; at += 64) {
-      a = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(bytes + at), v128.load(seven + at), a);
-      b = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(bytes + at, 16), v128.load(seven + at, 16), b);
-      c = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(bytes + at, 32), v128.load(seven + at, 32), c);
-      d = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(bytes + at, 48), v128.load(seven + at, 48), d);
+    for (let at: usize = 0; at < padded; at += 32) {
+      const x = v128.load(seven + at);
+      const y = v128.load(seven + at, 16);
+      a = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(directions + at, ROW_HEAD), x, a);
+      b = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(second + at, ROW_HEAD), x, b);
+      c = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(third + at, ROW_HEAD), x, c);
+      d = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(fourth + at, ROW_HEAD), x, d);
+      a = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(directions + at, ROW_HEAD + 16), y, a);
+      b = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(second + at, ROW_HEAD + 16), y, b);
+      c = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(third + at, ROW_HEAD + 16), y, c);
+      d = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(fourth + at, ROW_HEAD + 16), y, d);
     }
-    const sum = load<i32>(directions, 4);
-    const whole = totalInt(i32x4.add(i32x4.add(a, b), i32x4.add(c, d))) - (sum << 6);
-    // Halving took off a half of a unit on the average, and the low bits another quarter.
-    f32.store(out + ((<usize>i) << 2), (<f32>whole + <f32>sum * 0.5) * scale * f32.load(directions));
+    f32.store(out, productOf(directions, totalInt(a), scale));
+    f32.store(out, productOf(second, totalInt(b), scale), 4);
+    f32.store(out, productOf(third, totalInt(c), scale), 8);
+    f32.store(out, productOf(fourth, totalInt(d), scale), 12);
+    directions = fourth + stride;
+  }
+  for (; out < end; out += 4) {
+    let a = i32x4.splat(0);
+    for (let at: usize = 0; at < padded; at += 16)
+      a = i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(directions + at, ROW_HEAD), v128.load(seven + at), a);
+    f32.store(out, productOf(directions, totalInt(a), scale));
     directions += stride;
   }
+}
+
+function productOf(direction: usize, dots: i32, scale: f32): f32 {
+  const sum = load<i32>(direction, 4);
+  // Halving took off a half of a unit on the average, and the low bits another quarter.
+  return (<f32>(dots - (sum << 6)) + <f32>sum * 0.5) * scale * f32.load(direction);
 }
 
 /** Adds `weights[i] × x` to row i of `sums`. */
