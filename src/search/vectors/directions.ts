@@ -14,10 +14,10 @@ import { Trial, type Seer } from './trial.ts';
 
 /** How many directions may be chosen. */
 const CHOICES = [16, 24, 32, 48, 64, 96, DIRECTIONS_MAX] as const;
-const ROUNDS = 4;
+const ROUNDS = 3;
 const ROUND_ROWS = 1024;
 const SLICE_ROWS = 16;
-const SLICE_DIRECTIONS = 4;
+const SLICE_DIRECTIONS = 8;
 const ORDER_ROWS = 128;
 /** Of directions fewer than in use so far, only so many times as few are worth the change. */
 const WORTH = 0.7;
@@ -79,7 +79,6 @@ export class Learner {
     };
     let [basis, next] = [open(), open()];
     for (let i = 0; i < most; i++) this.#fillAtRandom(basis.at(i));
-    yield* this.#straighten(basis);
     for (let round = 0; round < ROUNDS; round++) {
       next.clear();
       for (let done = 0; done < ROUND_ROWS; done += SLICE_ROWS) {
@@ -113,29 +112,16 @@ export class Learner {
 
   /** Makes rows of unit length at right angles to each other (Gram and Schmidt, twice over). */
   *#straighten(table: Table): Generator<void, void> {
-    for (let i = 0; i < table.count; i++) {
-      if (i % SLICE_DIRECTIONS === 0) yield;
-      this.#straightenRow(table, i);
-      // Where nothing is left, any direction will do.
-      if (this.#scaleToUnit(table.at(i))) continue;
-      this.#fillAtRandom(table.at(i));
-      this.#straightenRow(table, i);
-      this.#scaleToUnit(table.at(i));
-    }
-  }
-
-  #straightenRow(table: Table, row: number): void {
-    const { scratch } = this.#room;
-    for (let time = 0; time < 2; time++) {
-      table.products(table.at(row), row, scratch.out);
-      const { floats } = this.#room;
-      const x = floats.subarray(table.at(row) / 4, table.at(row) / 4 + this.#rows.padded);
-      for (let j = 0; j < row; j++) {
-        const by = floats[scratch.out / 4 + j] as number;
-        const other = table.at(j) / 4;
-        for (let i = 0; i < x.length; i++) x[i] = (x[i] as number) - by * (floats[other + i] as number);
+    for (let time = 0; time < 2; time++)
+      for (let i = 0; i < table.count; i++) {
+        if (i % SLICE_DIRECTIONS === 0) yield;
+        // Where nothing is left, any direction will do.
+        if (!this.#scaleToUnit(table.at(i))) {
+          this.#fillAtRandom(table.at(i));
+          this.#scaleToUnit(table.at(i));
+        }
+        table.takeOutBelow(i, this.#room.scratch.out);
       }
-    }
   }
 
   #scaleToUnit(at: number): boolean {

@@ -41,6 +41,20 @@ export class Table {
     });
   }
 
+  /** Takes what lies along a row of unit length out of all rows after it. */
+  takeOutBelow(row: number, weights: number): void {
+    const { kernel } = this.#room;
+    this.eachChunk((_, first, here) => {
+      const from = Math.max(first, row + 1);
+      const count = first + here - from;
+      if (count <= 0) return;
+      kernel.dots(this.at(row), this.at(from), count, this.lanes, weights);
+      const { floats } = this.#room;
+      for (let i = 0; i < count; i++) floats[weights / 4 + i] = -(floats[weights / 4 + i] as number);
+      kernel.addProducts(this.at(row), this.lanes, weights, count, this.at(from));
+    });
+  }
+
   clear(): void {
     for (const chunk of this.#chunks) this.#room.bytes.fill(0, chunk, chunk + this.#chunkBytes);
   }
