@@ -166,3 +166,28 @@ test('padding adds at most 12 %, and boxes have few different lengths', () => {
   assert.ok(lengths.size < 250, `${lengths.size} lengths`);
   assert.equal(padmeLength(33 * 1024 * 1024), 33 * 1024 * 1024);
 });
+
+test('nothing of one content is in the padding of the next, whatever their lengths, nor after a sealing that failed', () => {
+  const lengths = [60_000, 5, 65_535, 65_536, 300_000, 300, 0, 3072];
+  const seal = (length: number): Bytes => sealBox(KEY, PLACE, new Uint8Array(length).fill(0xa5), random);
+  const none = (): Bytes => {
+    throw new RangeError('no more of it');
+  };
+  for (const length of lengths) {
+    assert.throws(() => sealBox(KEY, PLACE, new Uint8Array(40_000).fill(0xa5), none), RangeError);
+    const box = seal(length);
+    // Opened without the padding taken off.
+    const padded = openWith(KEY, placeBytes(), box);
+    assert.ok(padded.subarray(0, length).every((byte) => byte === 0xa5));
+    assert.equal(padded[length], 0x80);
+    assert.ok(
+      padded.subarray(length + 1).every((byte) => byte === 0),
+      `${length}`,
+    );
+  }
+});
+
+function placeBytes(): Bytes {
+  const { purpose, table, column, organization, vault, id, version } = PLACE;
+  return encodeUtf8(JSON.stringify([1, purpose, table, column, organization, vault, id, version]));
+}

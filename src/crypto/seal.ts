@@ -21,6 +21,8 @@ const HEAD_BYTES = 1 + NONCE_BYTES;
 const PAD_MARK = 0x80;
 export const KEY_BYTES = 32;
 const ZEROS = new Uint8Array(65_536);
+/** Zeros between two calls of `sealBox`. */
+const PADDING_ROOM = new Uint8Array(65_536);
 
 export type SealedBox = Bytes & { readonly brand?: 'SealedBox' };
 
@@ -37,7 +39,12 @@ export interface Place {
 
 /** Seals `content` under a 32-byte key for `place`. */
 export function sealBox(key: Uint8Array, place: Place, content: Uint8Array, random: Random): SealedBox {
-  return sealWith(key, associatedData(place), pad(content), random);
+  const padded = pad(content);
+  try {
+    return sealWith(key, associatedData(place), padded, random);
+  } finally {
+    padded.fill(0);
+  }
 }
 
 /** Opens a box at its place; `box.damaged` for anything but the very box that was sealed for it. */
@@ -67,7 +74,8 @@ export function sealWith(
   if (nonce.length !== NONCE_BYTES) throw new RangeError('the random source gave another length');
   const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
   cipher.setAAD(associated);
-  const box = new Uint8Array(HEAD_BYTES + plaintext.length + TAG_BYTES);
+  // Every byte of it is written below, so it need not be zeroed before.
+  const box = new Uint8Array(Buffer.allocUnsafeSlow(HEAD_BYTES + plaintext.length + TAG_BYTES).buffer);
   box[0] = VERSION;
   box.set(nonce, 1);
   box.set(cipher.update(plaintext), HEAD_BYTES);
@@ -110,8 +118,10 @@ function associatedData(place: Place): Bytes {
   return encodeUtf8(JSON.stringify([VERSION, purpose, table, column, organization, vault, id, version]));
 }
 
+/** Belongs to the caller until it pads again: most content is small, and memory of its own for each costs more than sealing it. */
 function pad(content: Uint8Array): Bytes {
-  const padded = new Uint8Array(padmeLength(content.length + 1));
+  const length = padmeLength(content.length + 1);
+  const padded = length <= PADDING_ROOM.length ? PADDING_ROOM.subarray(0, length) : new Uint8Array(length);
   padded.set(content);
   padded[content.length] = PAD_MARK;
   return padded;

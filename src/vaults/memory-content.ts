@@ -40,14 +40,12 @@ export function toFloat32(numbers: readonly number[]): Float32Array<ArrayBuffer>
 const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
 const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
-export function encodeVector(vector: Float32Array): Bytes {
+/** The vector's own memory where that has the right order of bytes already: for what is sealed at once. */
+export function encodeVector(vector: Float32Array): Uint8Array {
+  if (isLittleEndian) return new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
   const bytes = new Uint8Array(vector.length * FLOAT_BYTES);
-  if (isLittleEndian) {
-    bytes.set(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength));
-  } else {
-    const target = new DataView(bytes.buffer);
-    vector.forEach((value, index) => target.setFloat32(index * FLOAT_BYTES, value, true));
-  }
+  const target = new DataView(bytes.buffer);
+  vector.forEach((value, index) => target.setFloat32(index * FLOAT_BYTES, value, true));
   return bytes;
 }
 
