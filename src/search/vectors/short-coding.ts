@@ -14,7 +14,9 @@ import { BATCH_CODES, BATCH_LISTS, type VectorRoom } from './room.ts';
 import type { Rows } from './rows.ts';
 import { SHORT_LOSS } from './trial.ts';
 
+/** Codes that a list should have: shorter lists leave more out, and there are more of them to be asked. */
 const LIST_CODES = 48;
+const LIST_GROWTH = 1 / 7;
 /** Rows are padded to a multiple of so many numbers. */
 const ROW_NUMBERS = 64;
 /** Rows that tell what deviation codes claim. */
@@ -91,7 +93,7 @@ export class ShortCoding implements Coding {
   }
 
   aim(rows: number): number {
-    return Math.max(LIST_CODES, Math.round(Math.sqrt(rows) / 12));
+    return Math.max(LIST_CODES, Math.round(Math.sqrt(rows) * LIST_GROWTH));
   }
 
   setCentroid(at: number, vector: number, shadow: number): number {
