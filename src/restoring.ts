@@ -218,7 +218,7 @@ async function committedKeys(
     onFatal: options.onFatal,
   };
   if (isAgain) {
-    const keyring = await openKeyring(opening).catch(orNullIfOlder);
+    const keyring = await openKeyring(opening).catch(orNullIfUncommitted);
     // It was past its epoch: only the rest is to be done.
     if (keyring !== null) return { keyring, outcome: null };
   }
@@ -236,9 +236,14 @@ async function committedKeys(
   }
 }
 
-function orNullIfOlder(error: unknown): null {
-  // The epoch of the commit may stand in the database and in no replica yet.
-  const isOlder = error instanceof StrongroomError && /^(store|keystore)\.older$/.test(error.code);
-  if (isOlder) return null;
+/**
+ * The epoch of the commit may stand in the database and in no replica yet; or its root in a replica, and its file nowhere whole:
+ * within the first barrier nothing has an order. Roots below it are unknown to this database, so only a restore may take them,
+ * and it takes none where that epoch has wiped them.
+ */
+function orNullIfUncommitted(error: unknown): null {
+  const isUncommitted =
+    error instanceof StrongroomError && /^(store\.older|keystore\.older|keyring\.damaged)$/.test(error.code);
+  if (isUncommitted) return null;
   throw error;
 }

@@ -1,6 +1,6 @@
 /** A restore that stops anywhere: run again it comes to its end, and before its end nothing of it is served. */
 import assert from 'node:assert/strict';
-import { cpSync } from 'node:fs';
+import { cpSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isInitialised } from '../src/deployment.ts';
@@ -13,6 +13,7 @@ import { idOf, TestDeployment, temporaryFolder } from './deployment.ts';
 import { checkInvariants } from './invariants.ts';
 import { testPostgres } from './postgres.ts';
 import { RestoredCopy } from './recovery.ts';
+import { rowsOf } from './witness.ts';
 
 const MEMORIES = '/v1/vaults/default/memories';
 
@@ -40,6 +41,17 @@ test('a restore that stops at any point is run again to its end, and is not serv
   const expected = (await faultPoints()).filter((name) => /^(restore|load)\./.test(name));
   assert.ok(expected.length >= 9);
   for (const name of expected) assert.ok(photos.has(name), `${name} was not come to`);
+
+  // What is written at a time may come to the disk in any order: the row and the root, and of the file nothing yet.
+  const torn = join(folder, 'a root without its file');
+  cpSync(photos.get('epoch.read_back') ?? '', torn, { recursive: true });
+  const prepared = rowsOf(torn).epochs.find(({ state }) => state === 'prepared');
+  const file = Buffer.from(prepared?.file_id ?? []).toString('hex');
+  for (const replica of ['a', 'b']) {
+    const path = join(torn, 'keystore', replica, 'pages', file);
+    writeFileSync(path, Buffer.alloc(statSync(path).size));
+  }
+  photos.set('a root without its file', torn);
 
   for (const [name, photo] of photos) {
     const again = RestoredCopy.at(photo, copy);
