@@ -90,6 +90,7 @@ export interface EpochOrder {
 
 /** What the replicas answer when nothing is wrong with them. */
 const ALL_CURRENT: Reach = { targets: [], missing: [], seenEpoch: 0 };
+const FEW_SLOTS = 64;
 const GARBAGE_BYTES = 1024 * 1024;
 /** Most epochs change a leaf and the pages above it. A longer file would cost more to prepare than it saves. */
 const PREPARED_BYTES_MAX = 32 * 1024;
@@ -232,8 +233,10 @@ export class Epochs {
   /** Refuses slots before their epoch; the answer takes back those that nobody had refused before. */
   refuse(slots: readonly Slot[]): () => void {
     const added: Slot[] = [];
+    // Of a few, looking through their pages would cost more than asking for each.
+    const isDead = slots.length > FEW_SLOTS ? this.keys.deadAmong() : (slot: Slot) => this.keys.isDead(slot);
     this.#refuse(
-      slots.filter((slot) => !this.keys.isDead(slot)),
+      slots.filter((slot) => !isDead(slot)),
       added,
     );
     return () => {
