@@ -10,12 +10,12 @@ import { LAYOUT } from '../kernel/kernel.ts';
 import { DIRECTIONS_MAX, type VectorRoom } from './room.ts';
 import type { Rows } from './rows.ts';
 import { Table } from './table.ts';
-import { Trial, type Seer } from './trial.ts';
+import { ASKING, Trial, type Seer } from './trial.ts';
 
 /** How many directions may be chosen. */
 const CHOICES = [16, 24, 32, 48, 64, 96, DIRECTIONS_MAX] as const;
 const ROUNDS = 3;
-const ROUND_ROWS = 1024;
+const ROUND_ROWS = 512;
 const SLICE_ROWS = 16;
 const SLICE_DIRECTIONS = 8;
 const ORDER_ROWS = 128;
@@ -88,13 +88,11 @@ export class Learner {
       [basis, next] = [next, basis];
       yield* this.#straighten(basis);
     }
-    yield;
-    const trial = new Trial(this.#room, this.#rows, this.#rowAtRandom, (row) => this.#see(row, basis));
+    const trial = yield* this.#try((row) => this.#see(row, basis));
     yield;
     const order = this.#orderOf(basis);
     const plan = choices.map((count) => order.slice(0, count)).find((some) => trial.isEnough(some));
-    yield;
-    if (this.#isCurrentGood(plan?.length ?? Number.POSITIVE_INFINITY)) return { kind: 'keep' };
+    if (yield* this.#isCurrentGood(plan?.length ?? Number.POSITIVE_INFINITY)) return { kind: 'keep' };
     if (plan === undefined) return { kind: 'signs' };
     yield* this.#turn(basis, next, plan);
     const [share, freedom, doubt] = [trial.share(plan), trial.freedom(plan), trial.doubt(plan)];
@@ -103,11 +101,21 @@ export class Learner {
   }
 
   /** Whether what is in use says enough, with not many more directions than so few. */
-  #isCurrentGood(count: number): boolean {
+  *#isCurrentGood(count: number): Generator<void, boolean> {
     const current = this.#current;
     if (current === null) return count === Number.POSITIVE_INFINITY;
-    const trial = new Trial(this.#room, this.#rows, this.#rowAtRandom, current.see);
-    return count > WORTH * current.count && trial.isEnough(numbers(current.count));
+    if (count <= WORTH * current.count) return false;
+    const trial = yield* this.#try(current.see);
+    return trial.isEnough(numbers(current.count));
+  }
+
+  *#try(see: Seer): Generator<void, Trial> {
+    const trial = new Trial();
+    for (let n = 0; n < ASKING; n++) {
+      yield;
+      trial.ask(this.#room, this.#rows, this.#rowAtRandom, see);
+    }
+    return trial;
   }
 
   /** Makes rows of unit length at right angles to each other (Gram and Schmidt, twice over). */
@@ -184,7 +192,11 @@ export class Learner {
 
   /** Turns the directions chosen among themselves, into `out`. */
   *#turn(basis: Table, out: Table, order: readonly number[]): Generator<void, void> {
-    const turn = orthogonal(order.length, () => this.#random() - 0.5);
+    const turn: Float64Array[] = [];
+    while (turn.length < order.length) {
+      if (turn.length % SLICE_DIRECTIONS === 0) yield;
+      turn.push(unitBeside(turn, order.length, () => this.#random() - 0.5));
+    }
     out.clear();
     for (const [to, weights] of turn.entries()) {
       if (to % SLICE_DIRECTIONS === 0) yield;
@@ -212,20 +224,17 @@ export class Learner {
 
 const numbers = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
 
-/** Rows at right angles to each other, of length 1, at random. */
-function orthogonal(count: number, random: () => number): readonly Float64Array[] {
-  const rows: Float64Array[] = [];
-  while (rows.length < count) {
-    const row = Float64Array.from({ length: count }, random);
-    for (let time = 0; time < 2; time++)
-      for (const other of rows) {
-        const by = row.reduce((sum, value, i) => sum + value * (other[i] as number), 0);
-        for (let i = 0; i < count; i++) row[i] = (row[i] as number) - by * (other[i] as number);
-      }
-    const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
-    if (length > 1e-6) rows.push(row.map((value) => value / length));
-  }
-  return rows;
+/** A row of length 1 at right angles to others, at random. */
+function unitBeside(others: readonly Float64Array[], count: number, random: () => number): Float64Array {
+  const row = Float64Array.from({ length: count }, random);
+  for (let time = 0; time < 2; time++)
+    for (const other of others) {
+      let by = 0;
+      for (let i = 0; i < count; i++) by += (row[i] as number) * (other[i] as number);
+      for (let i = 0; i < count; i++) row[i] = (row[i] as number) - by * (other[i] as number);
+    }
+  const length = Math.hypot(...row);
+  return length > 1e-6 ? row.map((value) => value / length) : unitBeside(others, count, random);
 }
 
 /** Encodes directions now, and gives a function that copies them. */

@@ -6,6 +6,7 @@
  * distributed, and what estimates claim of their error holds.
  */
 import { LAYOUT } from '../kernel/kernel.ts';
+import { Top } from '../top.ts';
 import type { VectorRoom } from './room.ts';
 import type { Rows } from './rows.ts';
 
@@ -13,12 +14,13 @@ import type { Rows } from './rows.ts';
 export const SHORT_LOSS = 0.0115;
 /** What of a vector's square a list leaves in its residual, about. */
 const RESIDUAL = 0.6;
-const ASKING = 24;
+/** Rows that should ask. */
+export const ASKING = 24;
 const OTHERS = 32;
 const NEAR = 8;
 /** Rows among which the nearest are looked for: each step of work is bounded. */
-const ASKED_MAX = 2048;
-const NUMBERS_MAX = ASKING * 1536 * 768;
+const ASKED_MAX = 1024;
+const NUMBERS_MAX = 512 * 768;
 
 /** What lies across may lift the scores of all neighbours alike, since searches learn of that (drift.ts): by so many deviations. */
 const LIFT_MAX = 2;
@@ -38,21 +40,24 @@ export class Trial {
   readonly #nearPairs: Pair[] = [];
   /** The mean square of rows, seen from the middle. */
   #square = 0;
+  #asked = 0;
 
-  constructor(room: VectorRoom, rows: Rows, rowAtRandom: () => number, see: Seer) {
-    const asked = Math.min(ASKED_MAX, Math.floor(NUMBERS_MAX / ASKING / rows.padded));
+  /** Lets one more row ask others, all taken at random. */
+  ask(room: VectorRoom, rows: Rows, rowAtRandom: () => number, see: Seer): void {
+    const asked = Math.min(ASKED_MAX, Math.floor(NUMBERS_MAX / rows.padded));
     const addresses = Array.from({ length: asked }, rowAtRandom);
-    const scores = new Scores(room, rows, addresses);
-    const others = addresses.slice(0, OTHERS).map(see);
-    for (let n = 0; n < ASKING; n++) {
-      const row = rowAtRandom();
-      const one = see(row);
-      const { products, near, square } = scores.of(row);
-      this.#square += square / ASKING;
-      others.forEach((other, at) => this.#anyPairs.push({ one, other, product: products[at] as number }));
-      for (const at of near)
-        this.#nearPairs.push({ one, other: see(addresses[at] as number), product: products[at] as number });
-    }
+    const row = rowAtRandom();
+    const { products, near, square } = new Scores(room, rows, addresses).of(row);
+    const one = see(row);
+    const pairOf = (at: number): Pair => ({
+      one,
+      other: see(addresses[at] as number),
+      product: products[at] as number,
+    });
+    this.#asked++;
+    this.#square += (square - this.#square) / this.#asked;
+    for (let at = 0; at < OTHERS; at++) this.#anyPairs.push(pairOf(at));
+    for (const at of near) this.#nearPairs.push(pairOf(at));
   }
 
   /** Whether the directions of these numbers say enough. */
@@ -168,11 +173,11 @@ class Scores {
       square += value * value;
     }
     const products = this.#products().map((value) => value - across);
-    const scores = products.map((value, at) => value + (this.#bases[at] as number));
-    const near = Array.from(products.keys())
-      .filter((at) => this.#addresses[at] !== row)
-      .sort((a, b) => (scores[b] as number) - (scores[a] as number))
-      .slice(0, NEAR);
+    const top = new Top(NEAR, (one, other) => one < other);
+    products.forEach((value, at) => {
+      if (this.#addresses[at] !== row) top.push(at, value + (this.#bases[at] as number));
+    });
+    const near = top.list().map(({ row: at }) => at);
     return { products, near, square };
   }
 
