@@ -2,8 +2,8 @@
  * Rows compared with each other, to see whether a few directions say enough of their scores.
  *
  * Some rows ask others. What lies across the directions must be less than what rounding to four bits takes from what lies along them: for rows
- * taken at random, and for the nearest, where it may also lie to one side. Then it matters little how it is
- * distributed, and what estimates claim of their error holds.
+ * taken at random, where it has a deviation, and for the nearest, where it may all lie to one side. Otherwise what searches
+ * learn of their estimates from rows of all kinds (drift.ts) would be wrong for those that count.
  */
 import { LAYOUT } from '../kernel/kernel.ts';
 import { Top } from '../top.ts';
@@ -21,9 +21,6 @@ const NEAR = 8;
 /** Rows among which the nearest are looked for: each step of work is bounded. */
 const ASKED_MAX = 1024;
 const NUMBERS_MAX = 512 * 768;
-
-/** What lies across may lift the scores of all neighbours alike, since searches learn of that (drift.ts): by so many deviations. */
-const LIFT_MAX = 2;
 
 /** Sees a row along some directions, relative to the middle. */
 export type Seer = (row: number) => Float32Array;
@@ -63,13 +60,7 @@ export class Trial {
   /** Whether the directions of these numbers say enough. */
   isEnough(order: readonly number[]): boolean {
     const lost = this.#lost(order);
-    const near = offOf(this.#nearPairs, order);
-    return (
-      lost > 0 &&
-      this.variance(order) <= lost &&
-      near.squares - near.mean ** 2 <= lost &&
-      near.mean ** 2 <= LIFT_MAX ** 2 * lost
-    );
+    return lost > 0 && Math.max(this.variance(order), offOf(this.#nearPairs, order).squares) <= lost;
   }
 
   /** Of products of rows taken at random, across the directions. */
