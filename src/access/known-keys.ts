@@ -7,6 +7,7 @@
  * what was refused is never remembered.
  */
 import { hash } from 'node:crypto';
+import { makeRoom } from '../bytes/make-room.ts';
 import type { Secret } from '../bytes/secret.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { Principal } from './context.ts';
@@ -53,10 +54,7 @@ export class KnownKeys {
   add(token: Secret, known: KnownKey): void {
     const digest = digestOf(token);
     this.#known.delete(digest);
-    if (this.#known.size >= KNOWN_MAX) {
-      const [oldest = ''] = this.#known.keys();
-      this.#known.delete(oldest);
-    }
+    makeRoom(this.#known, KNOWN_MAX);
     this.#known.set(digest, known);
   }
 

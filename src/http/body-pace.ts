@@ -6,7 +6,7 @@
  * ask for little would wait.
  */
 import type { Readable } from 'node:stream';
-import { makeRoom } from './token-buckets.ts';
+import { makeRoom } from '../bytes/make-room.ts';
 
 /** Bodies up to this are read as they come: watching them would cost more than they do. */
 const SMALL_BYTES = 256 * 1024;

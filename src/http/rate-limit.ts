@@ -5,12 +5,13 @@
  * use up a key's budget without holding the key (its id is not enough), and a flood from an address does not shut out
  * the keys that are used there. Keys are remembered by a keyed digest; nothing is ever authenticated by it.
  */
+import { makeRoom } from '../bytes/make-room.ts';
 import { hmacSha256 } from '../crypto/hkdf.ts';
 import { encodeBase64, encodeUtf8, type Bytes } from '../bytes/encoding.ts';
 import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { ipPrefix } from './address.ts';
-import { makeRoom, TokenBuckets, type Allowance, type Rate } from './token-buckets.ts';
+import { TokenBuckets, type Allowance, type Rate } from './token-buckets.ts';
 
 export interface Rates {
   readonly perKey: Rate;

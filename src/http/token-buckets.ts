@@ -2,6 +2,8 @@
  * Token buckets by name: each holds at most a burst, is refilled at a steady rate, and may be fined into a debt of as much
  * again. So many are held at most, because an attacker with many addresses must not fill the memory.
  */
+import { makeRoom } from '../bytes/make-room.ts';
+
 export interface Rate {
   readonly perSecond: number;
   /** What may be taken at once after a pause. */
@@ -77,11 +79,4 @@ export class TokenBuckets {
     const resetS = Math.ceil((burst - tokens) / perSecond);
     return { limit: burst, remaining: Math.max(0, Math.floor(tokens)), resetS, perSecond };
   }
-}
-
-/** Drops the oldest if there are so many. */
-export function makeRoom(map: Map<string, unknown>, sizeMax: number): void {
-  if (map.size < sizeMax) return;
-  const [oldest] = map.keys();
-  if (oldest !== undefined) map.delete(oldest);
 }

@@ -1,4 +1,5 @@
 /** Vectors of several kinds for tests, from a seed; and their true neighbours, worked out the slow and obvious way. */
+import { xorshift } from '../vectors/numbers.ts';
 import { Arena } from '../arena.ts';
 import { openKernel } from '../kernel/kernel.ts';
 import type { Metric } from '../types.ts';
@@ -41,16 +42,8 @@ export const KINDS: Readonly<Record<string, Make>> = {
   },
 };
 
-/** A 32-bit xorshift (Marsaglia 2003). */
-export function randomFrom(seed: number): () => number {
-  let state = Math.imul(seed, 0x9e3779b9) | 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
-}
+/** Numbers from 0 to below 1, the same for the same seed, whichever it is. */
+export const randomFrom = (seed: number): (() => number) => xorshift(Math.imul(seed, 0x9e3779b9) | 1);
 
 export function openTestRoom(exactBytesMax: number, bytesMax?: number, learnFrom?: number): VectorRoom {
   const arena = new Arena(bytesMax);

@@ -7,6 +7,7 @@
  * centroids. All of it in slices of about a millisecond; the fixed seed and the rows determine the outcome.
  */
 import { LAYOUT } from '../kernel/kernel.ts';
+import { xorshift } from './numbers.ts';
 import { DIRECTIONS_MAX, type VectorRoom } from './room.ts';
 import type { Rows } from './rows.ts';
 import { Table } from './table.ts';
@@ -47,7 +48,7 @@ export class Learner {
   readonly #current: Current;
   readonly #work: Generator<void, Learned>;
   #tables: Table[] = [];
-  #state = 7;
+  readonly #random = xorshift(7);
 
   constructor(room: VectorRoom, rows: Rows, current: Current) {
     this.#room = room;
@@ -209,16 +210,6 @@ export class Learner {
           floats[x + i] = (floats[x + i] as number) + by * (floats[other + i] as number);
       }
     }
-  }
-
-  /** A 32-bit xorshift (Marsaglia 2003) from a fixed seed. */
-  #random(): number {
-    let state = this.#state;
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    this.#state = state;
-    return (state >>> 0) / 2 ** 32;
   }
 }
 

@@ -10,6 +10,7 @@ import { isFull } from '../arena.ts';
 import { LAYOUT } from '../kernel/kernel.ts';
 import type { Coding } from './coding.ts';
 import type { Lists } from './lists.ts';
+import { xorshift } from './numbers.ts';
 import type { VectorRoom } from './room.ts';
 import type { Rows } from './rows.ts';
 
@@ -47,7 +48,7 @@ export class ListKeeper {
   #changes = 0;
   /** Where the look for lists too long or too short goes on. */
   #looked = 0;
-  #state = 1;
+  readonly #random = xorshift(1);
   /** The memory is full: there is no point in going on before something changes. */
   #isStuck = false;
 
@@ -238,15 +239,5 @@ export class ListKeeper {
   /** Rows that find their nearest among so many lists in one step. */
   #stepRows(lists: number): number {
     return Math.max(8, Math.floor(STEP_DISTANCES / lists / 4) * 4);
-  }
-
-  /** A 32-bit xorshift (Marsaglia 2003) from a fixed seed. */
-  #random(): number {
-    let state = this.#state;
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    this.#state = state;
-    return (state >>> 0) / 2 ** 32;
   }
 }

@@ -1,4 +1,4 @@
-/** Numbers by the many: typed arrays that grow, and vectors scaled. */
+/** Numbers by the many: typed arrays that grow, vectors scaled, and numbers that only look random. */
 
 type Growable = Int32Array | Uint32Array | Float32Array | Float64Array;
 
@@ -19,4 +19,15 @@ export function unit(vector: Float32Array): Float32Array {
   const scaled = new Float32Array(vector.length);
   for (let i = 0; i < vector.length; i++) scaled[i] = (vector[i] as number) / length;
   return scaled;
+}
+
+/** Numbers from 0 to below 1, the same for the same seed: a 32-bit xorshift (Marsaglia 2003). */
+export function xorshift(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
 }
