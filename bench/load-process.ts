@@ -3,6 +3,7 @@
  * own processor time is measured, so that it can be told apart from the server's on a machine that both share.
  */
 import { Agent, request } from 'node:https';
+import { sentVector } from '@strongroom/client';
 import { answerParent } from './child.ts';
 import { Corpus } from './corpus.ts';
 import { quantile } from './figures.ts';
@@ -94,7 +95,7 @@ answerParent<LoadQuestions>({
   },
   add: ({ reach, vault, batches, batchSize, inFlight, seed }) => {
     const corpus = new Corpus(seed);
-    const memory = () => ({ text: corpus.text(), vector: corpus.vector() });
+    const memory = () => ({ text: corpus.text(), vector: sentVector(corpus.vector()) });
     const bodies = Array.from({ length: batches }, () =>
       json({ memories: Array.from({ length: batchSize }, memory) }),
     );
@@ -107,7 +108,7 @@ answerParent<LoadQuestions>({
         mode,
         limit,
         ...(mode === 'vector' ? {} : { query: corpus.query() }),
-        ...(mode === 'text' ? {} : { vector: corpus.vector() }),
+        ...(mode === 'text' ? {} : { vector: sentVector(corpus.vector()) }),
       }),
     );
     return measure(clientOf(reach), SEARCH.replace('{vault}', vault), { bodies, inFlight, seconds });

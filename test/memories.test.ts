@@ -1,7 +1,7 @@
 /** What people do with memories, over HTTP, on a deployment of their own. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Memory, Problem } from '@strongroom/client';
+import { sentVector, type Memory, type Problem } from '@strongroom/client';
 import { decodeSlots } from '../src/keys/slot.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import { TestDeployment, type Answer } from './deployment.ts';
@@ -45,6 +45,27 @@ test('what is added comes back whole, and its vector only when asked for', async
   assert.equal('vector' in plain, false);
   const whole = await deployment.must('GET', `${BASE}/${bodyOf(added).id}?include=vector`);
   assert.deepEqual(bodyOf(whole).vector, vector);
+});
+
+test('a vector is the same sent as a list and as base64, to be kept, to replace and to search', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const [list, base64] = [[0.5, -1, 2], sentVector([0.5, -1, 2])];
+  assert.equal(typeof base64, 'string');
+  const search = '/v1/vaults/default/search';
+  const first = bodyOf(await deployment.must('POST', BASE, { body: { text: 'a', vector: base64 } })).id;
+  const second = bodyOf(await deployment.must('POST', BASE, { body: { text: 'b', vector: [1, 1, 1] } })).id;
+  await deployment.must('PATCH', `${BASE}/${second}`, { body: { vector: base64 } });
+  for (const id of [first, second]) {
+    const whole = await deployment.must('GET', `${BASE}/${id}?include=vector`);
+    assert.deepEqual(bodyOf(whole).vector, list);
+  }
+  const [byList, byBase64] = [list, base64].map((vector) =>
+    deployment.must('POST', search, { body: { vector, include: 'vector' } }),
+  );
+  assert.deepEqual((await byBase64!).json, (await byList!).json);
+  const other = await deployment.call('POST', search, { body: { vector: sentVector([1, 2]) } });
+  assert.equal(other.status, 400);
+  assert.match(JSON.stringify(other.json), /has 2 dimensions; the vault has 3/);
 });
 
 test('everything added survives a restart and is found again', async (t) => {

@@ -1,14 +1,16 @@
 /**
  * Asks a server over HTTP, in a process of its own. Bodies are made before the clock starts, connections are kept open, and
- * answers are read: what was found is held against the true neighbours.
+ * answers are read: what was found is held against the true neighbours. Vectors travel as each side's own client sends
+ * them: ours as base64, Chroma's as lists of numbers.
  */
 import { Agent as PlainAgent, request as requestPlain } from 'node:http';
 import { Agent as TlsAgent, request as requestTls } from 'node:https';
+import { sentVector } from '@strongroom/client';
 import { answerParent } from '../child.ts';
 import { Corpus } from '../corpus.ts';
 import { quantile } from '../figures.ts';
 import type { Pass } from './contestant.ts';
-import { NEIGHBOURS, readSet, recallOf, vectorAt, type VectorSet } from './sets.ts';
+import { NEIGHBOURS, readSet, recallOf, vectorAt } from './sets.ts';
 
 export type Target =
   | { readonly kind: 'strongroom'; readonly url: string; readonly ca: string; readonly apiKey: string }
@@ -64,12 +66,21 @@ const forms: { readonly [Kind in Target['kind']]: (target: Extract<Target, { kin
   strongroom: () => ({
     addPath: `/v1/vaults/${vaultName}/memories`,
     searchPath: `/v1/vaults/${vaultName}/search`,
-    addBody: (rows) => ({ memories: rows.map((row) => ({ text: corpus.text(), vector: numbersAt(row) })) }),
+    addBody: (rows) => ({
+      memories: rows.map((row) => ({
+        text: corpus.text(),
+        vector: sentVector(vectorAt(set, set.base, row)),
+      })),
+    }),
     added: (rows, answer) => {
       const { memories } = answer as { memories: { id: string }[] };
       memories.forEach(({ id }, at) => rowsById.set(id, rows[at] ?? -1));
     },
-    searchBody: (query) => ({ mode: 'vector', limit: NEIGHBOURS, vector: queryAt(query) }),
+    searchBody: (query) => ({
+      mode: 'vector',
+      limit: NEIGHBOURS,
+      vector: sentVector(vectorAt(set, set.queries, query)),
+    }),
     found: (answer) =>
       (answer as { results: { id: string }[] }).results.map(({ id }) => rowsById.get(id) ?? -1),
   }),
@@ -78,12 +89,12 @@ const forms: { readonly [Kind in Target['kind']]: (target: Extract<Target, { kin
     searchPath: `${collection}/query`,
     addBody: (rows) => ({
       ids: rows.map(String),
-      embeddings: rows.map(numbersAt),
+      embeddings: rows.map((row) => Array.from(vectorAt(set, set.base, row))),
       documents: rows.map(() => corpus.text()),
     }),
     added: () => undefined,
     searchBody: (query) => ({
-      query_embeddings: [queryAt(query)],
+      query_embeddings: [Array.from(vectorAt(set, set.queries, query))],
       n_results: NEIGHBOURS,
       include: ['documents', 'distances'],
     }),
@@ -213,8 +224,4 @@ const batchesOf = (from: number, to: number, size: number): readonly (readonly n
     Array.from({ length: Math.min(size, to - from - at * size) }, (_each, i) => from + at * size + i),
   );
 
-const numbersOf = (vectors: (of: VectorSet) => Float32Array, row: number): number[] =>
-  Array.from(vectorAt(set, vectors(set), row));
-const numbersAt = (row: number): number[] => numbersOf(({ base }) => base, row);
-const queryAt = (query: number): number[] => numbersOf(({ queries }) => queries, query);
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value), 'utf8');

@@ -16,8 +16,8 @@ export type {
   MemoryChange,
   NewMemory,
   SearchQuery,
-  Vector,
 } from './memories.ts';
+export { sentVector, type Vector } from './vector.ts';
 export type { Erasures } from './erasures.ts';
 export type { Keys } from './keys.ts';
 export type { Ledger } from './ledger.ts';

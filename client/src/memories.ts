@@ -20,9 +20,7 @@ import type {
   SearchResult,
   SearchResults,
 } from './types.ts';
-
-/** As embedding libraries give them. */
-export type Vector = readonly number[] | Float32Array;
+import { sentVector, type Vector } from './vector.ts';
 
 /** One memory to add: a text, or at least one of `text` and `vector`. */
 export type NewMemory = string | (Omit<MemoryInput, 'messages' | 'vector'> & { vector?: Vector | undefined });
@@ -132,7 +130,7 @@ export class Memories {
 
   /** Makes a new version. What the change does not name stays; `null` removes. */
   update(vault: string, id: string, change: MemoryChange, options?: VersionedOptions): Promise<Memory> {
-    const body = withPlainVector(change);
+    const body = withSentVector(change);
     return this.#transport.json({ method: 'PATCH', path: memoryOf(vault, id), body, write: true, options });
   }
 
@@ -193,7 +191,7 @@ export class Memories {
 
   /** The best first. */
   async search(vault: string, query: SearchQuery, options?: CallOptions): Promise<SearchResult[]> {
-    const body = typeof query === 'string' ? { query } : withPlainVector(query);
+    const body = typeof query === 'string' ? { query } : withSentVector(query);
     const path = `${pathOf('v1', 'vaults', vault)}/search`;
     const answer = await this.#transport.json<SearchResults>({ method: 'POST', path, body, options });
     return answer.results;
@@ -204,9 +202,9 @@ const memoriesOf = (vault: string): string => pathOf('v1', 'vaults', vault, 'mem
 const memoryOf = (vault: string, id: string): string => pathOf('v1', 'vaults', vault, 'memories', id);
 
 const plainMemory = (memory: NewMemory): object =>
-  typeof memory === 'string' ? { text: memory } : withPlainVector(memory);
+  typeof memory === 'string' ? { text: memory } : withSentVector(memory);
 
-/** A typed array would become an object with numbered members in JSON. */
-function withPlainVector(input: { vector?: Vector | null | undefined }): object {
-  return input.vector instanceof Float32Array ? { ...input, vector: Array.from(input.vector) } : input;
+function withSentVector(input: { vector?: Vector | null | undefined }): object {
+  const { vector } = input;
+  return vector === undefined || vector === null ? input : { ...input, vector: sentVector(vector) };
 }

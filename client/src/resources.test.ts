@@ -57,8 +57,8 @@ describe('each call asks for its resource', () => {
     await vault.configure({ history: false });
     assert.deepEqual(sent(), [
       'POST /v1/vaults/v/memories {"text":"a"}',
-      'POST /v1/vaults/v/memories {"text":"a","vector":[0.5,1]}',
-      'POST /v1/vaults/v/memories {"memories":[{"text":"a"},{"vector":[1,2]}]}',
+      'POST /v1/vaults/v/memories {"text":"a","vector":"AAAAPwAAgD8="}',
+      'POST /v1/vaults/v/memories {"memories":[{"text":"a"},{"vector":"AACAPwAAAEA="}]}',
       'POST /v1/vaults/v/memories {"conversation":"c","messages":[{"role":"user","content":"hi"}]}',
       'GET /v1/vaults/v/memories/mem_1?include=vector',
       'GET /v1/vaults/v/memories',
@@ -70,7 +70,7 @@ describe('each call asks for its resource', () => {
       'POST /v1/vaults/v/memories/mem_1/restore',
       'GET /v1/vaults/v/memories/mem_1/history',
       'POST /v1/vaults/v/search {"query":"q"}',
-      'POST /v1/vaults/v/search {"vector":[1,0],"limit":3}',
+      'POST /v1/vaults/v/search {"vector":"AACAPwAAAAA=","limit":3}',
       'POST /v1/vaults/v/search {"query":"q"}',
       'GET /v1/vaults/v',
       'PATCH /v1/vaults/v {"history":false}',

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
 import {
+  answeredVector,
   cursor,
   filter,
   include,
@@ -92,7 +93,7 @@ export const memoryPatch = z
 export const memory = z.object({
   id: z.string(),
   text: z.string().optional(),
-  vector: vector.optional(),
+  vector: answeredVector.optional(),
   metadata: z.custom<z.output<typeof metadata>>().register(schemaNotes, { type: 'object' }).optional(),
   subject: z.string().optional(),
   conversation: z.string().optional(),

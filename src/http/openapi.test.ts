@@ -73,17 +73,26 @@ test('the document has the shape of OpenAPI 3.1: every reference resolves, every
   assert.ok(!text.includes('PLACEHOLDER'));
 });
 
+interface Described {
+  readonly type?: string;
+  readonly items?: object;
+  readonly maxItems?: number;
+  readonly format?: string;
+}
+
 test('what loops of our own check is described all the same: vectors, metadata, limits', async () => {
   const { paths, components } = await document();
   const body = paths['/v1/vaults/{vault}/memories']?.post?.requestBody?.content['application/json']
     ?.schema as {
-    properties: Record<string, { type?: string; items?: object; maxItems?: number }>;
+    properties: Record<string, Described & { oneOf?: readonly Described[] }>;
     additionalProperties: boolean;
   };
   assert.equal(body.additionalProperties, false);
-  assert.equal(body.properties.vector?.type, 'array');
-  assert.equal(body.properties.vector?.maxItems, 4096);
-  assert.deepEqual(body.properties.vector?.items, { type: 'number' });
+  const [list, base64] = body.properties.vector?.oneOf ?? [];
+  assert.equal(list?.type, 'array');
+  assert.equal(list?.maxItems, 4096);
+  assert.deepEqual(list?.items, { type: 'number' });
+  assert.equal(base64?.format, 'byte');
   assert.equal(body.properties.metadata?.type, 'object');
   const limit = paths['/v1/vaults']?.get?.parameters?.find(({ name }) => name === 'limit');
   assert.deepEqual(limit?.schema, { type: 'integer', minimum: 1, maximum: 1000 });

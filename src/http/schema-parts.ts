@@ -5,8 +5,9 @@
  * Vectors and metadata are checked by loops of our own and described to OpenAPI by hand: a schema node for each of
  * 76,800 numbers would cost more than reading them.
  */
-import type { JsonObject } from '@strongroom/client';
+import type { JsonObject, SentVector } from '@strongroom/client';
 import { z } from 'zod';
+import { parseFloats } from '../bytes/floats.ts';
 import { isId } from '../ids.ts';
 import { LIMITS } from '../limits.ts';
 import { StrongroomError } from '../errors.ts';
@@ -64,15 +65,27 @@ export const memoryId = z
   .refine((text): boolean => isId('memory', text), { error: 'is not the id of a memory' })
   .register(schemaNotes, { pattern: '^mem_[0-7][0-9a-hjkmnp-tv-z]{25}$' });
 
-export const vector = z
+const numbers = {
+  type: 'array',
+  items: { type: 'number' },
+  minItems: LIMITS.dimensionsMin,
+  maxItems: LIMITS.dimensionsMax,
+};
+
+/** As it is answered. */
+export const answeredVector = z
   .custom<number[]>()
+  .register(schemaNotes, { ...numbers, description: 'Finite float32 numbers.' });
+
+/** As it is sent. */
+export const vector = z
+  .custom<SentVector>()
   .superRefine(checkVector)
   .register(schemaNotes, {
-    type: 'array',
-    items: { type: 'number' },
-    minItems: LIMITS.dimensionsMin,
-    maxItems: LIMITS.dimensionsMax,
-    description: 'Finite float32 numbers.',
+    oneOf: [numbers, { type: 'string', format: 'byte' }],
+    description:
+      `Finite float32 numbers, ${LIMITS.dimensionsMin} to ${LIMITS.dimensionsMax}: a list, or base64 of their bytes, ` +
+      'little-endian, which is a quarter as long and read many times faster.',
   });
 
 const weight = z.number().min(0).max(LIMITS.weightMax);
@@ -144,10 +157,9 @@ function checkVector(value: unknown, context: z.core.$RefinementCtx): void {
 
 /** The first thing that is wrong; the rest is not worth reading. */
 function vectorFault(value: unknown): { message: string; path?: number[] } | null {
-  if (!Array.isArray(value)) return { message: 'must be a list of numbers' };
-  const { dimensionsMin, dimensionsMax } = LIMITS;
-  if (value.length < dimensionsMin || value.length > dimensionsMax)
-    return { message: `must hold ${dimensionsMin} to ${dimensionsMax} numbers` };
+  if (typeof value === 'string') return base64Fault(value);
+  if (!Array.isArray(value)) return { message: 'must be a list of numbers, or base64 of them' };
+  if (!isDimensions(value.length)) return DIMENSIONS_FAULT;
   for (let index = 0; index < value.length; index++) {
     const number: unknown = value[index];
     // Also false for what is not a number.
@@ -156,6 +168,27 @@ function vectorFault(value: unknown): { message: string; path?: number[] } | nul
   }
   return null;
 }
+
+function base64Fault(text: string): { message: string } | null {
+  // Before anything is made of it.
+  if (text.length > BASE64_CHARACTERS_MAX) return DIMENSIONS_FAULT;
+  let floats: Float32Array;
+  try {
+    floats = parseFloats(text);
+  } catch {
+    return { message: 'is not base64 of float32 numbers' };
+  }
+  if (!isDimensions(floats.length)) return DIMENSIONS_FAULT;
+  const at = floats.findIndex((number) => !Number.isFinite(number));
+  return at < 0 ? null : { message: `number ${at} is not finite` };
+}
+
+const isDimensions = (count: number): boolean =>
+  count >= LIMITS.dimensionsMin && count <= LIMITS.dimensionsMax;
+const DIMENSIONS_FAULT = {
+  message: `must hold ${LIMITS.dimensionsMin} to ${LIMITS.dimensionsMax} numbers`,
+};
+const BASE64_CHARACTERS_MAX = 4 * Math.ceil((LIMITS.dimensionsMax * 4) / 3);
 
 function checkMetadata(value: unknown, context: z.core.$RefinementCtx): void {
   if (!isObject(value)) {

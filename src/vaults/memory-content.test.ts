@@ -1,18 +1,30 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { encodeBase64 } from '../bytes/encoding.ts';
+import { encodeFloats } from '../bytes/floats.ts';
 import { StrongroomError } from '../errors.ts';
-import { decodeBody, decodeVector, encodeBody, encodeVector } from './memory-content.ts';
+import { decodeBody, decodeVector, encodeBody, toFloat32 } from './memory-content.ts';
 
 test('a vector comes back bit for bit', () => {
   fc.assert(
     fc.property(fc.float32Array({ minLength: 2, maxLength: 64, noNaN: true }), (vector) => {
-      const bytes = encodeVector(vector);
+      const bytes = encodeFloats(vector);
       assert.deepEqual(Array.from(decodeVector(bytes)), Array.from(vector));
       // Also where the bytes do not begin at a multiple of four.
       const shifted = new Uint8Array(bytes.length + 1);
       shifted.set(bytes, 1);
       assert.deepEqual(Array.from(decodeVector(shifted.subarray(1))), Array.from(vector));
+    }),
+  );
+});
+
+test('a list of numbers and base64 of them as float32 are the same vector', () => {
+  fc.assert(
+    fc.property(fc.array(fc.double({ noNaN: true, min: -1e38, max: 1e38 })), (numbers) => {
+      const list = toFloat32(numbers);
+      assert.deepEqual(toFloat32(encodeBase64(encodeFloats(Float32Array.from(numbers)))), list);
+      assert.deepEqual(list, Float32Array.from(numbers));
     }),
   );
 });

@@ -1,5 +1,6 @@
 /** A version of a memory as a row: how it is sealed, opened and shown. */
 import type { Memory } from '@strongroom/client';
+import { encodeFloats } from '../bytes/floats.ts';
 import type { SealedBox } from '../crypto/seal.ts';
 import { StrongroomError } from '../errors.ts';
 import type { MemoryId } from '../ids.ts';
@@ -8,7 +9,7 @@ import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { HeldRecord, IndexedRecord } from '../search/types.ts';
 import type { MemoryRow, MemoryVersionRow } from '../store/schema.ts';
-import { decodeBody, decodeVector, encodeBody, encodeVector, type MemoryBody } from './memory-content.ts';
+import { decodeBody, decodeVector, encodeBody, type MemoryBody } from './memory-content.ts';
 import type { Conversation, Subject } from './people.ts';
 import type { Names } from './directory.ts';
 import type { Vault } from './vault.ts';
@@ -53,7 +54,7 @@ export function sealVersion(
   const { body, vector } = content;
   return {
     body_box: boxes.seal('body_box', encodeBody(body)),
-    vector_box: vector === null ? null : boxes.seal('vector_box', encodeVector(vector)),
+    vector_box: vector === null ? null : boxes.seal('vector_box', encodeFloats(vector)),
   };
 }
 

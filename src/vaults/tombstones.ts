@@ -8,6 +8,7 @@
  * a digest. So a vault must ask for it, each set has a slot and an end of its own, and with the slot all its digests die.
  */
 import { concat, encodeHex, encodeUtf8, type Bytes } from '../bytes/encoding.ts';
+import { encodeFloats } from '../bytes/floats.ts';
 import { hmacSha256 } from '../crypto/hkdf.ts';
 import type { Clock } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
@@ -20,7 +21,6 @@ import type { TombstoneSetRow } from '../store/schema.ts';
 import type { SlotAllocator } from '../store/slots.ts';
 import { SYSTEM, type Store, type Tx } from '../store/store.ts';
 import { chunks } from './derivations.ts';
-import { encodeVector } from './memory-content.ts';
 import { vaultScope, type Vault } from './vault.ts';
 
 export interface TombstonesParts {
@@ -183,7 +183,7 @@ export const erasedBefore = (paths: readonly string[]): StrongroomError =>
 
 /** Letter case, width and white space do not make another text (Unicode normalisation form KC). */
 function preimageOf({ body: { text }, vector }: Content): Bytes {
-  if (text === undefined) return concat(Uint8Array.of(1), encodeVector(vector ?? new Float32Array(0)));
+  if (text === undefined) return concat(Uint8Array.of(1), encodeFloats(vector ?? new Float32Array(0)));
   const normal = text.normalize('NFKC').toLowerCase().replace(/\s+/gu, ' ').trim();
   return concat(Uint8Array.of(0), encodeUtf8(normal));
 }

@@ -24,6 +24,7 @@ import {
 import { replaced } from '../replaced.ts';
 import type { RecordBoxes } from '../../keys/record-sealer.ts';
 import { heldForms } from '../../search/vectors/forms.ts';
+import { toFloat32 } from '../../vaults/memory-content.ts';
 import type { Haystack, Sabotaged, Tenant, World } from '../world.ts';
 import { createHash } from 'node:crypto';
 
@@ -380,7 +381,7 @@ function cachingVectors(name: string): Sabotaged {
       ...real,
       memories: replaced(real.memories, {
         addMemory: async (context, vault, input) => {
-          for (const form of heldForms(Float32Array.from(input.vector ?? [])))
+          for (const form of heldForms(toFloat32(input.vector ?? [])))
             if (form.name === name) await appendFile(join(directory, 'vectors.cache'), form.bytes);
           return real.memories.addMemory(context, vault, input);
         },
