@@ -46,7 +46,8 @@
  */
 import { concat, encodeUtf8, u16, u32, type Bytes } from '../bytes/encoding.ts';
 import { LEAF_SLOTS } from '../keys/slot.ts';
-import { wordsIn, type TermCounts } from './text-index.ts';
+import type { TermCounts } from './postings.ts';
+import { wordsIn } from './text-index.ts';
 import type { HeldRecord, Metric } from './types.ts';
 import { lowBitsOf } from './vectors/coded-vectors.ts';
 import { paddedLength } from './vectors/rows.ts';

@@ -19,7 +19,8 @@
 import type { Analyzer } from './analyzer.ts';
 import { DAY_MS, parseDates, type DateHint } from './dates.ts';
 import { LANGUAGE_CODES, type Language, type LanguageCode } from './languages.ts';
-import { grown, PairLists } from './pair-lists.ts';
+import { grown } from './pair-lists.ts';
+import { Postings, type TermCounts } from './postings.ts';
 import { countBeginnings, type TextQuery } from './text-query.ts';
 import type { TermPart } from './term-part.ts';
 import type { Threads } from './threads.ts';
@@ -35,9 +36,6 @@ export const RANKING = {
   phrase: 100,
 } as const;
 
-/** Terms of a document and how often each occurs. */
-export type TermCounts = ReadonlyMap<string, number>;
-
 /** Stands before the code of a language: no word begins so. */
 const LANGUAGE_MARK = '\u0001';
 
@@ -46,14 +44,6 @@ export function wordsIn(counts: TermCounts): number {
   let words = 0;
   for (const [name, count] of counts) if (!name.startsWith(LANGUAGE_MARK)) words += count;
   return words;
-}
-
-/** Terms of documents from `first` on that are not all among the postings yet. */
-interface Waiting {
-  readonly first: number;
-  readonly part: TermPart;
-  /** For each term its first position among the postings, from 1; 0 while they are not there. */
-  readonly taken: Int32Array;
 }
 
 export interface TextDocument {
@@ -102,14 +92,7 @@ export class TextIndex {
   readonly #room: ScoreRoom;
   readonly #language: Language;
   readonly #textOf: (document: number) => string;
-  readonly #terms = new Map<string, number>();
-  readonly #names: string[] = [];
-  readonly #freeTerms: number[] = [];
-  /** For each term: document and count. */
-  readonly #postings = new PairLists();
-  /** For each document: term and its place among the term's postings. */
-  readonly #forward = new PairLists();
-  readonly #waiting: Waiting[] = [];
+  readonly #postings = new Postings();
   #lengths = new Int32Array(0);
   #days = new Int32Array(0);
   #speakers = new Int32Array(0);
@@ -129,16 +112,7 @@ export class TextIndex {
 
   get bytes(): number {
     const arrays = this.#lengths.byteLength + this.#days.byteLength + this.#speakers.byteLength;
-    // A term is kept as a string with its entry in a map: some 80 bytes.
-    const waiting = this.#waiting.reduce((sum, { part }) => sum + part.bytes, 0);
-    return (
-      arrays +
-      waiting +
-      this.#postings.bytes +
-      this.#forward.bytes +
-      this.#threads.bytes +
-      this.#terms.size * 80
-    );
+    return arrays + this.#postings.bytes + this.#threads.bytes;
   }
 
   countTerms(text: string): TermCounts {
@@ -159,10 +133,7 @@ export class TextIndex {
   addTerms(document: number, counts: TermCounts): void {
     this.#reach(document);
     const length = wordsIn(counts);
-    for (const [name, count] of counts) {
-      const term = this.#termOf(name);
-      this.#forward.push(document, term, this.#postings.push(term, document, count));
-    }
+    this.#postings.add(document, counts);
     this.#lengths[document] = length;
     this.#length += length;
     if (length > 0) this.#size++;
@@ -177,15 +148,12 @@ export class TextIndex {
       this.#length += length;
       if (length > 0) this.#size++;
     }
-    this.#waiting.push({ first, part, taken: new Int32Array(part.count) });
+    this.#postings.load(first, part);
   }
 
   /** Takes in the terms of one part of those that were loaded; false when there is none. */
   work(): boolean {
-    const waiting = this.#waiting.shift();
-    if (waiting === undefined) return false;
-    this.#takeIn(waiting);
-    return true;
+    return this.#postings.work();
   }
 
   /** The second half of an addition. */
@@ -195,11 +163,7 @@ export class TextIndex {
   }
 
   remove(document: number): void {
-    this.#settle(document);
-    const count = this.#forward.count(document);
-    for (let i = 0; i < count; i++)
-      this.#removePosting(this.#forward.first(document, i), this.#forward.second(document, i));
-    this.#forward.clear(document);
+    this.#postings.remove(document);
     const length = this.#lengths[document] as number;
     this.#length -= length;
     if (length > 0) this.#size--;
@@ -212,13 +176,7 @@ export class TextIndex {
 
   /** What `add` was given, for the segment. */
   countsOf(document: number): TermCounts {
-    this.#settle(document);
-    const counts = new Map<string, number>();
-    for (let i = 0; i < this.#forward.count(document); i++) {
-      const term = this.#forward.first(document, i);
-      counts.set(this.#names[term] as string, this.#postings.second(term, this.#forward.second(document, i)));
-    }
-    return counts;
+    return this.#postings.countsOf(document);
   }
 
   /**
@@ -251,12 +209,12 @@ export class TextIndex {
   /** The languages that texts of this index were taken for. */
   #languages(): readonly LanguageCode[] {
     return LANGUAGE_CODES.filter(
-      (code) => code === 'en' || this.#termFor(LANGUAGE_MARK + code) !== undefined,
+      (code) => code === 'en' || this.#postings.find(LANGUAGE_MARK + code) !== undefined,
     );
   }
 
   #addWord(stems: readonly string[]): void {
-    const terms = stems.flatMap((stem) => this.#termFor(stem) ?? []);
+    const terms = stems.flatMap((stem) => this.#postings.find(stem) ?? []);
     const [only] = terms;
     if (only === undefined) return;
     if (terms.length === 1) {
@@ -269,9 +227,7 @@ export class TextIndex {
   }
 
   #addTerm(term: number): void {
-    const pool = this.#postings.pool;
-    const start = 2 * this.#postings.start(term);
-    const count = this.#postings.count(term);
+    const { pool, start, count } = this.#postings.of(term);
     const bm25 = this.#bm25();
     const walk = new ContextWalk(this.#threads, this.#room.best, this.#room.touched);
     for (let at = start; at < start + 2 * count; at += 2) {
@@ -288,8 +244,7 @@ export class TextIndex {
   #addBeginning(prefix: string): void {
     let holding = 0;
     const doubtful: number[] = [];
-    while (this.work());
-    for (const [name, term] of this.#terms) {
+    for (const [name, term] of this.#postings.all()) {
       let same = 0;
       while (same < prefix.length && name.charCodeAt(same) === prefix.charCodeAt(same)) same++;
       if (same === prefix.length) holding = this.#gather(term, holding);
@@ -302,11 +257,12 @@ export class TextIndex {
   /** Adds up how often each document holds the term; returns how many documents hold any so far. */
   #gather(term: number, holding: number): number {
     const { frequencies, holding: list } = this.#room;
+    const { pool, start, count } = this.#postings.of(term);
     let held = holding;
-    for (let at = 0; at < this.#postings.count(term); at++) {
-      const document = this.#postings.first(term, at);
+    for (let at = start; at < start + 2 * count; at += 2) {
+      const document = pool[at] as number;
       if (frequencies[document] === 0) list[held++] = document;
-      frequencies[document] = (frequencies[document] as number) + this.#postings.second(term, at);
+      frequencies[document] = (frequencies[document] as number) + (pool[at + 1] as number);
     }
     return held;
   }
@@ -314,13 +270,14 @@ export class TextIndex {
   /** The same with the words that begin so in the text of each document: all of them, so never less than terms say. */
   #gatherAsked(term: number, holding: number, prefix: string): number {
     const { frequencies, holding: list } = this.#room;
+    const { pool, start, count } = this.#postings.of(term);
     let held = holding;
-    for (let at = 0; at < this.#postings.count(term); at++) {
-      const document = this.#postings.first(term, at);
-      const count = countBeginnings(this.#textOf(document), prefix);
+    for (let at = start; at < start + 2 * count; at += 2) {
+      const document = pool[at] as number;
+      const begun = countBeginnings(this.#textOf(document), prefix);
       const known = frequencies[document] as number;
-      if (known === 0 && count > 0) list[held++] = document;
-      if (count > known) frequencies[document] = count;
+      if (known === 0 && begun > 0) list[held++] = document;
+      if (begun > known) frequencies[document] = begun;
     }
     return held;
   }
@@ -378,104 +335,6 @@ export class TextIndex {
       const day = this.#days[document] as number;
       if (day !== NO_DAY && meets(day)) scores[document] = (scores[document] as number) + weight;
     }
-  }
-
-  #removePosting(term: number, position: number): void {
-    const last = this.#postings.count(term) - 1;
-    if (position !== last) {
-      // The last posting takes the removed one's place: its document has to know.
-      const moved = this.#postings.first(term, last);
-      this.#settle(moved);
-      let i = 0;
-      while (this.#forward.first(moved, i) !== term) i++;
-      this.#forward.setSecond(moved, i, position);
-    }
-    this.#postings.removeAt(term, position);
-    if (last === 0) this.#dropTerm(term);
-  }
-
-  #dropTerm(term: number): void {
-    this.#terms.delete(this.#names[term] as string);
-    this.#names[term] = '';
-    this.#freeTerms.push(term);
-  }
-
-  /** The term of that name, with all its postings. */
-  #termFor(name: string): number | undefined {
-    for (const waiting of this.#waiting) {
-      const term = waiting.part.find(name);
-      if (term >= 0 && waiting.taken[term] === 0) this.#takePostings(waiting, term, this.#termOf(name));
-    }
-    return this.#terms.get(name);
-  }
-
-  /** Puts the postings of a part's term behind those that are there, and notes where. */
-  #takePostings({ first, part, taken }: Waiting, term: number, number: number): void {
-    const [from, end] = [part.fromOf(term), part.endOf(term)];
-    const position = this.#postings.extend(number, end - from);
-    taken[term] = position + 1;
-    const { pool } = this.#postings;
-    let to = 2 * (this.#postings.start(number) + position);
-    for (let at = from; at < end; at++) {
-      pool[to++] = first + (part.rows[at] as number);
-      pool[to++] = part.counts[at] as number;
-    }
-  }
-
-  /** Takes in the terms of the part that the document is of, if they wait. */
-  #settle(document: number): void {
-    const at = this.#waiting.findIndex(
-      ({ first, part }) => document >= first && document < first + part.records,
-    );
-    const [waiting] = at < 0 ? [] : this.#waiting.splice(at, 1);
-    if (waiting !== undefined) this.#takeIn(waiting);
-  }
-
-  #takeIn(waiting: Waiting): void {
-    const { first, part, taken } = waiting;
-    const numbers = new Int32Array(part.count);
-    const sizes = new Int32Array(part.records);
-    const given = new Set<number>();
-    for (let term = 0; term < part.count; term++) {
-      const number = this.#termOf(part.nameOf(term));
-      numbers[term] = number;
-      // A name that were there twice would count twice.
-      if (given.size === given.add(number).size) continue;
-      if (taken[term] === 0) this.#takePostings(waiting, term, number);
-      for (let at = part.fromOf(term); at < part.endOf(term); at++) {
-        const row = part.rows[at] as number;
-        sizes[row] = (sizes[row] as number) + 1;
-      }
-    }
-    const next = this.#makeRoom(first, sizes);
-    const { pool } = this.#forward;
-    for (let term = 0; term < part.count; term++) {
-      if (taken[term] === 0) continue;
-      let position = (taken[term] as number) - 1;
-      for (let at = part.fromOf(term); at < part.endOf(term); at++) {
-        const row = part.rows[at] as number;
-        const own = next[row] as number;
-        pool[own] = numbers[term] as number;
-        pool[own + 1] = position++;
-        next[row] = own + 2;
-      }
-    }
-  }
-
-  /** Takes room for the terms of new documents; answers where in the pool each begins. */
-  #makeRoom(first: number, sizes: Int32Array): Int32Array {
-    for (let row = 0; row < sizes.length; row++)
-      if ((sizes[row] as number) > 0) this.#forward.extend(first + row, sizes[row] as number);
-    return Int32Array.from(sizes, (_, row) => 2 * this.#forward.start(first + row));
-  }
-
-  #termOf(name: string): number {
-    const known = this.#terms.get(name);
-    if (known !== undefined) return known;
-    const term = this.#freeTerms.pop() ?? this.#names.length;
-    this.#names[term] = name;
-    this.#terms.set(name, term);
-    return term;
   }
 
   #reach(document: number): void {
