@@ -187,6 +187,45 @@ test('an archive that holds nothing any more is dropped, and its slot destroyed'
   });
 });
 
+test('what was erased leaves its archive with the next run, broken off or not, and its neighbours still open', async (t) => {
+  verifies('RET-03');
+  for (const step of ['', 'archive.written', 'archive.moved']) {
+    let isBroken = false;
+    const fault = (name: string): void => {
+      if (isBroken && name === step) throw new RangeError('broken off');
+    };
+    const { deployment, ann, bo, both } = await archived(t, { fault });
+    const before = (await deployment.must('GET', `${BASE}/${ann}`)).json['archivedAt'];
+    const slot = await slotOfArchive(deployment);
+    await deployment.must('DELETE', `${BASE}/${both}?mode=erase`);
+    await deployment.must('DELETE', `${BASE}/${bo}?mode=erase`);
+    if (step !== '') {
+      isBroken = true;
+      await sweep(deployment);
+      isBroken = false;
+    }
+    await sweep(deployment);
+    await deployment.stop();
+    await deployment.opened(async (open) => {
+      const versions = await versionsIn(open);
+      assert.deepEqual(
+        versions.map(({ memory }) => memory),
+        [ann],
+        step,
+      );
+      assert.ok(open.keyring.isErased(slot), 'and with the old one its key');
+    });
+    assert.equal((await blobsIn(deployment, 'archives')).length, 1, step);
+    await deployment.serve();
+    assert.equal((await deployment.must('GET', `${BASE}/${ann}`)).json['archivedAt'], before);
+    const id = await approved(deployment, [ann]);
+    deployment.clock.advance(12 * HOUR_MS);
+    const [memory] = (await copyOf(deployment, id)).json['memories'] as Memory[];
+    assert.deepEqual([memory?.text, memory?.vector], ['ann likes quinces', [1, 0.5]]);
+    await deployment.stop();
+  }
+});
+
 test('an archive whose making is broken off at any step is dropped, and nothing is lost', async (t) => {
   for (const step of ['archive.registered', 'archive.written', 'archive.moved']) {
     let isBroken = true;

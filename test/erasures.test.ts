@@ -38,6 +38,37 @@ test('a person is erased from every vault at once, with one key', async (t) => {
   assert.equal((await deployment.call('POST', '/v1/erasures', requestOf({ subject: 'ann' }))).status, 404);
 });
 
+test('an older version about a person goes with them, row and all, and the memory stays', async (t) => {
+  verifies('RET-03');
+  const deployment = await TestDeployment.start(t);
+  await deployment.must('POST', '/v1/vaults', { body: { name: 'kept', history: true } });
+  const id = await added(deployment, 'kept', { text: 'ann likes tea', subject: 'ann' });
+  for (const body of [{ text: 'bob likes tea', subject: 'bob' }, { text: 'bob likes coffee' }])
+    await deployment.must('PATCH', `/v1/vaults/kept/memories/${id}`, { body });
+  await settled(deployment, idOf(await erased(deployment, { subject: 'ann' })));
+  const { versions } = (await deployment.must('GET', `/v1/vaults/kept/memories/${id}/history`))
+    .json as unknown as { versions: Json[] };
+  assert.deepEqual(
+    versions.map(({ text }) => text),
+    ['bob likes coffee', 'bob likes tea'],
+  );
+  await deployment.stop();
+  await deployment.opened(async ({ store }) => {
+    const rows = await store.read(SYSTEM, (db) =>
+      db
+        .selectFrom('memory_versions')
+        .select('version')
+        .where('memory', '=', id)
+        .orderBy('version')
+        .execute(),
+    );
+    assert.deepEqual(
+      rows.map(({ version }) => version),
+      [2, 3],
+    );
+  });
+});
+
 test('a person who returns after their erasure is somebody new', async (t) => {
   const deployment = await TestDeployment.start(t);
   await added(deployment, 'default', { text: 'old tea', subject: 'ann' });

@@ -97,8 +97,19 @@ export class ArchiveCopies {
 
   /** The current versions of what was asked for, as far as it is still there. */
   async #versionsFor(vault: Vault, request: string): Promise<readonly ArchivedVersion[]> {
-    const { store, archives } = this.#parts;
-    const wanted = await store.read(vault.organization.id, (db) =>
+    const wanted = await this.#wanted(vault, request);
+    try {
+      return await this.#versionsIn(vault, wanted);
+    } catch (error) {
+      // An archive that was written anew meanwhile is gone; what was in it lies in the new one.
+      const now = await this.#wanted(vault, request);
+      if (archivesOf(now) === archivesOf(wanted)) throw error;
+      return this.#versionsIn(vault, now);
+    }
+  }
+
+  #wanted(vault: Vault, request: string): Promise<readonly Wanted[]> {
+    return this.#parts.store.read(vault.organization.id, (db) =>
       db
         .selectFrom('archive_request_memories')
         .innerJoin('memories', (join) => join.onRef('memories.id', '=', 'archive_request_memories.memory'))
@@ -112,15 +123,28 @@ export class ArchiveCopies {
         .where('memories.state', '=', 'archived')
         .execute(),
     );
+  }
+
+  async #versionsIn(vault: Vault, wanted: readonly Wanted[]): Promise<readonly ArchivedVersion[]> {
     const found: ArchivedVersion[] = [];
     for (const [archive, rows] of Map.groupBy(wanted, (row) => row.archive)) {
       const names = new Set(rows.map(({ id, version }) => `${id} ${version}`));
-      for (const each of await archives.open(vault, archive))
+      for (const each of await this.#parts.archives.open(vault, archive))
         if (names.has(`${each.memory} ${each.version}`)) found.push(each);
     }
     return found;
   }
 }
+
+/** A version, and the archive that its boxes lie in. */
+interface Wanted {
+  readonly id: string;
+  readonly version: number;
+  readonly archive: string;
+}
+
+const archivesOf = (wanted: readonly Wanted[]): string =>
+  [...new Set(wanted.map(({ archive }) => archive))].sort().join();
 
 /** The row as it is in this transaction; `conflict` unless it is in one of the states. */
 export async function requireState(

@@ -4,7 +4,7 @@
  *
  * Invariants: an archive has its slot and its row before its first byte; a memory counts as moved in the transaction that
  * takes its boxes out of the tables, and only if nobody changed it since they were read; what a crash left half-made is
- * dropped, its slot destroyed.
+ * dropped, its slot destroyed; boxes of what was erased stay in no archive beyond the next run.
  */
 import { encodeUtf8 } from '../bytes/encoding.ts';
 import type { CobblestoneKey } from '../crypto/cobblestone.ts';
@@ -68,10 +68,11 @@ export class Archives {
     this.#parts = parts;
   }
 
-  /** Moves what has come of age, and drops archives that hold nothing any more. */
+  /** Moves what has come of age, and lets go of what archives hold and nothing opens any more. */
   async tend(now: number): Promise<void> {
     await this.#dropUnfinished();
     for await (const vault of allVaults(this.#parts)) {
+      await this.#renewWorn(vault);
       let after = '';
       for (;;) {
         const aged = await this.#aged(vault, now, after);
@@ -137,14 +138,10 @@ export class Archives {
 
   /** Answers the last memory it looked at. */
   async #move(vault: Vault, aged: readonly Aged[]): Promise<string> {
-    const { store, blobs, cipher, environment } = this.#parts;
+    const { store, environment } = this.#parts;
     const { rows, whole } = await this.#versionsOf(vault, aged);
     const last = whole.at(-1)?.id ?? '';
-    const { id, slot } = await this.#register(vault);
-    environment.fault('archive.registered');
-    const plaintext = encodeArchive(rows.map(archivedVersion));
-    await blobs.put(blobName(id), await cipher.encrypt(this.keyOf(vault, id, slot), plaintext));
-    environment.fault('archive.written');
+    const { id, slot } = await this.#write(vault, rows.map(archivedVersion), environment.clock.now());
     const moved = await store.write(vault.organization.id, (tx) =>
       this.#settle(tx, vault, id, { rows, whole }),
     );
@@ -189,8 +186,73 @@ export class Archives {
     return { rows, whole };
   }
 
-  async #register(vault: Vault): Promise<{ readonly id: ArchiveId; readonly slot: Slot }> {
-    const { store, slots, newId, environment } = this.#parts;
+  /**
+   * Archives that hold boxes of what has ended are written anew without them: they are kept for years, and a certificate
+   * names the day on which the last ciphertext goes.
+   */
+  async #renewWorn(vault: Vault): Promise<void> {
+    const archives = await this.#parts.store.read(vault.organization.id, (db) =>
+      db
+        .selectFrom('archives')
+        .innerJoin('archived_versions', (join) => join.onRef('archived_versions.archive', '=', 'archives.id'))
+        .select(['archives.id', 'archives.slot', 'archives.records', 'archives.created_at'])
+        .select((of) => of.fn.countAll<number | bigint>().as('left'))
+        .where('archives.vault', '=', vault.id)
+        .where('archives.state', '=', 'live')
+        .groupBy(['archives.id', 'archives.slot', 'archives.records', 'archives.created_at'])
+        .execute(),
+    );
+    const worn = archives.filter(({ records, left }) => Number(left) < records);
+    for (const { id, slot, created_at } of worn) {
+      await this.#renew(vault, id, created_at);
+      await this.#drop([{ id: id as ArchiveId, slot: slot as Slot }]);
+    }
+  }
+
+  /** What is left of an archive moves to a new one; the old one is as if it had never been finished. */
+  async #renew(vault: Vault, old: string, createdAt: number): Promise<void> {
+    const { store, environment } = this.#parts;
+    const rows = await store.read(vault.organization.id, (db) =>
+      db.selectFrom('archived_versions').select(['memory', 'version']).where('archive', '=', old).execute(),
+    );
+    const names = new Set(rows.map(({ memory, version }) => `${memory} ${version}`));
+    const versions = (await this.open(vault, old)).filter(({ memory, version }) =>
+      names.has(`${memory} ${version}`),
+    );
+    if (versions.length !== rows.length)
+      throw new StrongroomError('box.damaged', `${old} lacks ${rows.length - versions.length} versions`);
+    const { id } = await this.#write(vault, versions, createdAt);
+    await store.write(vault.organization.id, async (tx) => {
+      const { change } = tx;
+      await tx.sql
+        .updateTable('archived_versions')
+        .set({ archive: id, change })
+        .where('archive', '=', old)
+        .execute();
+      const live = { state: 'live', records: versions.length, change } as const;
+      await tx.sql.updateTable('archives').set(live).where('id', '=', id).execute();
+      await tx.sql.updateTable('archives').set({ state: 'building', change }).where('id', '=', old).execute();
+    });
+    environment.fault('archive.moved');
+  }
+
+  /** An archive with its row and its bytes, which nothing refers to yet. */
+  async #write(
+    vault: Vault,
+    versions: readonly ArchivedVersion[],
+    createdAt: number,
+  ): Promise<{ readonly id: ArchiveId; readonly slot: Slot }> {
+    const { blobs, cipher, environment } = this.#parts;
+    const { id, slot } = await this.#register(vault, createdAt);
+    environment.fault('archive.registered');
+    const plaintext = encodeArchive(versions);
+    await blobs.put(blobName(id), await cipher.encrypt(this.keyOf(vault, id, slot), plaintext));
+    environment.fault('archive.written');
+    return { id, slot };
+  }
+
+  async #register(vault: Vault, createdAt: number): Promise<{ readonly id: ArchiveId; readonly slot: Slot }> {
+    const { store, slots, newId } = this.#parts;
     const id = newId('archive');
     const slot = await store.write(vault.organization.id, async (tx) => {
       const slot = await slots.takeOne(tx, vault.id);
@@ -204,7 +266,7 @@ export class Archives {
           state: 'building',
           blob: blobName(id),
           records: 0,
-          created_at: environment.clock.now(),
+          created_at: createdAt,
           change: tx.change,
         })
         .execute();
@@ -258,7 +320,7 @@ export class Archives {
       .execute();
     await tx.sql
       .updateTable('archives')
-      .set({ state: 'live', records: moving.length, change: tx.change })
+      .set({ state: 'live', records: rows.length, change: tx.change })
       .where('id', '=', archive)
       .execute();
     indexes.change(tx, vault, { removed: moving });

@@ -16,6 +16,7 @@ import { chunks } from '../vaults/derivations.ts';
 import type { People } from '../vaults/people.ts';
 import type { Segments } from '../vaults/segments.ts';
 import { livingOf } from '../vaults/living.ts';
+import { decodeScope } from '../vaults/memory-row.ts';
 
 export interface PurgeParts {
   readonly store: Store;
@@ -111,11 +112,32 @@ export class Purge {
     );
     await this.#removeEach(row, (after) => this.#deadDerived(organization, after));
     const slots = await this.#slotsOf(row);
+    await this.#removeOlder(row, new Set(slots));
     await this.#write(row, async (tx) => {
       await tx.sql.deleteFrom('tied_slots').where('tied_to', 'in', slots.slice(0, 1)).execute();
       const table = row.kind === 'subject' ? 'subjects' : 'conversations';
       await tx.sql.deleteFrom(table).where('id', '=', row.target).execute();
     });
+  }
+
+  /** Older versions, kept for a vault's history, of memories that are about somebody or something else by now. */
+  async #removeOlder(row: ErasureRow, dead: ReadonlySet<Slot>): Promise<void> {
+    const organization = row.organization as OrganizationId;
+    for (let after: string | null = ''; after !== null;) {
+      const from: string = after;
+      const page = await this.#parts.store.read(organization, (db) =>
+        db
+          .selectFrom('memories')
+          .select(['id', 'version'])
+          .where('id', '>', from)
+          .orderBy('id')
+          .limit(SEARCH_ROWS)
+          .execute(),
+      );
+      after = page.at(-1)?.id ?? null;
+      const changed = page.flatMap(({ id, version }) => (version > 1 ? [id] : []));
+      for (const part of chunks(changed)) await this.#write(row, (tx) => removeVersions(tx, part, dead));
+    }
   }
 
   /** Memories that were derived from others and whose keys are gone. */
@@ -245,6 +267,20 @@ export class Purge {
     if (this.#isStopped) throw new Stopped();
     this.#parts.environment.fault('erasure.purge');
     return this.#parts.store.write(row.organization as OrganizationId, work);
+  }
+}
+
+/** Of some memories the versions that have one of the slots in their keys. */
+async function removeVersions(tx: Tx, memories: readonly string[], dead: ReadonlySet<Slot>): Promise<void> {
+  for (const table of ['memory_versions', 'archived_versions'] as const) {
+    const rows = await tx.sql
+      .selectFrom(table)
+      .select(['memory', 'version', 'slot', 'scope'])
+      .where('memory', 'in', memories)
+      .execute();
+    for (const { memory, version, slot: own, scope } of rows)
+      if (dead.has(own as Slot) || decodeScope(scope).some(([, slot]) => dead.has(slot)))
+        await tx.sql.deleteFrom(table).where('memory', '=', memory).where('version', '=', version).execute();
   }
 }
 

@@ -68,6 +68,7 @@ export interface ArchiveRow extends Owned {
   slot: number;
   state: 'building' | 'live';
   blob: string;
+  /** Versions in the blob; with fewer rows of `archived_versions` than that it holds what has ended since. */
   records: number;
   created_at: number;
 }
