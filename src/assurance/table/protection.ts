@@ -201,7 +201,7 @@ export const PROTECTION_CLAIMS: readonly Claim[] = [
     state: {
       kind: 'complete',
       notProven:
-        'That a second server process would know at once: one process is asked, in which nothing remembers keys.',
+        'That a second server process would know at once: one process is asked, which forgets what a key proved with every commit that touches keys, and after a second.',
       hoursFresh: 26,
       mend: 'Stop the server: a key that outlives its revocation stays known until it ends. Then strongroom key list shows what is revoked.',
     },
