@@ -60,6 +60,7 @@ export function httpParts(
       list: (context, query) => erasureRequests.list(context, query),
       get: (context, id) => erasureRequests.get(context, id),
       cancel: (context, id) => erasureRequests.cancel(context, id),
+      recipients: (context, id) => erasureRequests.recipients(context, id),
       certificate: (context, id) => certificates.get(context, id),
       certificateKey: (context) => certificates.key(context),
     },

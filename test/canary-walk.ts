@@ -398,8 +398,9 @@ async function sowErasures(
   });
   await sower.must('cancelErasure', { path: { erasure: idOf(closing) }, headers: why('cancelErasure') });
   await sower.must('getCertificate', { path: { erasure }, headers: why('getCertificate') });
+  await sower.must('erasureRecipients', { path: { erasure }, headers: why('erasureRecipients') });
   await sower.must('certificateKey', { headers: why('certificateKey') });
-  for (const name of ['getErasure', 'cancelErasure', 'getCertificate'])
+  for (const name of ['getErasure', 'cancelErasure', 'getCertificate', 'erasureRecipients'])
     await sower.send(name, { path: { erasure: word(`erasure of ${name}`) } });
 }
 

@@ -69,6 +69,49 @@ test('an older version about a person goes with them, row and all, and the memor
   });
 });
 
+test('whoever took a copy away before an erasure is named, by key and vault, and nobody who did it later', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  await deployment.must('POST', '/v1/vaults', { body: { name: 'other' } });
+  const vaultOf = async (name: string): Promise<string> =>
+    String((await deployment.must('GET', `/v1/vaults/${name}`)).json['id']);
+  const [here, other] = [await vaultOf('default'), await vaultOf('other')];
+  const scopes = [{ actions: ['memory.*'], vaults: ['default'] }];
+  const made = await deployment.must('POST', '/v1/keys', { body: { name: 'confined', scopes } });
+  const [key, own] = [String(made.json['apiKey']), deployment.apiKey];
+  const exportBy = (by: string, name: string): Promise<Answer> =>
+    deployment.call('GET', `/v1/vaults/${name}/memories/export`, { key: by });
+  for (const vault of ['default', 'other']) await added(deployment, vault, { text: 'tea', subject: 'ann' });
+  const memory = await added(deployment, 'default', { text: 'green tea' });
+  for (const name of ['default', 'other']) assert.equal((await exportBy(own, name)).status, 200);
+  deployment.clock.advance(1000);
+  assert.equal((await exportBy(key, 'default')).status, 200);
+  assert.equal((await exportBy(key, 'other')).status, 404, 'what is refused takes nothing');
+  deployment.clock.advance(1000);
+  const ofMemory = idOf(await erased(deployment, { memory }));
+  const ofAnn = idOf(await erased(deployment, { subject: 'ann' }));
+  deployment.clock.advance(1000);
+  await exportBy(key, 'other');
+  await exportBy(own, 'default');
+  const namedBy = async (id: string): Promise<unknown[][]> => {
+    const { json } = await deployment.must('GET', `/v1/erasures/${id}/recipients`);
+    return (json['recipients'] as Json[]).map(({ how, principal, vault }) => [how, principal, vault]);
+  };
+  const [confined, first] = [key, own].map(
+    (text) => `key_${text.slice('sr_production_'.length).slice(0, 26)}`,
+  );
+  const expected = [
+    ['export', confined, here],
+    ['export', first, here],
+  ];
+  assert.deepEqual(await namedBy(ofMemory), expected);
+  const ofBoth = await namedBy(ofAnn);
+  assert.deepEqual([ofBoth.length, ofBoth.slice(0, 1)], [3, expected.slice(0, 1)]);
+  assert.ok(ofBoth.some(([, principal, vault]) => principal === first && vault === other));
+  assert.equal((await deployment.call('GET', `/v1/erasures/${ofAnn}/recipients`, { key })).status, 403);
+  const stranger = await deployment.call('GET', '/v1/erasures/era_00000000000000000000000000/recipients');
+  assert.equal(stranger.status, 404);
+});
+
 test('a person who returns after their erasure is somebody new', async (t) => {
   const deployment = await TestDeployment.start(t);
   await added(deployment, 'default', { text: 'old tea', subject: 'ann' });

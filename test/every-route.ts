@@ -192,6 +192,7 @@ const GRANTED: Readonly<Record<string, Maker>> = {
     return { method: 'POST', path };
   },
   getCertificate: async (deployment) => get(`/v1/erasures/${await newErasure(deployment)}/certificate`),
+  erasureRecipients: async (deployment) => get(`/v1/erasures/${await newErasure(deployment)}/recipients`),
   certificateKey: () => get('/v1/certificate-key'),
   createKey: () => ({ method: 'POST', path: '/v1/keys', body: { name: `key ${made++}` } }),
   listKeys: () => get('/v1/keys'),

@@ -7,6 +7,7 @@ import type {
   ErasureListQuery,
   ErasurePage,
   ErasurePlan,
+  ErasureRecipients,
   ErasureTarget,
 } from './types.ts';
 
@@ -63,6 +64,12 @@ export class Erasures {
   /** `certificate.pending` while a replica of the keystore has yet to forget. */
   certificate(id: string, options?: CallOptions): Promise<Certificate> {
     const path = `${pathOf('v1', 'erasures', id)}/certificate`;
+    return this.#transport.json({ method: 'GET', path, options });
+  }
+
+  /** Who exported the vault, or any for a person, before it was asked for: those who may have to be told. */
+  recipients(id: string, options?: CallOptions): Promise<ErasureRecipients> {
+    const path = `${pathOf('v1', 'erasures', id)}/recipients`;
     return this.#transport.json({ method: 'GET', path, options });
   }
 

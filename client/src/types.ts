@@ -317,6 +317,20 @@ export interface Certificate {
   verifierKey: string;
 }
 
+/** Somebody who took a copy away before the erasure, which is theirs to end. */
+export interface ErasureRecipient {
+  /** An export of a vault, or a copy out of its archive. */
+  how: 'export' | 'archive';
+  /** The key that did it. */
+  principal: string;
+  vault?: string;
+  lastAt: string;
+}
+
+export interface ErasureRecipients {
+  recipients: ErasureRecipient[];
+}
+
 export interface CertificateKey {
   /** The verifier key of what is signed from now on. */
   verifierKey: string;

@@ -171,6 +171,7 @@ const REQUESTS: Readonly<Record<string, (stage: Stage) => Promise<Request> | Req
     return { method: 'POST', path: `/v1/erasures/${id}/cancel` };
   },
   getCertificate: async (stage) => get(`/v1/erasures/${await newErasure(stage)}/certificate`),
+  erasureRecipients: async (stage) => get(`/v1/erasures/${await newErasure(stage)}/recipients`),
   certificateKey: () => get('/v1/certificate-key'),
   createKey: (stage) => ({ method: 'POST', path: '/v1/keys', body: { name: name(stage), ...POWERLESS } }),
   listKeys: () => get('/v1/keys'),

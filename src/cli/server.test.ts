@@ -79,6 +79,7 @@ test('the server takes every call of the client', async () => {
     ['getErasure', () => strongroom.erasures.get(ERASURE_ID)],
     ['cancelErasure', () => strongroom.erasures.cancel(ERASURE_ID)],
     ['getCertificate', () => strongroom.erasures.certificate(ERASURE_ID)],
+    ['erasureRecipients', () => strongroom.erasures.recipients(ERASURE_ID)],
     ['certificateKey', () => strongroom.erasures.certificateKey()],
     ['memoryHistory', () => vault.history(MEMORY_ID)],
     ['exportMemories', () => Array.fromAsync(vault.export({ include: 'vector' }))],

@@ -88,6 +88,7 @@ export function openErasing(
     rows,
     memories,
     erasures,
+    ledger,
     recorder,
     cursors,
     clock: environment.clock,

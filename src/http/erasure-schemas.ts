@@ -104,6 +104,17 @@ export const erasureListQuery = z.strictObject({
 
 export const erasurePage = z.object({ erasures: z.array(erasure), next: z.string().nullable() });
 
+export const erasureRecipients = z.object({
+  recipients: z.array(
+    z.object({
+      how: z.enum(['export', 'archive']),
+      principal: z.string(),
+      vault: z.string().optional(),
+      lastAt: z.string(),
+    }),
+  ),
+});
+
 export const certificate = z.object({ certificate: z.string(), verifierKey: z.string() });
 export const certificateKey = z.object({ verifierKey: z.string(), keys: z.array(ledgerKey) });
 

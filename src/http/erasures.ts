@@ -12,6 +12,7 @@ import {
   erasureListQuery,
   erasurePage,
   erasurePlan,
+  erasureRecipients,
 } from './erasure-schemas.ts';
 import type { Erasures } from './parts.ts';
 import { defineRoute, type Route } from './route.ts';
@@ -75,6 +76,19 @@ export const erasureRoutes = (erasures: Erasures): readonly Route[] => [
     answer: erasure,
     status: 200,
     run: (context, { params }) => erasures.cancel(context, idOf(params.erasure)),
+  }),
+  defineRoute({
+    name: 'erasureRecipients',
+    method: 'GET',
+    url: '/v1/erasures/:erasure/recipients',
+    action: 'erasure.get',
+    summary: 'Who exported its vault, or read a copy out of the archive, before the erasure was asked for',
+    params,
+    query: nothing,
+    body: noBody,
+    answer: erasureRecipients,
+    status: 200,
+    run: (context, { params }) => erasures.recipients(context, idOf(params.erasure)),
   }),
   defineRoute({
     name: 'getCertificate',

@@ -23,6 +23,7 @@ import type {
   ErasureListQuery,
   ErasurePage,
   ErasurePlan,
+  ErasureRecipients,
   Hold,
   HoldInput,
   HoldPage,
@@ -206,6 +207,8 @@ export interface Erasures {
   get(context: RequestContext, erasure: string): Promise<Erasure>;
   /** Throws `conflict` for one that is under way. */
   cancel(context: RequestContext, erasure: string): Promise<Erasure>;
+  /** Who took copies away before it was asked for. */
+  recipients(context: RequestContext, erasure: string): Promise<ErasureRecipients>;
   /** Throws `certificate.pending` while a replica of the keystore has yet to forget. */
   certificate(context: RequestContext, erasure: string): Promise<Certificate>;
   certificateKey(context: RequestContext): Promise<CertificateKey>;

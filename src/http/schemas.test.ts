@@ -58,6 +58,7 @@ const equal: readonly true[] = [
   true satisfies Equal<typeof erasures.erasurePlan, client.ErasurePlan>,
   true satisfies Equal<typeof erasures.erasureListQuery, client.ErasureListQuery>,
   true satisfies Equal<typeof erasures.erasurePage, client.ErasurePage>,
+  true satisfies Equal<typeof erasures.erasureRecipients, client.ErasureRecipients>,
   true satisfies Equal<typeof erasures.certificate, client.Certificate>,
   true satisfies Equal<typeof erasures.certificateKey, client.CertificateKey>,
   true satisfies Equal<typeof keys.keyInput, client.KeyInput>,

@@ -123,6 +123,7 @@ const GOOD_REQUESTS: readonly (InjectOptions & { calls: string; status: number }
   { method: 'GET', url: `/v1/erasures/${ERASURE_ID}`, calls: 'getErasure', status: 200 },
   { method: 'POST', url: `/v1/erasures/${ERASURE_ID}/cancel`, calls: 'cancelErasure', status: 200 },
   { method: 'GET', url: `/v1/erasures/${ERASURE_ID}/certificate`, calls: 'getCertificate', status: 200 },
+  { method: 'GET', url: `/v1/erasures/${ERASURE_ID}/recipients`, calls: 'erasureRecipients', status: 200 },
   { method: 'GET', url: '/v1/certificate-key', calls: 'certificateKey', status: 200 },
   { method: 'POST', url: '/v1/keys', payload: { name: 'ci' }, calls: 'createKey', status: 201 },
   { method: 'GET', url: '/v1/keys', calls: 'listKeys', status: 200 },

@@ -8,6 +8,7 @@ import type {
   ErasureListQuery,
   ErasurePage,
   ErasurePlan,
+  ErasureRecipients,
   ErasureTarget,
 } from '@strongroom/client';
 import type { Access } from '../access/access.ts';
@@ -22,6 +23,7 @@ import { StrongroomError } from '../errors.ts';
 import { isId, type VaultId } from '../ids.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { Action } from '../ledger/actions.ts';
+import type { Ledger } from '../ledger/ledger.ts';
 import { LIMITS } from '../limits.ts';
 import { parseFilter } from '../search/parse-filter.ts';
 import type { ErasureRow } from '../store/schema.ts';
@@ -37,6 +39,7 @@ import type { Vault } from '../vaults/vault.ts';
 import { Confirmations, digestOfMemories, notConfirmed, type Counted } from './confirmations.ts';
 import { countUnder } from './counting.ts';
 import { erasureView } from './erasure-view.ts';
+import { recipientsOf } from './recipients.ts';
 import type { Erasures, RequestedBy } from './erasures.ts';
 
 export interface ErasureRequestsParts {
@@ -49,6 +52,7 @@ export interface ErasureRequestsParts {
   readonly rows: MemoryStore;
   readonly memories: MemoryReads;
   readonly erasures: Erasures;
+  readonly ledger: Pick<Ledger, 'entries'>;
   readonly recorder: Recorder;
   readonly cursors: Cursors;
   readonly clock: Clock;
@@ -109,6 +113,18 @@ export class ErasureRequests {
     const row = await this.reach(context, 'erasure.get', id);
     await this.#parts.recorder.record(context, { action: 'erasure.get', target: row.id });
     return erasureView(row);
+  }
+
+  /** Who took copies away before it was asked for. */
+  async recipients(context: RequestContext, id: string): Promise<ErasureRecipients> {
+    const row = await this.reach(context, 'erasure.get', id);
+    const recipients = await recipientsOf(this.#parts, row);
+    await this.#parts.recorder.record(context, {
+      action: 'erasure.get',
+      target: row.id,
+      count: recipients.length,
+    });
+    return { recipients: [...recipients] };
   }
 
   /** Newest first. */

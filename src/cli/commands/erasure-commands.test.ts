@@ -33,6 +33,11 @@ function bench(t: TestContext): { run: TestBench['run']; made: TestBench; sent: 
     if (!path.startsWith('/v1/erasures') && !path.startsWith('/v1/certificate')) return undefined;
     sent.push(body);
     if (path === '/v1/certificate-key') return { status: 200, body: { verifierKey: 'the key' } };
+    if (path.endsWith('/recipients'))
+      return {
+        status: 200,
+        body: { recipients: [{ how: 'export', principal: ERASURE.requestedBy, lastAt: AT }] },
+      };
     if (path.endsWith('/certificate'))
       return { status: 200, body: { certificate: '{"signed":true}\n', verifierKey: 'the key' } };
     if (method === 'GET' && path === '/v1/erasures')
@@ -74,6 +79,8 @@ test('erasures are listed, shown and taken back; an organization is closed and r
   const [body] = sent as { reason: string; graceDays: number }[];
   assert.deepEqual([body?.reason, body?.graceDays], ['moved', 3]);
   assert.equal((await run(['organization', 'reopen', ID])).code, 0);
+  assert.match((await run(['organization', 'reopen'])).out, new RegExp(ID), 'its id need not be known');
+  assert.match((await run(['erasures', 'recipients', ID])).out, /^HOW +BY +VAULT +LAST\nexport +key_/);
 });
 
 test('a certificate is written as it came, and one that does not hold is told apart from a wrong key', async (t) => {

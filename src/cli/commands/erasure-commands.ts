@@ -97,6 +97,21 @@ function listCommands(program: Command, session: Session): void {
     .argument('<id>', 'era_…')
     .action(async (id: string) => showErasure(session, await session.client.erasures.get(id)));
   erasures
+    .command('recipients')
+    .description('who took copies away before: they may have to be told')
+    .argument('<id>', 'era_…')
+    .action(async (id: string) => {
+      const answer = await session.client.erasures.recipients(id);
+      const columns = ['HOW', 'BY', 'VAULT', 'LAST'].map((title) => ({ title }));
+      const rows = answer.recipients.map(({ how, principal, vault, lastAt }) => [
+        how,
+        principal,
+        vault ?? '-',
+        showTime(lastAt),
+      ]);
+      await session.show(answer, () => tableText(columns, rows, session.place));
+    });
+  erasures
     .command('cancel')
     .description('take one back whose grace period still runs')
     .argument('<id>', 'era_…')
@@ -128,8 +143,19 @@ function organizationCommands(program: Command, session: Session): void {
   organization
     .command('reopen')
     .description('take the closing back')
-    .argument('<id>', 'era_… of the closing')
-    .action(async (id: string) => showErasure(session, await session.client.erasures.cancel(id)));
+    .argument('[id]', 'era_… of the closing; looked up where it is left out')
+    .action(async (given?: string) => {
+      const id = given ?? (await closingOf(session));
+      await showErasure(session, await session.client.erasures.cancel(id));
+    });
+}
+
+/** What is asked for and not begun: only a closing waits. */
+async function closingOf(session: Session): Promise<string> {
+  const { erasures } = await session.client.erasures.list({ state: 'requested', limit: 1 });
+  const [closing] = erasures;
+  if (closing === undefined) throw new StrongroomError('not_found', 'the organization is not being closed');
+  return closing.id;
 }
 
 function certificateCommands(program: Command, session: Session): void {

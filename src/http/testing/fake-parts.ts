@@ -278,6 +278,7 @@ export function fakeParts(): Fake {
       list: (context, ...input) => did('listErasures', context, input, { erasures: [erasure], next: null }),
       get: (context, ...input) => did('getErasure', context, input, erasure),
       cancel: (context, ...input) => did('cancelErasure', context, input, erasure),
+      recipients: (context, ...input) => did('erasureRecipients', context, input, { recipients: [] }),
       certificate: (context, ...input) =>
         did('getCertificate', context, input, { certificate: 'signed', verifierKey: 'key' }),
       certificateKey: (context, ...input) =>
