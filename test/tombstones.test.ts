@@ -1,6 +1,7 @@
 /** Durable forgetting: what was erased stays gone, whatever is fed and whatever runs; and its twin is found throughout. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { verifies } from '../src/assurance/testing/verifies.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import { idOf, TestDeployment, type Json } from './deployment.ts';
 
@@ -125,6 +126,31 @@ test('what comes back is held for a decision: approved it is a memory, rejected 
   for (const way of ['words', 'vectors', 'list', 'export']) assert.ok(ways[way]?.includes(TEXT), way);
   const third = await deployment.must('POST', `${vault}/memories`, { body: { text: TEXT } });
   assert.equal(third.json['review'], undefined, 'who approves it once has said so');
+});
+
+test('what waits for a decision ends by its rules like anything else, and is explained', async (t) => {
+  verifies('RET-06');
+  const deployment = await TestDeployment.start(t);
+  const { vault, memory } = await stage(deployment, 'review');
+  await deployment.must('DELETE', `${vault}/memories/${memory}?mode=erase`);
+  const fed = await deployment.must('POST', `${vault}/memories`, { body: { text: TEXT } });
+  await deployment.must('PUT', `${vault}/retention`, { body: { memories: { days: 2 } } });
+  const id = idOf(fed);
+  const explained = (await deployment.must('GET', `${vault}/memories/${id}/retention`)).json;
+  const endsAt = new Date(deployment.clock.now() + 2 * DAY_MS).toISOString();
+  assert.deepEqual([explained['state'], explained['rule'], explained['endsAt']], ['review', 'vault', endsAt]);
+  const tried = await deployment.must('POST', `${vault}/retention/simulate`, { body: {} });
+  assert.deepEqual(tried.json['removes'], []);
+  deployment.clock.advance(2 * DAY_MS);
+  const waiting = await deployment.must('GET', `${vault}/memories?state=review`);
+  assert.deepEqual(waiting.json['memories'], []);
+  assert.equal((await deployment.call('POST', `${vault}/memories/${id}/approve`)).status, 404);
+  await deployment.stop();
+  await deployment.opened(({ scheduler }) => scheduler.run());
+  await deployment.opened(async ({ store }) => {
+    const rows = await store.read(SYSTEM, (db) => db.selectFrom('memories').select('id').execute());
+    assert.deepEqual(rows, [], 'its twin has come of age as well');
+  });
 });
 
 test('a vault that asks for no tombstones keeps none, and takes back what it is given', async (t) => {

@@ -59,7 +59,8 @@ export type RetentionRuleName =
 
 export interface RetentionExplanation {
   memory: string;
-  state: 'live' | 'trashed' | 'archived';
+  /** `review`: it was erased once, came back, and waits for a decision. */
+  state: 'live' | 'trashed' | 'archived' | 'review';
   /** The rule that decides. */
   rule: RetentionRuleName;
   /** When its keys may be destroyed; null: not by itself, or not while it is held. */

@@ -51,7 +51,7 @@ const rule = z.enum(['hold', 'minimum', 'erasure', 'item', 'vault', 'organizatio
 
 export const retentionExplanation = z.object({
   memory: z.string(),
-  state: z.enum(['live', 'trashed', 'archived']),
+  state: z.enum(['live', 'trashed', 'archived', 'review']),
   rule,
   endsAt: z.string().nullable(),
   hiddenAt: z.string().nullable(),

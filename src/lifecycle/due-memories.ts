@@ -23,13 +23,13 @@ export interface Due {
   readonly id: string;
   /** When it was due. */
   readonly at: number;
-  readonly state: 'live' | 'trashed' | 'archived';
+  readonly state: 'live' | 'trashed' | 'archived' | 'review';
   readonly createdAt: number;
   readonly conversation: string | null;
 }
 
 const PAGE_ROWS = 500;
-const KEPT_STATES = ['live', 'trashed', 'archived'] as const;
+const KEPT_STATES = ['live', 'trashed', 'archived', 'review'] as const;
 /** An id is made a little before its row says it was created. */
 const SLACK_MS = 3_600_000;
 

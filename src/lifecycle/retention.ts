@@ -129,7 +129,7 @@ export class Retention {
     await recorder.record(context, { action: 'retention.explain', target: row.id });
     return {
       memory: row.id,
-      state: row.state as RetentionExplanation['state'],
+      state: row.state,
       rule: resolution.rule,
       endsAt: isoOf(resolution.endsAt),
       hiddenAt: isoOf(resolution.hiddenAt),
