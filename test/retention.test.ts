@@ -120,6 +120,38 @@ test('nothing is kept beyond the cap of the deployment, whatever it says of itse
   assert.deepEqual(await answersWith(deployment, id), []);
 });
 
+test('an entry of the ledger says until when it is kept, a refusal as one of the security log', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  await add(deployment, { text: 'a walnut tree' });
+  const body = { name: 'small', scopes: [{ actions: ['memory.get', 'retention.explain'], vaults: ['*'] }] };
+  const key = String((await deployment.must('POST', '/v1/keys', { body })).json['apiKey']);
+  assert.equal((await deployment.call('GET', '/v1/keys', { key })).status, 403);
+  const entryOf = async (action: string): Promise<{ n: number; at: string }> => {
+    const { json } = await deployment.must('GET', `/v1/ledger?action=${action}&limit=1`);
+    const [entry] = json['entries'] as { n: number; at: string }[];
+    return entry ?? assert.fail(action);
+  };
+  const explained = async (n: number | string, by = deployment.apiKey): Promise<Answer> =>
+    deployment.call('GET', `/v1/ledger/entries/${n}/retention`, { key: by });
+  const added = await entryOf('memory.add');
+  const endsAt = new Date(Date.parse(added.at) + 7 * 365.25 * DAY_MS).toISOString();
+  assert.deepEqual((await explained(added.n)).json, {
+    entry: added.n,
+    class: 'ledger',
+    at: added.at,
+    keptUntil: endsAt,
+    endsAt,
+    details: 'kept',
+  });
+  const refused = await entryOf('key.list');
+  const { json } = await explained(refused.n, key);
+  assert.deepEqual([json['class'], json['endsAt']], ['security', endsAt]);
+  const year = new Date(refused.at);
+  year.setUTCFullYear(year.getUTCFullYear() + 1);
+  assert.equal(json['keptUntil'], year.toISOString());
+  for (const n of [9999, 'first', '-1', '1e3']) assert.equal((await explained(n)).status, 404, String(n));
+});
+
 test('a simulation says what would go, and changes nothing', async (t) => {
   const deployment = await TestDeployment.start(t);
   const old = await add(deployment, { text: 'an old walnut tree' });

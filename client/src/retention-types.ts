@@ -75,6 +75,20 @@ export interface RetentionExplanation {
   holds: string[];
 }
 
+/** How long an entry of the ledger is kept. */
+export interface EntryRetention {
+  entry: number;
+  /** A refusal belongs to the security log, which is part of the ledger. */
+  class: 'ledger' | 'security';
+  at: string;
+  /** What its class promises: seven years, or twelve months for a refusal. */
+  keptUntil: string;
+  /** From here on nothing is left of it but its hash in the tree. */
+  endsAt: string;
+  /** Its free text, which also ends with whoever it is about: there, never given, or erased. */
+  details: 'kept' | 'none' | 'erased';
+}
+
 export interface RetentionEffect {
   vault: string;
   class: 'memories' | 'conversations';

@@ -1,5 +1,6 @@
 import { pathOf, type CallOptions, type Transport, type VersionedOptions } from './transport.ts';
 import type {
+  EntryRetention,
   RetentionExplanation,
   RetentionPolicyInput,
   RetentionPolicyView,
@@ -45,6 +46,12 @@ export class Retention {
   /** Which rule decides about a memory, and when it ends. */
   explain(vault: string, memory: string, options?: CallOptions): Promise<RetentionExplanation> {
     const path = pathOf('v1', 'vaults', vault, 'memories', memory, 'retention');
+    return this.#transport.json({ method: 'GET', path, options });
+  }
+
+  /** Until when an entry of the ledger is kept, refusals included. */
+  explainEntry(n: number, options?: CallOptions): Promise<EntryRetention> {
+    const path = pathOf('v1', 'ledger', 'entries', String(n), 'retention');
     return this.#transport.json({ method: 'GET', path, options });
   }
 }

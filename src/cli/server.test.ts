@@ -89,6 +89,7 @@ test('the server takes every call of the client', async () => {
       'createKey',
       () => strongroom.keys.create({ name: 'k', scopes: [{ actions: ['memory.*'], vaults: ['*'] }] }),
     ],
+    ['explainEntry', () => strongroom.retention.explainEntry(7)],
     ['listKeys', () => strongroom.keys.list()],
     ['rotateKey', () => strongroom.keys.rotate(KEY_ID)],
     ['revokeKey', () => strongroom.keys.revoke(KEY_ID)],

@@ -61,6 +61,7 @@ export async function openKeeping(
     store,
     organizations,
     access,
+    ledger,
     recorder,
     vaults,
     indexes,

@@ -70,7 +70,7 @@ export const ledgerRoutes = (ledger: LedgerReads): readonly Route[] => [
     body: noBody,
     answer: ledgerProof,
     status: 200,
-    run: (context, { params, query }) => ledger.proof(context, numberOf(params.n), query.size ?? null),
+    run: (context, { params, query }) => ledger.proof(context, entryNumberOf(params.n), query.size ?? null),
   }),
   defineRoute({
     name: 'proveLedgerConsistency',
@@ -101,7 +101,7 @@ export const ledgerRoutes = (ledger: LedgerReads): readonly Route[] => [
 ];
 
 /** What is not a number is the number of nothing. */
-function numberOf(text: string): number {
+export function entryNumberOf(text: string): number {
   if (!ENTRY_NUMBER.test(text)) throw new StrongroomError('not_found');
   return Number(text);
 }

@@ -19,6 +19,7 @@ import type {
   Certificate,
   CertificateKey,
   Erasure,
+  EntryRetention,
   ErasureInput,
   ErasureListQuery,
   ErasurePage,
@@ -178,6 +179,7 @@ export interface Retention {
     input: RetentionPolicyInput,
   ): Promise<RetentionSimulation>;
   explainRetention(context: RequestContext, place: MemoryPlace): Promise<RetentionExplanation>;
+  explainEntry(context: RequestContext, n: number): Promise<EntryRetention>;
 }
 
 export interface Holds {

@@ -60,6 +60,15 @@ export const retentionExplanation = z.object({
   holds: z.array(z.string()),
 });
 
+export const entryRetention = z.object({
+  entry: z.int(),
+  class: z.enum(['ledger', 'security']),
+  at: z.string(),
+  keptUntil: z.string(),
+  endsAt: z.string(),
+  details: z.enum(['kept', 'none', 'erased']),
+});
+
 const effect = z.object({
   vault: z.string(),
   class: z.enum(['memories', 'conversations']),

@@ -1,9 +1,11 @@
-/** `/v1/retention`, and the same below a vault; `…/memories/{memory}/retention` explains. */
+/** `/v1/retention`, and the same below a vault; `…/memories/{memory}/retention` and `…/entries/{n}/retention` explain. */
 import { z } from 'zod';
+import { entryNumberOf } from './ledger.ts';
 import type { Retention } from './parts.ts';
 import { defineRoute, type AnswerHeaders, type Route } from './route.ts';
 import { noBody, nothing } from './schema-parts.ts';
 import {
+  entryRetention,
   retentionExplanation,
   retentionPolicy,
   retentionPolicyInput,
@@ -29,6 +31,19 @@ export const retentionRoutes = (retention: Retention): readonly Route[] => [
     answer: retentionExplanation,
     status: 200,
     run: (context, { params }) => retention.explainRetention(context, params),
+  }),
+  defineRoute({
+    name: 'explainEntry',
+    method: 'GET',
+    url: '/v1/ledger/entries/:n/retention',
+    action: 'retention.explain',
+    summary: 'Until when an entry of the ledger is kept, refusals included',
+    params: z.strictObject({ n: z.string() }),
+    query: nothing,
+    body: noBody,
+    answer: entryRetention,
+    status: 200,
+    run: (context, { params }) => retention.explainEntry(context, entryNumberOf(params.n)),
   }),
 ];
 

@@ -1,5 +1,6 @@
-/** Retention as its owners see it: shown, set, tried out, and explained for any memory. */
+/** Retention as its owners see it: shown, set, tried out, and explained for any memory and any entry of the ledger. */
 import type {
+  EntryRetention,
   RetentionExplanation,
   RetentionPolicyInput,
   RetentionPolicyView,
@@ -12,6 +13,8 @@ import type { Recorder } from '../access/recorder.ts';
 import { StrongroomError } from '../errors.ts';
 import { isId } from '../ids.ts';
 import type { Action } from '../ledger/actions.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { LEDGER_KEPT_S } from '../store/migrations/0002-ledger-pruning.ts';
 import type { VaultIndexes } from '../vaults/indexes.ts';
 import { datedRecord } from '../vaults/retention.ts';
 import type { Vault } from '../vaults/vault.ts';
@@ -19,7 +22,7 @@ import { requireVersion, type Vaults } from '../vaults/vaults.ts';
 import { kindsOf, type DueParts } from './due-memories.ts';
 import type { HoldGuard } from './hold-guard.ts';
 import type { Policies } from './policies.ts';
-import { DAY_MS, parsePolicy, policyView } from './retention-policy.ts';
+import { DAY_MS, parsePolicy, policyView, SECURITY_LOG_MONTHS } from './retention-policy.ts';
 import { resolve, type Facts } from './retention-resolver.ts';
 import { simulate } from './retention-simulation.ts';
 import type { Store } from '../store/store.ts';
@@ -29,6 +32,7 @@ export interface RetentionParts extends DueParts {
   readonly store: Store;
   readonly organizations: Organizations;
   readonly access: Access;
+  readonly ledger: Pick<Ledger, 'entry' | 'details'>;
   readonly recorder: Recorder;
   readonly vaults: Vaults;
   readonly indexes: VaultIndexes;
@@ -139,6 +143,27 @@ export class Retention {
     };
   }
 
+  /** Until when an entry of the organization's log is kept; `not_found` where it has ended, or there is none. */
+  async explainEntry(context: RequestContext, n: number): Promise<EntryRetention> {
+    const { access, ledger, recorder } = this.#parts;
+    access.require(context, 'retention.explain', null);
+    const entry = await ledger.entry(context.organization, n);
+    if (entry === null) throw new StrongroomError('not_found');
+    const details =
+      entry.box === undefined ? 'none' : (await ledger.details(entry)) === null ? 'erased' : 'kept';
+    await recorder.record(context, { action: 'retention.explain', target: context.organization });
+    const endsAt = new Date(entry.at + LEDGER_KEPT_S * 1000);
+    const isRefusal = entry.outcome === 'refused';
+    return {
+      entry: n,
+      class: isRefusal ? 'security' : 'ledger',
+      at: new Date(entry.at).toISOString(),
+      keptUntil: (isRefusal ? monthsLater(entry.at, SECURITY_LOG_MONTHS) : endsAt).toISOString(),
+      endsAt: endsAt.toISOString(),
+      details,
+    };
+  }
+
   /** For a request that is repeated. */
   async current(context: RequestContext, id: string): Promise<{ version: number; body: unknown } | null> {
     const { policies, organizations } = this.#parts;
@@ -175,5 +200,11 @@ export class Retention {
 }
 
 const targetOf = ({ organization, vault }: Place): string => vault?.id ?? organization.id;
+
+function monthsLater(ms: number, months: number): Date {
+  const day = new Date(ms);
+  day.setUTCMonth(day.getUTCMonth() + months);
+  return day;
+}
 
 const isoOf = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());

@@ -1,5 +1,5 @@
-/** ledger list, checkpoint, proof, consistency, export, verify; and health. */
-import type { Health, LedgerEntry, LedgerQuery } from '@strongroom/client';
+/** ledger list, checkpoint, proof, explain, consistency, export, verify; and health. */
+import type { EntryRetention, Health, LedgerEntry, LedgerQuery } from '@strongroom/client';
 import { Option, type Command } from 'commander';
 import { StrongroomError } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
@@ -52,6 +52,14 @@ export function ledgerCommands(program: Command, session: Session): void {
       await session.show(proof, () => proof.proof);
     });
   ledger
+    .command('explain')
+    .description('until when an entry is kept')
+    .argument('<n>', 'number of the entry', wholeNumber(0, Number.MAX_SAFE_INTEGER))
+    .action(async (n: number) => {
+      const kept = await session.client.retention.explainEntry(n);
+      await session.show(kept, () => keptText(kept));
+    });
+  ledger
     .command('consistency')
     .description('show that the ledger only grew since it had so many entries')
     .argument('<from>', 'size of the checkpoint you kept', wholeNumber(1, Number.MAX_SAFE_INTEGER))
@@ -71,6 +79,17 @@ export function ledgerCommands(program: Command, session: Session): void {
   verifyCommand(ledger, session);
   healthCommand(program, session);
 }
+
+const keptText = ({ entry, class: log, keptUntil, endsAt, details }: EntryRetention): string =>
+  [
+    ['entry', String(entry)],
+    ['class', log === 'security' ? 'security log: a refusal' : 'ledger'],
+    ['kept until', showTime(keptUntil)],
+    ['ends', `${showTime(endsAt)}; its hash stays`],
+    ['free text', details],
+  ]
+    .map(([name = '', value = '']) => `${name.padEnd(13)}  ${value}\n`)
+    .join('');
 
 async function* linesOf(session: Session): AsyncGenerator<string> {
   for await (const line of session.client.ledger.export()) yield `${line}\n`;

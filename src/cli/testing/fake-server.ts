@@ -320,7 +320,7 @@ export const ROTATION: Rotation = {
   endedAt: null,
 };
 
-function ledger([part, n]: string[]): Answer {
+function ledger([part, n, rest]: string[]): Answer {
   if (part === 'keys') {
     const key = { generation: 1, verifierKey: 'log+1+k', since: NOW, until: null, introduction: null };
     return { status: 200, body: { log: 'org_1', keys: [key] } };
@@ -329,6 +329,18 @@ function ledger([part, n]: string[]): Answer {
     return {
       status: 200,
       body: { log: 'org_1', size: 2, rootHash: 'ab', note: 'strongroom\n2\nqw==\n', verifierKey: 'k' },
+    };
+  if (part === 'entries' && rest === 'retention')
+    return {
+      status: 200,
+      body: {
+        entry: Number(n),
+        class: 'security',
+        at: NOW,
+        keptUntil: NOW,
+        endsAt: NOW,
+        details: 'kept',
+      },
     };
   if (part === 'entries')
     return {

@@ -4,6 +4,7 @@ import type {
   ArchiveRequest,
   Backup,
   Drill,
+  EntryRetention,
   Erasure,
   Rewind,
   Hold,
@@ -89,6 +90,14 @@ const retentionPolicy: RetentionPolicyView = {
   capDays: null,
   logs: { ledgerYears: 7, securityMonths: 12, applicationDays: null },
   version: 1,
+};
+const ENTRY_RETENTION: EntryRetention = {
+  entry: 7,
+  class: 'ledger',
+  at: AT,
+  keptUntil: AT,
+  endsAt: AT,
+  details: 'none',
 };
 const explanation: RetentionExplanation = {
   memory: MEMORY_ID,
@@ -255,6 +264,7 @@ export function fakeParts(): Fake {
       simulateRetention: (context, ...input) =>
         did('simulateRetention', context, input, { removes: [], keeps: [], archives: [], looked: 0 }),
       explainRetention: (context, ...input) => did('explainRetention', context, input, explanation),
+      explainEntry: (context, ...input) => did('explainEntry', context, input, ENTRY_RETENTION),
     },
     holds: {
       placeHold: (context, ...input) => did('placeHold', context, input, hold),
