@@ -4,6 +4,7 @@
  * Table look-ups go through swizzles (after André, Kermarrec and Le Scouarnec, "Cache locality is not enough", VLDB 2015). Indexes are below 16, where relaxed
  * swizzles agree on every machine; so do relaxed dot products with a side of seven bits.
  */
+import { fetchAhead } from './ahead';
 import {
   BLOCK_A,
   BLOCK_B,
@@ -21,6 +22,8 @@ import {
 
 /** A neighbour is rarely as far below the floor as the reach allows, and by a quarter more rarely still. */
 const EARLY: f32 = 0.75;
+/** So many rows before it is scored a row is on its way. */
+const AHEAD: u32 = 8;
 
 /**
  * Scans at most `blocksMax` blocks of a chain. A code whose estimate plus `reach` times its E is at least `floor` is a
@@ -54,6 +57,8 @@ export function scanChain(
   const floors = f32x4.splat(floor);
   const middles = f32x4.splat(middle);
   const first = out;
+  const used = isHasty ? BLOCK_F : BLOCK_A;
+  const usedBytes = BLOCK_CODES - used + (isHasty ? <usize>padded : (<usize>padded) << 2);
   const tableEarly = table + <usize>padded;
   const reachesEarly = f32x4.splat(reach * EARLY);
   const baseEarly = f32x4.splat(f32.load(query, 20));
@@ -63,11 +68,18 @@ export function scanChain(
   let squares = f32x4.splat(0);
   let fourths = f32x4.splat(0);
   let block = head;
+  if (block !== 0) fetchAhead(block + used, usedBytes);
   for (let left = blocksMax; left > 0 && block !== 0; left--) {
     let a0 = i16x8.splat(0);
     let a1 = i16x8.splat(0);
     let a2 = i16x8.splat(0);
     let a3 = i16x8.splat(0);
+    const next = <usize>load<u32>(block);
+    // The block after this one is on its way while this one is scanned.
+    if (next !== 0) {
+      fetchAhead(next, 1);
+      fetchAhead(next + used, usedBytes);
+    }
     let codes = block + BLOCK_CODES;
     let at = table;
     const count = load<u32>(block, 4);
@@ -114,7 +126,7 @@ export function scanChain(
       if (passed === 0) break;
     }
     if (at < tableEnd) {
-      block = <usize>load<u32>(block);
+      block = next;
       continue;
     }
     if (isWhole) measured += count;
@@ -161,7 +173,7 @@ export function scanChain(
       out += on;
       bounds += on;
     }
-    block = <usize>load<u32>(block);
+    block = next;
   }
   store<u32>(query, <u32>block, 32);
   store<u32>(query, <u32>((out - first) >> 2), 36);
@@ -200,8 +212,12 @@ export function rescore(
   let scored: u32 = 0;
   let off: f32 = 0;
   let off2: f32 = 0;
+  for (let r: u32 = 0; r < min(count, AHEAD); r++) fetchRow(rows, r, padded);
   for (let r: u32 = 0; r < count; r++) {
     const isFull = load<u32>(heap) === size;
+    const later = bounds + ((<usize>(r + AHEAD)) << 2);
+    if (r + AHEAD < count && !(isFull && f32.load(later) < f32.load(heap, 8)))
+      fetchRow(rows, r + AHEAD, padded);
     if (isFull && f32.load(bounds + ((<usize>r) << 2)) < f32.load(heap, 8)) continue;
     const row = <usize>load<u32>(rows + ((<usize>r) << 2));
     const bytes = row + ROW_HEAD;
@@ -240,6 +256,10 @@ export function rescore(
   f32.store(query, off, 56);
   f32.store(query, off2, 60);
   return <u32>(kept >> 2);
+}
+
+function fetchRow(rows: usize, r: u32, padded: u32): void {
+  fetchAhead(<usize>load<u32>(rows + ((<usize>r) << 2)), ROW_HEAD + <usize>padded);
 }
 
 /** Keeps the largest of what passes through. */

@@ -10,6 +10,7 @@
  * Lanes lie in a block as they do there; at F stands |r|². Of four lanes each eight numbers take 16 bytes: four bytes for each lane, with numbers 0 to 3 in
  * the low halves and 4 to 7 in the high ones.
  */
+import { fetchAhead } from './ahead';
 import {
   BLOCK_A,
   BLOCK_B,
@@ -193,7 +194,8 @@ export function scanShort(
   const width: usize = (<usize>count) << 1;
   const numbers = query + 64;
   const first = out;
-  for (const end = lists + ((<usize>listCount) << 5); lists < end; lists += 32) {
+  const all = lists + ((<usize>listCount) << 5);
+  for (; lists < all; lists += 32) {
     const own = f32x4.splat(f32.load(lists, 4));
     const reach = f32x4.splat(f32.load(lists, 8));
     const middle = f32x4.splat(f32.load(lists, 12));
@@ -202,6 +204,13 @@ export function scanShort(
     let fourths = f32x4.splat(0);
     let block = <usize>load<u32>(lists);
     for (let left = blocksMax; left > 0 && block !== 0; left--) {
+      // The block after this one is on its way while this one is scanned.
+      let next = <usize>load<u32>(block);
+      if (next === 0 && lists + 32 < all) next = <usize>load<u32>(lists, 32);
+      if (next !== 0) {
+        fetchAhead(next, 1);
+        fetchAhead(next + BLOCK_A, BLOCK_CODES - BLOCK_A + (width << 3));
+      }
       const held = load<u32>(block, 4);
       let codes = block + BLOCK_CODES;
       for (let lane: u32 = 0; lane < held; lane += 8) {
