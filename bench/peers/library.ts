@@ -2,7 +2,7 @@
  * The engines as libraries, one thread each, on the same vectors in the same run. Each peer is turned up until it finds as much as
  * Strongroom; then both are asked in turns, so that whatever else the machine does meets both.
  */
-import { mkdir } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Child } from '../child.ts';
 import { median } from '../figures.ts';
@@ -122,8 +122,8 @@ async function comparePeer(
 }
 
 async function start(name: string, { setFolder, folder }: LibraryOptions): Promise<Contest> {
-  const own = join(folder, name);
-  await mkdir(own, { recursive: true });
+  // Of its own for each set: an engine may find its files there.
+  const own = await mkdtemp(join(folder, `${name}-`));
   return new Child<ContestQuestions>('./peers/contest-process.ts', [name, setFolder, own], join(own, 'log'));
 }
 
