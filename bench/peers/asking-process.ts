@@ -3,12 +3,11 @@
  * answers are read: what was found is held against the true neighbours. Vectors travel as each side's own client sends
  * them: ours as base64, Chroma's as lists of numbers.
  */
-import { Agent as PlainAgent, request as requestPlain } from 'node:http';
-import { Agent as TlsAgent, request as requestTls } from 'node:https';
 import { sentVector } from '@strongroom/client';
 import { answerParent } from '../child.ts';
 import { Corpus } from '../corpus.ts';
 import { quantile } from '../figures.ts';
+import { Connection, requestOf } from './connection.ts';
 import type { Pass } from './contestant.ts';
 import { NEIGHBOURS, readSet, recallOf, vectorAt } from './sets.ts';
 
@@ -108,120 +107,100 @@ const formOf = (target: Target): Form =>
 answerParent<AskingQuestions>({
   open: async ({ target, vault }) => {
     vaultName = vault;
-    await poster(target)('/v1/vaults', json({ name: vault, dimensions: set.dimensions }));
+    const body = { name: vault, dimensions: set.dimensions };
+    await withLanes(target, 1, async ([lane]) => lane?.ask(requestTo(target, '/v1/vaults', body)));
     return null;
   },
-  add: async ({ target, batchSize, inFlight, most }) => {
-    const form = formOf(target);
-    const post = poster(target);
-    const times: number[] = [];
-    let elapsedMs = 0;
-    const count = Math.min(set.base.length / set.dimensions, most ?? Number.POSITIVE_INFINITY);
-    for (let from = 0; from < count; from += batchSize * BODIES_MAX) {
-      const batches = batchesOf(from, Math.min(count, from + batchSize * BODIES_MAX), batchSize);
-      const bodies = batches.map((rows) => json(form.addBody(rows)));
+  add: ({ target, batchSize, inFlight, most }) =>
+    withLanes(target, inFlight, async (lanes) => {
+      const form = formOf(target);
+      const times: number[] = [];
+      let elapsedMs = 0;
+      const count = Math.min(set.base.length / set.dimensions, most ?? Number.POSITIVE_INFINITY);
+      for (let from = 0; from < count; from += batchSize * BODIES_MAX) {
+        const batches = batchesOf(from, Math.min(count, from + batchSize * BODIES_MAX), batchSize);
+        const requests = batches.map((rows) => requestTo(target, form.addPath, form.addBody(rows)));
+        const started = performance.now();
+        await inLanes(lanes, batches.length, async (lane, at) => {
+          const sent = performance.now();
+          const answer = await lane.ask(requests[at] as Buffer);
+          times.push(performance.now() - sent);
+          form.added(batches[at] ?? [], parsed(answer));
+        });
+        elapsedMs += performance.now() - started;
+      }
+      const last = requestTo(target, form.searchPath, form.searchBody(0));
       const started = performance.now();
-      await inLanes(inFlight, batches.length, async (at) => {
-        const sent = performance.now();
-        const answer = await post(form.addPath, bodies[at] as Buffer);
-        times.push(performance.now() - sent);
-        form.added(batches[at] ?? [], answer);
-      });
+      await lanes[0]?.ask(last);
       elapsedMs += performance.now() - started;
-    }
-    const body = json(form.searchBody(0));
-    const started = performance.now();
-    await post(form.searchPath, body);
-    elapsedMs += performance.now() - started;
-    return { added: count, perSecond: (count / elapsedMs) * 1000, batchP50Ms: quantile(times, 0.5) };
-  },
-  search: async ({ target, inFlight, seconds }) => {
-    const form = formOf(target);
-    const post = poster(target);
-    const queries = set.truth.length / NEIGHBOURS;
-    const bodies = Array.from({ length: queries }, (_, query) => json(form.searchBody(query)));
-    const times: number[] = [];
-    let recall = 0;
-    const started = performance.now();
-    const isOver = (): boolean => seconds !== null && performance.now() - started >= seconds * 1000;
-    await inLanes(inFlight, seconds === null ? queries : Number.POSITIVE_INFINITY, async (at) => {
-      if (isOver()) return false;
-      const sent = performance.now();
-      const answer = await post(form.searchPath, bodies[at % queries] as Buffer);
-      times.push(performance.now() - sent);
-      recall += recallOf(set, at % queries, form.found(answer));
-      return true;
-    });
-    const elapsedMs = performance.now() - started;
-    return {
-      recall: recall / times.length,
-      p50Ms: quantile(times, 0.5),
-      p95Ms: quantile(times, 0.95),
-      perSecond: (times.length / elapsedMs) * 1000,
-    };
-  },
+      return { added: count, perSecond: (count / elapsedMs) * 1000, batchP50Ms: quantile(times, 0.5) };
+    }),
+  search: ({ target, inFlight, seconds }) =>
+    withLanes(target, inFlight, async (lanes) => {
+      const form = formOf(target);
+      const queries = set.truth.length / NEIGHBOURS;
+      const requests = Array.from({ length: queries }, (_, query) =>
+        requestTo(target, form.searchPath, form.searchBody(query)),
+      );
+      const times: number[] = [];
+      let recall = 0;
+      const started = performance.now();
+      const isOver = (): boolean => seconds !== null && performance.now() - started >= seconds * 1000;
+      await inLanes(lanes, seconds === null ? queries : Number.POSITIVE_INFINITY, async (lane, at) => {
+        if (isOver()) return false;
+        const sent = performance.now();
+        const answer = await lane.ask(requests[at % queries] as Buffer);
+        times.push(performance.now() - sent);
+        recall += recallOf(set, at % queries, form.found(parsed(answer)));
+        return true;
+      });
+      const elapsedMs = performance.now() - started;
+      return {
+        recall: recall / times.length,
+        p50Ms: quantile(times, 0.5),
+        p95Ms: quantile(times, 0.95),
+        perSecond: (times.length / elapsedMs) * 1000,
+      };
+    }),
 });
 
-/** Does the work for each number below `count`, so many at a time, until one says false. */
-async function inLanes(
-  lanes: number,
+/** Opens the connections before anything is timed, and closes them afterwards. */
+async function withLanes<T>(
+  target: Target,
   count: number,
-  work: (at: number) => Promise<boolean | void>,
+  work: (lanes: readonly Connection[]) => Promise<T>,
+): Promise<T> {
+  const place = { url: target.url, ca: target.kind === 'strongroom' ? target.ca : null };
+  const lanes = await Promise.all(Array.from({ length: count }, () => Connection.open(place)));
+  try {
+    return await work(lanes);
+  } finally {
+    for (const lane of lanes) lane.close();
+  }
+}
+
+/** Does the work for each number below `count`, one at a time on each lane, until one says false. */
+async function inLanes(
+  lanes: readonly Connection[],
+  count: number,
+  work: (lane: Connection, at: number) => Promise<boolean | void>,
 ): Promise<void> {
   let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let at = next++; at < count; at = next++) if ((await work(at)) === false) return;
+  const run = async (lane: Connection): Promise<void> => {
+    for (let at = next++; at < count; at = next++) if ((await work(lane, at)) === false) return;
   };
-  await Promise.all(Array.from({ length: lanes }, lane));
+  await Promise.all(lanes.map(run));
 }
 
-type Post = (path: string, body: Buffer) => Promise<unknown>;
-
-const posters = new Map<string, Post>();
-
-function poster(target: Target): Post {
-  const known = posters.get(target.url) ?? newPoster(target);
-  posters.set(target.url, known);
-  return known;
+function requestTo(target: Target, path: string, body: unknown): Buffer {
+  const { host } = new URL(target.url);
+  const authorization = target.kind === 'strongroom' ? { authorization: `Bearer ${target.apiKey}` } : {};
+  return requestOf(path, Buffer.from(JSON.stringify(body), 'utf8'), { host, ...authorization });
 }
 
-/** Rejects on any answer but success: a figure for refusals would be a fine one. */
-function newPoster(target: Target): Post {
-  const isTls = target.kind === 'strongroom';
-  const agent = isTls
-    ? new TlsAgent({ keepAlive: true, ca: target.ca })
-    : new PlainAgent({ keepAlive: true });
-  const make = isTls ? requestTls : requestPlain;
-  return (path, body) =>
-    new Promise((resolve, reject) => {
-      const req = make(`${target.url}${path}`, {
-        method: 'POST',
-        agent,
-        headers: {
-          'content-type': 'application/json',
-          'content-length': body.length,
-          ...(isTls ? { authorization: `Bearer ${target.apiKey}` } : {}),
-        },
-      });
-      req.on('error', reject);
-      req.on('response', (res) => {
-        const chunks: Buffer[] = [];
-        res.on('error', reject);
-        res.on('data', (chunk: Buffer) => chunks.push(chunk));
-        res.on('end', () => {
-          const text = Buffer.concat(chunks).toString('utf8');
-          if (res.statusCode === 200 || res.statusCode === 201)
-            resolve(text === '' ? null : JSON.parse(text));
-          else reject(new Error(`${path} answered ${res.statusCode}: ${text.slice(0, 300)}`));
-        });
-      });
-      req.end(body);
-    });
-}
+const parsed = (body: Buffer): unknown => (body.length === 0 ? null : JSON.parse(body.toString('utf8')));
 
 const batchesOf = (from: number, to: number, size: number): readonly (readonly number[])[] =>
   Array.from({ length: Math.ceil((to - from) / size) }, (_, at) =>
     Array.from({ length: Math.min(size, to - from - at * size) }, (_each, i) => from + at * size + i),
   );
-
-const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value), 'utf8');
