@@ -143,3 +143,29 @@ test('an index that is closed while it is asked is asked again where it opens ne
   await indexes.drop(vaultOf('a'));
   assert.equal(isCurrent(), false);
 });
+
+test('an index that is closed again while it is being opened opens once more when it is asked', async (t) => {
+  const indexes = openIndexes(t, Number.POSITIVE_INFINITY, () => [recordOf(1, { text: 'guitar' })]);
+  const vault = vaultOf('a');
+  await indexes.of(vault);
+  // Two erasures, one after the other, and searches in between.
+  const first = indexes.drop(vault);
+  indexes.of(vault).catch(() => undefined);
+  const second = indexes.drop(vault);
+  await first;
+  const { answer } = await indexes.ask(vault, (index) =>
+    index.search({ mode: 'text', query: 'guitar', limit: 1, now: NOW }),
+  );
+  assert.equal(answer.length, 1);
+  await second;
+});
+
+test('a search is answered although its index is closed many times while it asks', async (t) => {
+  const indexes = openIndexes(t, Number.POSITIVE_INFINITY, () => [recordOf(1, { text: 'guitar' })]);
+  let closed = 0;
+  const { answer } = await indexes.ask(vaultOf('a'), async (index) => {
+    if (++closed <= 10) await indexes.drop(vaultOf('a'));
+    return index.search({ mode: 'text', query: 'guitar', limit: 1, now: NOW });
+  });
+  assert.deepEqual([closed, answer.length], [11, 1]);
+});

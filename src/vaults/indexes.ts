@@ -49,8 +49,8 @@ interface OpenIndex {
   readonly unsaved: Set<number>;
 }
 
-/** How often an index that is closed again and again is asked. */
-const ASKED_MAX = 3;
+/** How often an index that is closed again and again is asked: people may be erased one after the other while others search. */
+const ASKED_MAX = 20;
 /** Records given to a worker in one message, so that searches of other vaults pass in between. */
 const CHANGE_RECORDS = 100;
 /** A vault whose changes wait for more than this takes no addition before they have been applied. */
@@ -212,7 +212,8 @@ export class VaultIndexes {
     const closed = open.index.then((index) => index.close()).catch(this.#parts.onError);
     this.#closing.set(vault.id, closed);
     await closed;
-    this.#closing.delete(vault.id);
+    // The one that followed it may be on its way out by now.
+    if (this.#closing.get(vault.id) === closed) this.#closing.delete(vault.id);
   }
 
   /** Closes every open index of an organization: what they hold in memory goes with them. */
