@@ -15,6 +15,13 @@ test('forms of one word give one term', () => {
   assert.deepEqual(terms('café CAFE cafés'), ['cafe', 'cafe', 'cafe']);
   assert.deepEqual(terms('книга книгами'), ['книг', 'книг']);
   assert.deepEqual(terms('ﬁne ＦＵＬＬ'), ['fine', 'full']);
+  assert.deepEqual(terms('καλημέρας ΚΑΛΗΜΕΡΑΣ'), ['καλημερας', 'καλημερας']);
+});
+
+test('a word is the same beside letters that are not in ASCII', () => {
+  for (const text of ["rock'n'roll", "o'clock 'tis", "don't ''x'' y'", "l'1 a'1"])
+    assert.deepEqual(terms(`${text} –`), terms(text), text);
+  assert.deepEqual(terms('rock’n’roll'), terms("rock'n'roll"));
 });
 
 test('composed and decomposed letters give one term', () => {
@@ -31,6 +38,7 @@ test('scripts without spaces give pairs, and single characters for questions of 
 
 test('emoji are terms, with their skin tones and joiners left away', () => {
   assert.deepEqual(terms('👍🏽 ok 🎉🎉'), ['👍', 'ok', '🎉', '🎉']);
+  assert.deepEqual(terms('🇩🇪🇮🇪'), ['🇩🇪', '🇮🇪']);
 });
 
 test('common words of a question are marked, also with their endings', () => {
@@ -38,6 +46,17 @@ test('common words of a question are marked, also with their endings', () => {
     analyzer.analyzeQuery(text, 'auto', ['en']).terms.filter((term) => term.isCommon).length;
   assert.equal(common("what's the who"), 3);
   assert.equal(common('guitar kyoto'), 0);
+});
+
+test('the dates of a question are read in the language of its script, where its words do not tell one', () => {
+  const languageOf = (question: string, language: Language = 'auto') =>
+    analyzer.analyzeQuery(question, language, ['en']).language;
+  assert.equal(languageOf('что было вчера'), 'ru');
+  assert.equal(languageOf('ماذا حدث أمس'), 'ar');
+  assert.equal(languageOf('who met Иван'), 'ru');
+  assert.equal(languageOf('wer hat Иван und die Kinder gesehen'), 'de');
+  assert.equal(languageOf('what happened'), 'en');
+  assert.equal(languageOf('что было вчера', 'de'), 'de');
 });
 
 test('a run without end is one short term, not a lone surrogate', () => {

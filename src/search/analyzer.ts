@@ -2,12 +2,12 @@
  * Text into terms: what counts as the same word.
  *
  * - Words are runs of letters, marks and digits (Unicode), in lower case and compatibility form. English
- *   endings behind an apostrophe are dropped, and so are the accents of Latin letters.
+ *   endings behind an apostrophe are dropped, and so are the accents of Latin and Greek letters.
  * - Words are stemmed (Snowball) in the language of their text, which the vault says or the text itself (languages.ts).
  * - Scripts written without spaces (Han, Kana, Thai, Lao, Khmer, Burmese) give each pair of neighbouring characters.
  *   Pairs, unlike a dictionary of words, stay the same when Node's ICU changes. A text gives the single characters
  *   as well, so that a question of one character finds it.
- * - A pictograph (emoji) is a term of its own.
+ * - A pictograph (emoji) is a term of its own, and so is a flag.
  *
  * Segments keep terms: whoever changes what comes out of here raises ANALYZER_VERSION, and they are read anew.
  */
@@ -23,14 +23,15 @@ import {
   type LanguageCode,
 } from './languages.ts';
 
-const ANALYZER_VERSION = 2;
+const ANALYZER_VERSION = 3;
 
 /** What a segment's terms were made by: the version above and the vault's language. */
 export const analyzerVersionOf = (language: Language): number =>
   ANALYZER_VERSION * 256 + LANGUAGES.indexOf(language);
 
-const ASCII_WORD = /[a-z0-9]+(?:'[a-z]+)?/g;
-const WORD = /\p{Extended_Pictographic}|[\p{L}\p{N}](?:[\p{L}\p{N}\p{M}]|['’](?=\p{L}))*/gu;
+const ASCII_WORD = /[a-z0-9](?:[a-z0-9]|'(?=[a-z]))*/g;
+const WORD =
+  /\p{Extended_Pictographic}|\p{Regional_Indicator}{2}|[\p{L}\p{N}](?:[\p{L}\p{N}\p{M}]|['’](?=\p{L}))*/gu;
 // eslint-disable-next-line no-control-regex -- all of ASCII is meant, control characters too
 const ASCII = /^[\u0000-\u007f]*$/;
 export const UNSPACED =
@@ -52,7 +53,8 @@ const LIGATURES: Readonly<Record<string, string>> = {
   ß: 'ss',
 };
 const LIGATURE = /[ıłøđæœß]/g;
-const LATIN = /\p{Script=Latin}/u;
+const CAPITAL = /(?<=[\p{L}\p{M}\p{N},;:] )\p{Lu}[\p{L}\p{M}’'-]*/gu;
+const ACCENTED = /[\p{Script=Latin}\p{Script=Greek}]/u;
 
 /** Words that are remembered with their stems; what is held beyond that is forgotten at once. */
 const MEMO_MAX = 50_000;
@@ -66,6 +68,7 @@ export interface AnalyzedText {
 }
 
 export interface AnalyzedQuery {
+  /** Whose dates are read in it. */
   readonly language: LanguageCode;
   readonly terms: readonly QueryTerm[];
 }
@@ -114,7 +117,8 @@ export class Analyzer {
       const isCommon = isSmallWord(word, language) && (before?.isCommon ?? true);
       terms.set(name, { words: [...(before?.words ?? []), bare(word)], stems, isCommon });
     }
-    return { language, terms: [...terms.values()] };
+    const isTold = setting !== 'auto' || language !== 'en';
+    return { language: isTold ? language : scriptOf(found), terms: [...terms.values()] };
   }
 
   #know(word: string): Word {
@@ -156,6 +160,10 @@ export const surfaceWords = (text: string): readonly string[] => words(text, 'qu
 /** The words of a name, of which any may be asked for. */
 export const nameWords = (name: string): readonly string[] => words(name, 'text').map(bare);
 
+/** The words that have a capital which no beginning of a sentence gives them: "Will" and "May" are names there. */
+export const capitalWords = (question: string): readonly string[] =>
+  Array.from(question.matchAll(CAPITAL), ([word]) => word).flatMap(nameWords);
+
 /** For scripts without spaces: the text in one form, with nothing between its characters. */
 export const unspacedForm = (text: string): string =>
   text.normalize('NFKC').toLowerCase().replace(/\s+/g, '');
@@ -163,11 +171,15 @@ export const unspacedForm = (text: string): string =>
 const codeOf = (setting: Language): LanguageCode =>
   setting === 'auto' || setting === 'none' ? 'en' : setting;
 
+/** The language whose script one of the words is written in; English where there is none. */
+const scriptOf = (found: readonly string[]): LanguageCode =>
+  found.map((word) => stemmerOf(word, 'en')).find((code) => code !== null && code !== 'en') ?? 'en';
+
 const bare = (word: string): string => folded(word.replace(ELISION, ''));
 
-/** Without the accents of Latin letters. */
+/** Without the accents of Latin letters, and of Greek ones, which capitals do not have. */
 function folded(word: string): string {
-  if (ASCII.test(word) || !LATIN.test(word)) return word;
+  if (ASCII.test(word) || !ACCENTED.test(word)) return word;
   return word
     .normalize('NFD')
     .replace(/\p{M}/gu, '')
@@ -184,7 +196,7 @@ function words(text: string, purpose: Purpose): readonly string[] {
 
 const withoutEnding = (word: string): string => {
   const at = word.search(APOSTROPHE);
-  return at < 0 ? word : word.replace(CONTRACTED, '').replace('’', "'");
+  return at < 0 ? word : word.replace(CONTRACTED, '').replaceAll('’', "'");
 };
 
 /** A run of a script without spaces as its pairs of neighbours; what stands between such runs stays whole. */

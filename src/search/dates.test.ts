@@ -47,6 +47,9 @@ test('dates in a question are read in their usual forms', () => {
     ['last Friday', [days('2026-05-14', '2026-05-18')]],
     ['two weeks ago', [days('2026-05-03', '2026-05-10')]],
     ['a month ago', [days('2026-04-01', '2026-05-01')]],
+    ['a couple of weeks ago', [days('2026-05-03', '2026-05-10')]],
+    ['a couple days ago', [days('2026-05-17', '2026-05-21')]],
+    ['at 2023-05-07T10:00:00Z', [SEVENTH, MAY_2023, YEAR_2023]],
     ['5 days ago', [days('2026-05-14', '2026-05-18')]],
     ['on 7.5.2023', [SEVENTH, MAY_2023, YEAR_2023]],
     ['the day before yesterday', [days('2026-05-17', '2026-05-21')]],
@@ -79,6 +82,13 @@ test('words that are only like dates are left alone', () => {
 test('dates that no calendar has do no harm', () => {
   for (const question of ['2023-13-45', '99 May 2023', '2023-00', 'February 31', '0 weeks ago'])
     for (const hint of parseDates(question, NOW)) assert.ok(Number.isFinite(hint.weight));
+});
+
+test('a day that its month does not have says no more than the month', () => {
+  const february = [days('2023-02-01', '2023-03-01'), YEAR_2023];
+  for (const question of ['2023-02-29', 'on 31 February 2023', 'February 30, 2023', '0 February 2023'])
+    assert.deepEqual(parseDates(question, NOW), february, question);
+  assert.deepEqual(parseDates('2024-02-29', NOW)[0], days('2024-02-28', '2024-03-03'));
 });
 
 test('months, days and near times are read in other languages too', () => {

@@ -42,7 +42,10 @@ type Read = (groups: readonly (string | undefined)[], today: number) => readonly
 
 // Tried in this order; what one has read the later ones do not see.
 const PATTERNS: readonly (readonly [RegExp, Read])[] = [
-  [/\b((?:19|20)\d{2})-(\d{2})-(\d{2})\b/g, ([y, m, d]) => onDay(Number(y), Number(m) - 1, Number(d))],
+  [
+    /\b((?:19|20)\d{2})-(\d{2})-(\d{2})(?=\b|T\d)/g,
+    ([y, m, d]) => onDay(Number(y), Number(m) - 1, Number(d)),
+  ],
   [/\b((?:19|20)\d{2})-(\d{2})\b/g, ([y, m]) => inMonth(Number(y), Number(m) - 1)],
   [
     /\b(\d{1,2})\.\s?(\d{1,2})\.\s?((?:19|20)\d{2})\b/g,
@@ -79,7 +82,7 @@ const PATTERNS: readonly (readonly [RegExp, Read])[] = [
     ([name], today) => [lastWeekday(name, today)],
   ],
   [
-    pattern(`\\b(\\d{1,3}|an?|${NUMBERS.join('|')})(?: couple of)? (day|week|month|year)s? ago\\b`),
+    pattern(`\\b(\\d{1,3}|an?|${NUMBERS.join('|')}|a couple(?: of)?) (day|week|month|year)s? ago\\b`),
     ([n, unit], today) => ago(n, unit, today),
   ],
 ];
@@ -176,8 +179,10 @@ const everyMonth = (month: number): readonly DateHint[] => [
 const inMonth = (year: number, month: number): readonly DateHint[] =>
   month < 0 || month > 11 ? [inYear(year)] : [monthHint(year, month), inYear(year)];
 
+/** A day that its month does not have says no more than the month. */
 function onDay(year: number, month: number, day: number): readonly DateHint[] {
-  if (month < 0 || month > 11 || day < 1 || day > 31) return inMonth(year, month);
+  const isThere = month >= 0 && month <= 11 && day >= 1 && daysOf(year, month, day) < daysOf(year, month + 1);
+  if (!isThere) return inMonth(year, month);
   return [dayHint(daysOf(year, month, day)), ...inMonth(year, month)];
 }
 
@@ -253,9 +258,15 @@ function lastWeekday(name: string | undefined, today: number): DateHint {
   return dayHint(today - (back === 0 ? 7 : back));
 }
 
+function countOf(words: string): number {
+  const named = NUMBERS.indexOf(words);
+  if (named >= 0) return named;
+  if (words.startsWith('a couple')) return 2;
+  return words.startsWith('a') ? 1 : Number(words);
+}
+
 function ago(count: string | undefined, unit: string | undefined, today: number): readonly DateHint[] {
-  const named = NUMBERS.indexOf(count ?? '');
-  const n = named >= 0 ? named : count?.startsWith('a') === true ? 1 : Number(count);
+  const n = countOf(count ?? '');
   const date = new Date(today * DAY_MS);
   if (unit === 'day') return [dayHint(today - n)];
   if (unit === 'week')

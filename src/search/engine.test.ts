@@ -46,7 +46,7 @@ const record = fc
     text,
     vector: fc.option(vector),
     conversation: fc.option(fc.constantFrom('a', 'b')),
-    speaker: fc.option(fc.constantFrom('Ann Rain', 'Bo', 'Kyoto')),
+    speaker: fc.option(fc.constantFrom('Ann Rain', 'Bo', 'Kyoto', 'May')),
     at: fc.option(fc.integer({ min: 0, max: 400 }).map((hours) => NOW - hours * 3 * HOUR_MS)),
     expiresAt: fc.option(fc.constantFrom(NOW - 1, NOW, NOW + 1)),
     subject: fc.option(fc.constantFrom('s1', 's2')),
@@ -296,6 +296,16 @@ test('an answer is found by the question that came before it, and not across a p
     say(4, 'Hello.', 'b', NOW + 1),
   ]);
   assert.deepEqual(idsOf(engine.search(ask({ query: 'instrument' }))), [recordOf(1).id, recordOf(2).id]);
+});
+
+test('a speaker whose name is a common word too counts where it has the capital of a name', () => {
+  const engine = openEngine();
+  const say = (n: number, speaker: string) => recordOf(n, { text: 'boats', speaker });
+  engine.add([say(1, 'Will'), say(2, 'May Lee'), say(3, 'Bo')]);
+  const first = (query: string) => idsOf(engine.search(ask({ query })))[0];
+  assert.equal(first('what did Will say about boats'), recordOf(1).id);
+  assert.equal(first('boats, and who saw May’s?'), recordOf(2).id);
+  assert.equal(first('boats that will sink'), recordOf(3).id);
 });
 
 test('vectors of the wrong length, zero or not finite are refused with their place, and nothing of the batch is kept', () => {

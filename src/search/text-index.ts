@@ -16,7 +16,7 @@
  * Invariant: after any sequence of additions and removals, counts and scores equal those of an index built from what is
  * left. The constants were chosen on LoCoMo, leaving out one conversation at a time (bench/locomo.ts).
  */
-import type { Analyzer } from './analyzer.ts';
+import { capitalWords, type Analyzer } from './analyzer.ts';
 import { DAY_MS, parseDates, type DateHint } from './dates.ts';
 import { LANGUAGE_CODES, type Language, type LanguageCode } from './languages.ts';
 import { grown } from './pair-lists.ts';
@@ -194,10 +194,7 @@ export class TextIndex {
     const terms = isTelling ? all.filter(({ isCommon }) => !isCommon) : all;
     for (const { stems } of terms) this.#addWord(stems);
     for (const prefix of query.prefixes) this.#addBeginning(prefix);
-    this.#addSpeakers(
-      terms.flatMap(({ words }) => words),
-      documents,
-    );
+    this.#addSpeakers([...terms.flatMap(({ words }) => words), ...capitalWords(query.words)], documents);
     for (const hint of parseDates(query.words, now, language)) this.#addDate(hint, documents);
     return this.#room.scores;
   }

@@ -3,7 +3,7 @@
  *
  * It shares the analyzer and the reading of dates with the index, and nothing of postings, threads, heaps or kernels.
  */
-import { Analyzer, nameWords, surfaceWords } from '../analyzer.ts';
+import { Analyzer, capitalWords, nameWords, surfaceWords } from '../analyzer.ts';
 import { DAY_MS, parseDates, type DateHint } from '../dates.ts';
 import { matchesFilter } from '../filter.ts';
 import type { LanguageCode } from '../languages.ts';
@@ -56,6 +56,7 @@ function textScorer(
   const { language, terms: all } = analyzer.analyzeQuery(words, 'auto', [...present]);
   const isTelling = prefixes.length > 0 || all.some(({ isCommon }) => !isCommon);
   const telling = isTelling ? all.filter(({ isCommon }) => !isCommon) : all;
+  const named = [...telling.flatMap((term) => term.words), ...capitalWords(words)];
   const hints = parseDates(words, now, language);
   const frequencies: readonly ((record: IndexedRecord) => number)[] = [
     ...telling.map(
@@ -87,7 +88,7 @@ function textScorer(
       score += idf * Math.max(...parts);
     }
     const name = record.speaker === null ? [] : nameWords(record.speaker);
-    if (telling.some(({ words }) => words.some((word) => name.includes(word)))) score += RANKING.speaker;
+    if (named.some((word) => name.includes(word))) score += RANKING.speaker;
     for (const hint of hints)
       if (record.at !== null && meets(hint, record.at)) score += RANKING.date * hint.weight;
     if (score <= 0) return null;
