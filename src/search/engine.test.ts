@@ -298,6 +298,23 @@ test('an answer is found by the question that came before it, and not across a p
   assert.deepEqual(idsOf(engine.search(ask({ query: 'instrument' }))), [recordOf(1).id, recordOf(2).id]);
 });
 
+test('what has expired by its own end or by a rule lends no neighbour its words', () => {
+  const engine = openEngine();
+  const say = (n: number, text: string, expiresAt: number | null, createdAt = NOW) =>
+    recordOf(n, { text, conversation: 'a', at: NOW + n, expiresAt, createdAt });
+  engine.add([
+    say(1, 'The cello.', NOW),
+    say(2, 'Good night.', null),
+    say(3, 'The guitar.', null, NOW - HOUR_MS),
+    say(4, 'The piano.', NOW + 1),
+  ]);
+  const rules = { vault: null, organization: null, capMs: HOUR_MS };
+  assert.deepEqual(engine.search(ask({ query: 'cello' })), []);
+  assert.deepEqual(engine.search(ask({ query: 'guitar', rules })), []);
+  assert.deepEqual(idsOf(engine.search(ask({ query: 'piano', rules }))), [recordOf(4).id, recordOf(2).id]);
+  assert.equal(engine.search(ask({ query: 'cello', now: NOW - 1 })).length, 4);
+});
+
 test('a speaker whose name is a common word too counts where it has the capital of a name', () => {
   const engine = openEngine();
   const say = (n: number, speaker: string) => recordOf(n, { text: 'boats', speaker });

@@ -12,7 +12,7 @@ import { isExpired, NO_RULES, shortestMs } from './expiry.ts';
 import { matchesFilter } from './filter.ts';
 import { fuseLists, type RankedList } from './fusion.ts';
 import type { TermCounts } from './postings.ts';
-import { RANKING, ScoreRoom, TextIndex } from './text-index.ts';
+import { RANKING, ScoreRoom, TextIndex, type Asking } from './text-index.ts';
 import { parseTextQuery, queryFaults, type TextQuery } from './text-query.ts';
 import { momentOf, Threads } from './threads.ts';
 import { RecordTable } from './record-table.ts';
@@ -114,6 +114,7 @@ export class Engine {
     const asked = query === undefined || mode === 'vector' ? null : parseTextQuery(query);
     const faults = this.#faultsOf(request, asked);
     if (faults.length > 0) throw new StrongroomError('request.invalid', { faults });
+    const isOver = (document: number): boolean => isExpired(rules, this.#records.recordOf(document), now);
     const keeps = (document: number): boolean => {
       const record = this.#records.recordOf(document);
       if (isExpired(rules, record, now)) return false;
@@ -127,7 +128,10 @@ export class Engine {
     const isOpen = filter === undefined && !canExpire && asked?.isExact !== true;
     const lists: RankedList[] = [];
     if (asked !== null && textWeight > 0)
-      lists.push({ weight: textWeight, best: this.#searchText(asked, now, depth, keeps) });
+      lists.push({
+        weight: textWeight,
+        best: this.#searchText(asked, { now, isOver: canExpire ? isOver : null }, { limit: depth, keeps }),
+      });
     if (mode !== 'text' && vector !== undefined && vectorWeight > 0)
       lists.push({ weight: vectorWeight, best: this.#searchVectors(vector, depth, isOpen ? null : keeps) });
     const best = mode === 'hybrid' ? fuseLists(lists, limit, tieOf) : (lists[0]?.best ?? []);
@@ -279,13 +283,12 @@ export class Engine {
 
   #searchText(
     query: TextQuery,
-    now: number,
-    limit: number,
-    keeps: (document: number) => boolean,
+    asking: Omit<Asking, 'documents'>,
+    { limit, keeps }: { readonly limit: number; keeps(this: void, document: number): boolean },
   ): readonly Scored[] {
     const documents = this.#records.end;
     try {
-      const scores = this.#text.score(query, now, documents);
+      const scores = this.#text.score(query, { ...asking, documents });
       const top = new Top(limit, (a, b) => this.#comesFirst(a, b));
       for (let document = 0; document < documents; document++) {
         const own = scores[document] as number;

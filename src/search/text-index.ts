@@ -59,6 +59,15 @@ const NO_SPEAKER = -1;
 /** Letters at the end of a stem that its words may not have. */
 const STEM_CHANGES = 2;
 
+/** What a question is asked of, and when. */
+export interface Asking {
+  readonly now: number;
+  /** Every document's number is below. */
+  readonly documents: number;
+  /** Whether a document has expired; null where none can have. */
+  readonly isOver: ((document: number) => boolean) | null;
+}
+
 /** Room for sums that all vaults of a worker share; zero between searches. */
 export class ScoreRoom {
   scores = new Float64Array(0);
@@ -180,11 +189,12 @@ export class TextIndex {
   }
 
   /**
-   * The score of each document below `documents`, zero for those the question says nothing of.
+   * The score of each document below `documents`, zero for those the question says nothing of. What is `over` lends no neighbour its words.
    * What is returned belongs to the room: `release` makes it zero again, before anyone else searches.
    */
-  score(query: TextQuery, now: number, documents: number): Float64Array {
+  score(query: TextQuery, { now, documents, isOver }: Asking): Float64Array {
     this.#room.reach(documents);
+    const walk = new ContextWalk(this.#threads, this.#room, isOver);
     const { language, terms: all } = this.#analyzer.analyzeQuery(
       query.words,
       this.#language,
@@ -192,8 +202,8 @@ export class TextIndex {
     );
     const isTelling = all.some(({ isCommon }) => !isCommon) || query.prefixes.length > 0;
     const terms = isTelling ? all.filter(({ isCommon }) => !isCommon) : all;
-    for (const { stems } of terms) this.#addWord(stems);
-    for (const prefix of query.prefixes) this.#addBeginning(prefix);
+    for (const { stems } of terms) this.#addWord(stems, walk);
+    for (const prefix of query.prefixes) this.#addBeginning(prefix, walk);
     this.#addSpeakers([...terms.flatMap(({ words }) => words), ...capitalWords(query.words)], documents);
     for (const hint of parseDates(query.words, now, language)) this.#addDate(hint, documents);
     return this.#room.scores;
@@ -210,35 +220,34 @@ export class TextIndex {
     );
   }
 
-  #addWord(stems: readonly string[]): void {
+  #addWord(stems: readonly string[], walk: ContextWalk): void {
     const terms = stems.flatMap((stem) => this.#postings.find(stem) ?? []);
     const [only] = terms;
     if (only === undefined) return;
     if (terms.length === 1) {
-      this.#addTerm(only);
+      this.#addTerm(only, walk);
       return;
     }
     let holding = 0;
     for (const term of terms) holding = this.#gather(term, holding);
-    this.#addGathered(holding);
+    this.#addGathered(holding, walk);
   }
 
-  #addTerm(term: number): void {
+  #addTerm(term: number, walk: ContextWalk): void {
     const { pool, start, count } = this.#postings.of(term);
     const bm25 = this.#bm25();
-    const walk = new ContextWalk(this.#threads, this.#room.best, this.#room.touched);
     for (let at = start; at < start + 2 * count; at += 2) {
       const document = pool[at] as number;
       walk.mark(document, bm25(document, pool[at + 1] as number));
     }
-    this.#addBest(walk.count, count);
+    this.#addBest(walk, count);
   }
 
   /**
    * All words with one beginning. A stem that begins so stands for such words; of one that is shorter, or has other letters
    * at its end ("dying" is "die"), the texts are asked, because `runn*` means "running" and not "run".
    */
-  #addBeginning(prefix: string): void {
+  #addBeginning(prefix: string, walk: ContextWalk): void {
     let holding = 0;
     const doubtful: number[] = [];
     for (const [name, term] of this.#postings.all()) {
@@ -248,7 +257,7 @@ export class TextIndex {
       else if (same > 0 && same >= name.length - STEM_CHANGES) doubtful.push(term);
     }
     for (const term of doubtful) holding = this.#gatherAsked(term, holding, prefix);
-    this.#addGathered(holding);
+    this.#addGathered(holding, walk);
   }
 
   /** Adds up how often each document holds the term; returns how many documents hold any so far. */
@@ -279,17 +288,16 @@ export class TextIndex {
     return held;
   }
 
-  #addGathered(holding: number): void {
+  #addGathered(holding: number, walk: ContextWalk): void {
     if (holding === 0) return;
-    const { frequencies, holding: list, best, touched } = this.#room;
+    const { frequencies, holding: list } = this.#room;
     const bm25 = this.#bm25();
-    const walk = new ContextWalk(this.#threads, best, touched);
     for (let at = 0; at < holding; at++) {
       const document = list[at] as number;
       walk.mark(document, bm25(document, frequencies[document] as number));
       frequencies[document] = 0;
     }
-    this.#addBest(walk.count, holding);
+    this.#addBest(walk, holding);
   }
 
   /** What a document counts for a term by its frequency there, before the term's own weight. */
@@ -303,14 +311,15 @@ export class TextIndex {
     };
   }
 
-  #addBest(touchedCount: number, holding: number): void {
+  #addBest(walk: ContextWalk, holding: number): void {
     const idf = Math.log(1 + (this.#size - holding + 0.5) / (holding + 0.5));
     const { scores, best, touched } = this.#room;
-    for (let i = 0; i < touchedCount; i++) {
+    for (let i = 0; i < walk.count; i++) {
       const document = touched[i] as number;
       scores[document] = (scores[document] as number) + idf * (best[document] as number);
       best[document] = 0;
     }
+    walk.count = 0;
   }
 
   #addSpeakers(words: readonly string[], documents: number): void {
@@ -342,23 +351,27 @@ export class TextIndex {
   }
 }
 
-/** Spreads what a document counts for one term over its neighbours; each keeps the most it was given. */
+/** Spreads what a document counts for one term over its neighbours, unless its time is over; each keeps the most it was given. */
 class ContextWalk {
   count = 0;
   readonly #before: Int32Array;
   readonly #after: Int32Array;
   readonly #best: Float64Array;
   readonly #touched: Int32Array;
+  readonly #isOver: Asking['isOver'];
 
-  constructor(threads: Threads, best: Float64Array, touched: Int32Array) {
+  constructor(threads: Threads, { best, touched }: ScoreRoom, isOver: Asking['isOver']) {
     this.#before = threads.before;
     this.#after = threads.after;
     this.#best = best;
     this.#touched = touched;
+    this.#isOver = isOver;
   }
 
   mark(document: number, value: number): void {
     this.#keep(document, value);
+    const isAlone = (this.#before[document] as number) < 0 && (this.#after[document] as number) < 0;
+    if (isAlone || this.#isOver?.(document) === true) return;
     this.#spread(this.#before, document, value);
     this.#spread(this.#after, document, value);
   }

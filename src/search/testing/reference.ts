@@ -82,10 +82,10 @@ function textScorer(
       const holding = records.filter((other) => frequencyIn(other) > 0).length;
       if (holding === 0) continue;
       const idf = Math.log(1 + (withText.length - holding + 0.5) / (holding + 0.5));
-      const parts = contextOf(records, record).map(
-        ([neighbour, weight]) => weight * ownPart(neighbour, frequencyIn(neighbour)),
-      );
-      score += idf * Math.max(...parts);
+      const parts = contextOf(records, record)
+        .filter(([{ expiresAt }]) => expiresAt === null || expiresAt > now)
+        .map(([neighbour, weight]) => weight * ownPart(neighbour, frequencyIn(neighbour)));
+      score += idf * Math.max(0, ...parts);
     }
     const name = record.speaker === null ? [] : nameWords(record.speaker);
     if (named.some((word) => name.includes(word))) score += RANKING.speaker;
