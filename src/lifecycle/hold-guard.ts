@@ -9,7 +9,7 @@ import { StrongroomError } from '../errors.ts';
 import type { OrganizationId, VaultId } from '../ids.ts';
 import type { HoldRow } from '../store/schema-retention.ts';
 import type { Database } from '../store/schema.ts';
-import { SYSTEM, type ReadSql, type Tx } from '../store/store.ts';
+import { rowsWhere, SYSTEM, type ReadSql, type Tx } from '../store/store.ts';
 import type { DeletionGuard, Ending } from '../vaults/deletion-guard.ts';
 import { decodeScope } from '../vaults/memory-row.ts';
 import type { Policies } from './policies.ts';
@@ -75,13 +75,9 @@ export class HoldGuard implements DeletionGuard {
   }
 
   async #keepers(sql: ReadSql, organization: OrganizationId): Promise<Keepers> {
-    const holds = await sql
-      .selectFrom('holds')
-      .select(['id', 'kind', 'vault', 'target'])
-      .where('organization', '=', organization)
-      .where('state', '=', 'active')
-      .orderBy('id')
-      .execute();
+    const active = { organization, state: 'active' } as const;
+    const found = await rowsWhere(sql, 'holds', ['id', 'kind', 'vault', 'target'], { equal: active });
+    const holds = found.toSorted((left, right) => (left.id < right.id ? -1 : 1));
     const people = holds.flatMap(({ kind, target }) =>
       kind === 'subject' && target !== null ? [target] : [],
     );

@@ -38,7 +38,7 @@ import type { Database, TableName } from './schema.ts';
 import { encodeKeyValue } from './row-key.ts';
 import { isTenantTable, TENANT_COLUMN } from './table.ts';
 import { confine, SYSTEM_TABLES } from './tenancy.ts';
-import { selectByKey, upsert } from './row-statements.ts';
+import { selectByKey, selectWhere, upsert } from './row-statements.ts';
 import { SYSTEM, type ReadSql, type StoreScope } from './transaction.ts';
 
 export interface HandleOptions {
@@ -124,6 +124,27 @@ export async function rowByKey<T extends TableName>(
   const connection = handles.get(sql);
   if (connection === undefined) throw new StrongroomError('internal', 'rowByKey needs a handle of the store');
   return (await connection.rowByKey(table, key)) as Database[T] | undefined;
+}
+
+/**
+ * Rows with these values, of which one may be a list of texts however long, in no order; under the same rules as a select. For
+ * what is asked of many rows at once, where building a statement for each part of the list costs more than it does.
+ */
+export async function rowsWhere<T extends TableName, C extends keyof Database[T] & string>(
+  sql: ReadSql,
+  table: T,
+  columns: readonly C[],
+  where: RowsWhere<Database[T]>,
+): Promise<readonly Pick<Database[T], C>[]> {
+  const connection = handles.get(sql);
+  if (connection === undefined)
+    throw new StrongroomError('internal', 'rowsWhere needs a handle of the store');
+  return (await connection.rowsWhere(table, columns, where)) as unknown as readonly Pick<Database[T], C>[];
+}
+
+export interface RowsWhere<R> {
+  readonly equal?: { readonly [K in keyof R]?: R[K] };
+  readonly among?: { readonly column: keyof R & string; readonly values: readonly string[] };
 }
 
 /** A row whose nullable columns may be left out. */
@@ -219,6 +240,27 @@ class HandleConnection implements DatabaseConnection, KyselyPlugin {
     const [row] = rows;
     const isForeign = scope !== SYSTEM && isTenantTable(tableOf(table)) && row?.[TENANT_COLUMN] !== scope;
     return isForeign ? undefined : row;
+  }
+
+  async rowsWhere(
+    table: TableName,
+    columns: readonly string[],
+    { equal = {}, among }: RowsWhere<Row>,
+  ): Promise<readonly Row[]> {
+    const { engine, scope } = this.#options;
+    const isTenant = isTenantTable(tableOf(table));
+    if (scope !== SYSTEM && !isTenant) throw misuse(`a list of ${table} in the scope of an organization`);
+    // Another organization's rows are asked for: there are none here.
+    if (scope !== SYSTEM && (equal[TENANT_COLUMN] ?? scope) !== scope) return [];
+    const own = scope === SYSTEM ? equal : { ...equal, [TENANT_COLUMN]: scope };
+    const statement = selectWhere(engine, table, columns, {
+      equal: Object.keys(own),
+      among: among?.column ?? null,
+    });
+    const values = Object.values(own) as SqlValue[];
+    if (among !== undefined) values.push(JSON.stringify(among.values));
+    const { rows } = await this.#attempt((connection) => connection.execute(statement, values));
+    return rows;
   }
 
   close(): void {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { rowByKey, SYSTEM, upsertRows, insertRows, type Flusher, type Store } from './store.ts';
+import { rowByKey, rowsWhere, SYSTEM, upsertRows, insertRows, type Flusher, type Store } from './store.ts';
+import type { RowsWhere } from './handle.ts';
+import type { SubjectRow } from './schema.ts';
 import { forEachEngine } from './testing/engines.ts';
 import { ANN, BEN, personOf } from './testing/rows.ts';
 
@@ -64,5 +66,31 @@ forEachEngine(
       { code: 'internal' },
     );
     assert.equal(await store.read(ANN, (db) => rowByKey(db, 'subjects', ['sub_1'])), undefined);
+  },
+);
+
+forEachEngine(
+  'rows are listed by values and by one list of texts, of their own organization alone, whatever the texts say',
+  async (_, engine) => {
+    const store = await engine.open();
+    for (const id of ['sub_1', 'sub_2', 'sub_3']) await addPerson(store, id);
+    await store.write(BEN, (tx) => insertRows(tx.sql, 'subjects', [personOf(BEN, 'sub_4', tx.change)]));
+    const values = ['sub_1', 'sub_3', 'sub_4', 'no such', `"] or '1' = '1`];
+    const among = { column: 'id', values } as const;
+    const listed = async (scope: typeof ANN | typeof SYSTEM, where: RowsWhere<SubjectRow>) =>
+      (await store.read(scope, (db) => rowsWhere(db, 'subjects', ['id', 'state'], where)))
+        .map(({ id, state }) => `${id} ${state}`)
+        .toSorted();
+    assert.deepEqual(await listed(ANN, { among }), ['sub_1 active', 'sub_3 active']);
+    assert.deepEqual(await listed(SYSTEM, { among }), ['sub_1 active', 'sub_3 active', 'sub_4 active']);
+    assert.deepEqual(await listed(ANN, { equal: { id: 'sub_2' } }), ['sub_2 active']);
+    assert.deepEqual(await listed(ANN, { equal: { state: 'active' }, among }), [
+      'sub_1 active',
+      'sub_3 active',
+    ]);
+    assert.deepEqual(await listed(ANN, { equal: { organization: BEN } }), []);
+    assert.deepEqual(await listed(BEN, { equal: { organization: BEN } }), ['sub_4 active']);
+    assert.deepEqual(await listed(ANN, { among: { column: 'id', values: [] } }), []);
+    await assert.rejects(store.read(ANN, (db) => rowsWhere(db, 'epochs', ['epoch'], {})));
   },
 );

@@ -27,12 +27,30 @@ export const upsert = (engine: Engine['name'], name: TableName, changed: readonl
     );
   });
 
+/** Columns of the rows with these values and, where a column is named for it, one of a list of texts, which comes last as JSON. */
+export const selectWhere = (
+  engine: Engine['name'],
+  name: TableName,
+  columns: readonly string[],
+  { equal, among }: { readonly equal: readonly string[]; readonly among: string | null },
+): string =>
+  remembered([engine, name, ...columns, 'where', ...equal, 'among', among ?? ''], () => {
+    const conditions = equal.map((column, at) => `${quote(column)} = ${place(engine, at)}`);
+    if (among !== null) conditions.push(`${quote(among)} in (${listed(engine, equal.length)})`);
+    return `select ${list(columns)} from ${quote(name)} where ${conditions.join(' and ')}`;
+  });
+
 function remembered(parts: readonly string[], write: () => string): string {
   const name = parts.join(' ');
   const statement = known.get(name) ?? write();
   known.set(name, statement);
   return statement;
 }
+
+const listed = (engine: Engine['name'], at: number): string =>
+  engine === 'postgres'
+    ? `select jsonb_array_elements_text(${place(engine, at)}::jsonb)`
+    : `select value from json_each(${place(engine, at)})`;
 
 const list = (names: readonly string[]): string => names.map(quote).join(', ');
 

@@ -32,5 +32,5 @@ export interface Store {
 
 export type { Deferred, Flusher, Head, ReadSql, StoreScope, Tx } from './transaction.ts';
 export { SYSTEM } from './transaction.ts';
-export { insertRows, rowByKey, upsertRows } from './handle.ts';
+export { insertRows, rowByKey, rowsWhere, upsertRows } from './handle.ts';
 export { openStore, type StoreTarget } from './open-store.ts';

@@ -6,7 +6,7 @@
  * versions that are older than the person or conversation they came to belong to (`tied_slots`).
  */
 import type { Slot } from '../keys/slot.ts';
-import { insertRows, type ReadSql, type Tx } from '../store/store.ts';
+import { insertRows, rowsWhere, type ReadSql, type Tx } from '../store/store.ts';
 import type { Vault } from './vault.ts';
 
 /** Values in one statement. */
@@ -72,7 +72,7 @@ async function slotsOf(sql: ReadSql, ids: readonly string[]): Promise<readonly S
 
 /** Slots that are destroyed along with this one. */
 export async function tiedTo(sql: ReadSql, slot: Slot): Promise<readonly Slot[]> {
-  const rows = await sql.selectFrom('tied_slots').select('slot').where('tied_to', '=', slot).execute();
+  const rows = await rowsWhere(sql, 'tied_slots', ['slot'], { equal: { tied_to: slot } });
   return rows.map((row) => row.slot as Slot);
 }
 

@@ -3,8 +3,7 @@ import type { VaultId } from '../ids.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { MemoryVersionRow } from '../store/schema.ts';
-import type { ReadSql } from '../store/store.ts';
-import { chunks } from './derivations.ts';
+import { rowsWhere, type ReadSql } from '../store/store.ts';
 import { decodeScope } from './memory-row.ts';
 
 export interface LivingMemory {
@@ -25,27 +24,35 @@ export async function livingOf(
   const isDead = deadScopes(keyring);
   const isErased = keyring.erasedAmong();
   const tables = await tablesWithVersions(sql);
-  const living = new Map<string, { id: string; vault: VaultId; slots: Slot[] }>();
-  const replaced: string[] = [];
-  for (const part of chunks(ids)) {
-    for (const [id, versions] of await versionsOf(sql, tables, part)) {
-      const newest = newestOf(versions);
-      if (isErased(newest.slot as Slot) || isDead(newest.scope)) continue;
-      const slots = versions.map(({ slot }) => slot as Slot);
-      living.set(id, { id, vault: newest.vault as VaultId, slots });
-      if (newest.version > versions.length) replaced.push(id);
-    }
+  const living = new Map<string, Found>();
+  for (const part of parts(ids)) {
+    const found = await versionsOf(sql, tables, part);
+    for (const [id, memory] of found)
+      if (!isErased(memory.newest.slot as Slot) && !isDead(memory.newest.scope)) living.set(id, memory);
   }
-  for (const part of chunks(replaced)) {
-    const rows = await sql
-      .selectFrom('superseded_slots')
-      .select(['memory', 'slot'])
-      .where('memory', 'in', part)
-      .execute();
+  const replaced = [...living.values()].filter(({ newest, slots }) => newest.version > slots.length);
+  for (const part of parts(replaced.map(({ id }) => id))) {
+    const rows = await rowsWhere(sql, 'superseded_slots', ['memory', 'slot'], {
+      among: { column: 'memory', values: part },
+    });
     for (const { memory, slot } of rows) living.get(memory)?.slots.push(slot as Slot);
   }
   return [...living.values()];
 }
+
+interface Found extends LivingMemory {
+  readonly slots: Slot[];
+  newest: Version;
+}
+
+/** So many at a time: a list has to be held as text. */
+const LIST_MAX = 10_000;
+
+function* parts(ids: readonly string[]): Generator<readonly string[]> {
+  for (let at = 0; at < ids.length; at += LIST_MAX) yield ids.slice(at, at + LIST_MAX);
+}
+
+const VERSION = ['memory', 'vault', 'version', 'slot', 'scope'] as const;
 
 type VersionTable = 'memory_versions' | 'archived_versions';
 
@@ -59,25 +66,30 @@ async function versionsOf(
   sql: ReadSql,
   tables: readonly VersionTable[],
   ids: readonly string[],
-): Promise<ReadonlyMap<string, readonly Version[]>> {
-  const versions = new Map<string, Version[]>();
+): Promise<ReadonlyMap<string, Found>> {
+  const found = new Map<string, Found>();
   for (const table of tables) {
-    const rows: readonly Version[] = await sql
-      .selectFrom(table)
-      .select(['memory', 'vault', 'version', 'slot', 'scope'])
-      .where('memory', 'in', ids)
-      .execute();
+    const rows: readonly Version[] = await rowsWhere(sql, table, VERSION, {
+      among: { column: 'memory', values: ids },
+    });
     for (const row of rows) {
-      const known = versions.get(row.memory);
-      if (known === undefined) versions.set(row.memory, [row]);
-      else known.push(row);
+      const known = found.get(row.memory);
+      if (known === undefined) found.set(row.memory, foundAs(row));
+      else {
+        known.slots.push(row.slot as Slot);
+        if (row.version > known.newest.version) known.newest = row;
+      }
     }
   }
-  return versions;
+  return found;
 }
 
-const newestOf = (versions: readonly Version[]): Version =>
-  versions.reduce((newest, version) => (version.version > newest.version ? version : newest));
+const foundAs = (row: Version): Found => ({
+  id: row.memory,
+  vault: row.vault as VaultId,
+  slots: [row.slot as Slot],
+  newest: row,
+});
 
 /** Whether any slot of a scope, as it stands in a row, is dead; asked once for each scope. */
 export function deadScopes(keyring: Pick<Keyring, 'isErased'>): (scope: string) => boolean {
