@@ -50,15 +50,17 @@ export interface EpochWrite {
 export async function writeEpoch(write: EpochWrite, journal: KeyJournal, fault: FaultPoint): Promise<void> {
   const { plan, targets } = write;
   const { epoch } = plan.order;
+  const asked = Promise.withResolvers<void>();
+  const row = { epoch, fileId: plan.fileId };
   await allDone([
     atFault(fault, 'epoch.journal', () =>
-      journal.prepare({ epoch, fileId: plan.fileId }, write.requests, write.along),
-    ),
+      journal.prepare(row, write.requests, write.along, asked.resolve),
+    ).finally(asked.resolve),
     ...targets.flatMap(({ replica, cell }) => [
       atFault(fault, 'epoch.file', () => replica.writePages(plan.fileName, plan.file)),
       atFault(fault, 'epoch.root', () => replica.writeCell(cell, plan.tree.deployment, epoch, plan.root)),
     ]),
-    openBoxes(plan),
+    asked.promise.then(() => openBoxes(plan)),
   ]);
   fault('epoch.read_back');
   await allDone(targets.map(({ replica, cell }) => readBack(replica, cell, plan)));
@@ -74,7 +76,7 @@ async function atFault(fault: FaultPoint, name: string, work: () => Promise<void
  * is enough for all replicas.
  */
 async function openBoxes({ boxes, file, fileName, order, root, tree }: EpochPlan): Promise<void> {
-  // The transaction has its turn first: its commit is what is waited for longest.
+  // The transaction is on its way to the disk by then: its commit is what is waited for longest.
   await nextTurn();
   const breath = new Breath();
   for (const { ref, place } of boxes) {

@@ -70,11 +70,13 @@ export interface KeyJournal {
    * Barrier 1: the requests become `hidden` rows of this epoch (upsert by id: a request may be done again), the epoch's
    * row is inserted as `prepared`, `keyring_head` moves to it. `alsoPunctured` are slots of derived state (segments,
    * snapshots) that die along. A writer that derived keys before this commit must fail after it (`epoch.changed`).
+   * `onWritten` may be called once all is said and only the commit is left.
    */
   prepare(
     row: { readonly epoch: number; readonly fileId: Bytes },
     requests: readonly PunctureRequest[],
     alsoPunctured: readonly Slot[],
+    onWritten?: () => void,
   ): Promise<void>;
 
   /** Step 5: the epoch's row turns `complete`, the named requests (and no others) `destroyed`. Other rows stay as they are. */

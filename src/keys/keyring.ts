@@ -352,8 +352,9 @@ export class Keyring {
 function mergeRequests(requests: readonly PunctureRequest[]): PunctureRequest[] {
   const merged = new Map<string, PunctureRequest>();
   for (const request of requests) {
-    const slots = [...(merged.get(request.id)?.slots ?? []), ...request.slots];
-    merged.set(request.id, { ...request, slots: [...new Set(slots)] });
+    const known = merged.get(request.id);
+    const slots = known === undefined ? request.slots : [...new Set([...known.slots, ...request.slots])];
+    merged.set(request.id, { ...request, slots });
   }
   return [...merged.values()];
 }

@@ -199,7 +199,9 @@ class Planner {
     for (let at = 0; at < FAN_OUT; at++) {
       const index = base * FAN_OUT + at;
       if (index * leavesBelow(height) >= this.#leafCount) break;
-      if (this.#breath.isDue) await this.#breath.take();
+      // Pages that stay as they are cost less than looking at the clock.
+      const isSealed = this.#order.full || pages.has(index);
+      if (height === 1 && isSealed && this.#breath.isDue) await this.#breath.take();
       const child = height === 1 ? this.#leaf(childAt(old, at), index, pages) : childAt(old, at);
       if (changed === null || !(changed.has(index) || isDraft(child) || this.#order.full)) {
         if (child !== undefined && !isDraft(child)) children[at] = child;

@@ -38,16 +38,23 @@ export class SlotKeys {
   /** The same for many slots: each of their pages is looked through once. Good until the tree is replaced. */
   deadAmong(): (slot: Slot) => boolean {
     const living = new Map<LeafPage, Uint8Array>();
+    const flagsOf = (page: LeafPage): Uint8Array => {
+      const known = living.get(page);
+      if (known !== undefined) return known;
+      if (living.size >= PAGES_LOOKED_MAX) living.clear();
+      const flags = livingSlots(page);
+      living.set(page, flags);
+      return flags;
+    };
+    // Those of one leaf mostly come one after the other.
+    let last: { readonly leaf: number; readonly flags: Uint8Array | null } | null = null;
     return (slot) => {
-      const page = this.#page(slot);
-      if (page === 'dead') return true;
-      let flags = living.get(page);
-      if (flags === undefined) {
-        if (living.size >= PAGES_LOOKED_MAX) living.clear();
-        flags = livingSlots(page);
-        living.set(page, flags);
+      const leaf = leafOf(slot);
+      if (last?.leaf !== leaf) {
+        const page = this.#page(slot);
+        last = { leaf, flags: page === 'dead' ? null : flagsOf(page) };
       }
-      return flags[indexOf(slot)] === 0;
+      return last.flags === null || last.flags[indexOf(slot)] === 0;
     };
   }
 

@@ -17,6 +17,7 @@ export const LEAF_SLOTS = 4096;
 export const LEAVES_MAX = 2 ** 32;
 
 const SLOT_BYTES = 8;
+const HALF = 2 ** 32;
 
 export function slotOf(leaf: number, index: number): Slot {
   if (!Number.isInteger(leaf) || leaf < 0 || leaf >= LEAVES_MAX) throw new RangeError(`not a leaf: ${leaf}`);
@@ -37,7 +38,12 @@ export const indexOf = (slot: Slot): number => slot % LEAF_SLOTS;
 export function encodeSlots(slots: readonly Slot[]): Bytes {
   const bytes = new Uint8Array(slots.length * SLOT_BYTES);
   const out = view(bytes);
-  slots.forEach((slot, at) => out.writeBigUInt64BE(BigInt(slot), at * SLOT_BYTES));
+  // As two halves: numbers of 64 bits would be an object each.
+  for (let at = 0; at < slots.length; at++) {
+    const slot = slots[at] as Slot;
+    out.writeUInt32BE(Math.floor(slot / HALF), at * SLOT_BYTES);
+    out.writeUInt32BE(slot % HALF, at * SLOT_BYTES + 4);
+  }
   return bytes;
 }
 
@@ -45,7 +51,8 @@ export function encodeSlots(slots: readonly Slot[]): Bytes {
 export function decodeSlots(bytes: Uint8Array): Slot[] {
   if (bytes.length % SLOT_BYTES !== 0) throw new RangeError('not a list of slots');
   const input = view(concat(bytes));
-  return Array.from({ length: bytes.length / SLOT_BYTES }, (_, at) =>
-    parseSlot(Number(input.readBigUInt64BE(at * SLOT_BYTES))),
-  );
+  const slots: Slot[] = [];
+  for (let at = 0; at < bytes.length; at += SLOT_BYTES)
+    slots.push(parseSlot(input.readUInt32BE(at) * HALF + input.readUInt32BE(at + 4)));
+  return slots;
 }

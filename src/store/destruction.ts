@@ -28,10 +28,18 @@ export class Destruction {
   readonly #parts: DestructionParts;
   readonly #refused: Flusher<Refused> = {
     flush: () => Promise.resolve(),
-    // Another job of the commit may have failed and taken back what it shared with this one.
-    committed: (items) => items.forEach(({ item }) => void this.#parts.keyring.refuse(item.slots)),
-    failed: (items) => items.forEach(({ item }) => item.takeBack()),
+    committed: (items) => {
+      // A job of the commit that failed may have taken back what it shared with another.
+      if (this.#hasTakenBack) for (const { item } of items) this.#parts.keyring.refuse(item.slots);
+      this.#hasTakenBack = false;
+    },
+    failed: (items) => {
+      this.#hasTakenBack = true;
+      for (const { item } of items) item.takeBack();
+    },
   };
+  /** Since the last commit that asked for anything. */
+  #hasTakenBack = false;
 
   constructor(parts: DestructionParts) {
     this.#parts = parts;

@@ -86,6 +86,7 @@ export class SqlKeyJournal implements KeyJournal {
     row: Pick<EpochRow, 'epoch' | 'fileId'>,
     requests: readonly PunctureRequest[],
     alsoPunctured: readonly Slot[],
+    onWritten?: () => void,
   ): Promise<void> {
     const { epoch, fileId: file_id } = row;
     return this.#store.write(SYSTEM, async (tx) => {
@@ -106,6 +107,7 @@ export class SqlKeyJournal implements KeyJournal {
           .where('slot', 'in', slots)
           .execute();
       }
+      onWritten?.();
     });
   }
 
