@@ -143,7 +143,32 @@ for (const [kind, target] of Object.entries(TARGETS))
     assert.equal((await deployment.must('GET', `${BASE}/${id}`)).json['text'], 'evidence');
     const { rule, holds, endsAt } = (await deployment.must('GET', `${BASE}/${id}/retention`)).json;
     assert.deepEqual([rule, holds, endsAt], ['hold', [hold], null]);
+    const organization = (await deployment.must('GET', '/v1/ledger/checkpoint')).json['log'];
+    const asked = [
+      { memory: id },
+      { vault: 'default', filter: { subject: 'ann' } },
+      { subject: 'ann' },
+      { vault: 'default', conversation: 'chat' },
+      { vault: 'default' },
+      { organization },
+    ];
+    const keepers: unknown[] = [];
+    for (const target of asked) {
+      const plan = (await deployment.must('POST', '/v1/erasures', { body: { target, dryRun: true } })).json;
+      keepers.push(plan['keptBy']);
+      const body = { target, reason: 'asked for', confirm: plan['confirm'] };
+      isHeld(await deployment.call('POST', '/v1/erasures', { body }));
+    }
+    assert.deepEqual(
+      keepers,
+      asked.map(() => [hold]),
+      'a dry run says so before',
+    );
     await deployment.must('DELETE', `/v1/holds/${hold}`);
+    for (const target of asked) {
+      const plan = await deployment.must('POST', '/v1/erasures', { body: { target, dryRun: true } });
+      assert.deepEqual([plan.json['count'], plan.json['keptBy']], [1, undefined]);
+    }
     await deployment.must('DELETE', `${BASE}/${id}?mode=erase`);
     assert.equal((await deployment.call('GET', `${BASE}/${id}`)).status, 404);
   });

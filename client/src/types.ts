@@ -291,6 +291,8 @@ export interface Erasure {
 }
 
 export interface ErasurePlan {
+  /** Holds, and `a statutory minimum`, that keep any part of it: as long as they do, all of it is refused. */
+  keptBy?: string[];
   dryRun: true;
   kind: Erasure['kind'];
   /** Of memories that would go, those derived from them included. */

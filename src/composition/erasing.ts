@@ -29,8 +29,20 @@ export function openErasing(
   const { store, keyring } = base;
   const { access, certificateSigners, cursors, destruction, ledger, newId, organizations, recorder, sealer } =
     trust;
-  const { blobs, embedder, guard, indexes, people, rows, rules, segments, time, tombstones, vaults } =
-    content;
+  const {
+    blobs,
+    embedder,
+    guard,
+    holdGuard,
+    indexes,
+    people,
+    rows,
+    rules,
+    segments,
+    time,
+    tombstones,
+    vaults,
+  } = content;
   const erasureNotes = new ErasureNotes({ store, keyring, organizations });
   const erasures = new Erasures({
     notes: erasureNotes,
@@ -89,6 +101,7 @@ export function openErasing(
     memories,
     erasures,
     ledger,
+    guard: holdGuard,
     recorder,
     cursors,
     clock: environment.clock,

@@ -92,6 +92,7 @@ export const erasurePlan = z.object({
   dryRun: z.literal(true),
   kind,
   count: z.int(),
+  keptBy: z.array(z.string()).optional(),
   confirm: z.string(),
   expiresAt: z.string(),
 });

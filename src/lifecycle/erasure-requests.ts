@@ -29,7 +29,8 @@ import { parseFilter } from '../search/parse-filter.ts';
 import type { ErasureRow } from '../store/schema.ts';
 import type { Store, Tx } from '../store/store.ts';
 import { chunks, withDerived } from '../vaults/derivations.ts';
-import { livingOf } from '../vaults/living.ts';
+import type { Ending } from '../vaults/deletion-guard.ts';
+import { livingOf, type LivingMemory } from '../vaults/living.ts';
 import { invalid } from '../vaults/memory-input.ts';
 import type { MemoryReads } from '../vaults/memory-reads.ts';
 import type { MemoryStore } from '../vaults/memory-store.ts';
@@ -39,8 +40,10 @@ import type { Vault } from '../vaults/vault.ts';
 import { Confirmations, digestOfMemories, notConfirmed, type Counted } from './confirmations.ts';
 import { countUnder } from './counting.ts';
 import { erasureView } from './erasure-view.ts';
+import { keepersOf } from './keepers.ts';
 import { recipientsOf } from './recipients.ts';
 import type { Erasures, RequestedBy } from './erasures.ts';
+import type { HoldGuard } from './hold-guard.ts';
 
 export interface ErasureRequestsParts {
   readonly store: Store;
@@ -53,6 +56,7 @@ export interface ErasureRequestsParts {
   readonly memories: MemoryReads;
   readonly erasures: Erasures;
   readonly ledger: Pick<Ledger, 'entries'>;
+  readonly guard: Pick<HoldGuard, 'keeps'>;
   readonly recorder: Recorder;
   readonly cursors: Cursors;
   readonly clock: Clock;
@@ -66,6 +70,11 @@ type Found =
   | { readonly kind: 'subject'; readonly subject: Subject }
   | { readonly kind: 'vault'; readonly vault: Vault }
   | { readonly kind: 'organization' };
+
+/** What was counted, and where it is a list of memories, which would end. */
+interface Looked extends Counted {
+  readonly living?: readonly LivingMemory[];
+}
 
 /** An erasure that stands in its transaction. */
 interface Placed {
@@ -238,15 +247,30 @@ export class ErasureRequests {
       facts: { kind: found.kind, dryRun: 1 },
     });
     const kind = found.kind === 'memory' || found.kind === 'filter' ? 'memories' : found.kind;
+    const keptBy = await this.#keptBy(context, found, counted.living ?? []);
     return {
       dryRun: true,
       kind,
       count: counted.count,
+      ...(keptBy.length === 0 ? {} : { keptBy }),
       ...this.#confirmations.give(context, target, counted),
     };
   }
 
-  async #count(context: RequestContext, found: Found): Promise<Counted> {
+  /** What would refuse the request, as far as it stands now. */
+  #keptBy(context: RequestContext, found: Found, living: readonly LivingMemory[]): Promise<string[]> {
+    const { store, guard } = this.#parts;
+    const tied =
+      found.kind === 'subject'
+        ? found.subject.slot
+        : found.kind === 'conversation'
+          ? found.conversation.slot
+          : null;
+    const planned = { ending: endingOf(found), memories: living, tied };
+    return store.read(context.organization, (db) => keepersOf(db, guard, context.organization, planned));
+  }
+
+  async #count(context: RequestContext, found: Found): Promise<Looked> {
     const { organizations } = this.#parts;
     if (found.kind === 'memory') return this.#countMemories(context, [found.memory]);
     if (found.kind === 'filter') return (await this.#matching(context, found)).counted;
@@ -261,19 +285,19 @@ export class ErasureRequests {
     return { count: await countUnder(this.#parts, context.organization, slot), digest: '' };
   }
 
-  async #countMemories(context: RequestContext, ids: readonly string[]): Promise<Counted> {
+  async #countMemories(context: RequestContext, ids: readonly string[]): Promise<Looked> {
     const { store, keyring } = this.#parts;
     return store.read(context.organization, async (db) => {
       const all = await withDerived(db, context.organization, ids);
-      const { length } = await livingOf(db, keyring, all);
-      return { count: length, digest: '' };
+      const living = await livingOf(db, keyring, all);
+      return { count: living.length, digest: '', living };
     });
   }
 
   async #matching(
     context: RequestContext,
     { vault, filter }: Extract<Found, { kind: 'filter' }>,
-  ): Promise<{ readonly counted: Counted; readonly memories: ReadonlyMap<string, number> }> {
+  ): Promise<{ readonly counted: Looked; readonly memories: ReadonlyMap<string, number> }> {
     const parsed = parseFilter(filter, '/target/filter');
     const memories = new Map<string, number>();
     for await (const { row } of this.#parts.memories.matching(vault, parsed)) {
@@ -281,9 +305,9 @@ export class ErasureRequests {
       if (memories.size > LIMITS.erasureMemoriesMax)
         throw invalid('/target/filter', `keeps more than ${LIMITS.erasureMemoriesMax}: erase in parts`);
     }
-    const { count } = await this.#countMemories(context, [...memories.keys()]);
+    const found = await this.#countMemories(context, [...memories.keys()]);
     const digest = digestOfMemories(Array.from(memories, ([id, version]) => ({ id, version })));
-    return { counted: { count, digest }, memories };
+    return { counted: { ...found, digest }, memories };
   }
 
   /** What is done in the transaction; whatever takes long has been done before. */
@@ -391,6 +415,16 @@ const targetIdOf = (found: Exclude<Found, { kind: 'memory' | 'filter' | 'organiz
     : found.kind === 'conversation'
       ? found.conversation.id
       : found.vault.id;
+
+/** Null where single memories end, which are looked at one by one. */
+function endingOf(found: Found): Ending | null {
+  if (found.kind === 'memory' || found.kind === 'filter') return null;
+  if (found.kind === 'organization') return { kind: 'organization' };
+  if (found.kind === 'subject') return { kind: 'subject', subject: found.subject.id };
+  const vault = found.vault.id;
+  if (found.kind === 'vault') return { kind: 'vault', vault };
+  return { kind: 'conversation', vault, conversation: found.conversation.id };
+}
 
 const hasChanged = (): StrongroomError =>
   new StrongroomError('conflict', 'what it would erase has changed: do the dry run again');

@@ -51,6 +51,11 @@ export class HoldGuard implements DeletionGuard {
       throw new StrongroomError('held', `kept by ${[...new Set(by)].slice(0, 5).join(', ')}`);
   }
 
+  /** What keeps any part of it, each named once: asked before anything is asked for, by whoever only looks. */
+  async keeps(sql: ReadSql, organization: OrganizationId, ending: Ending): Promise<readonly string[]> {
+    return [...new Set(await keptBy(sql, await this.#keepers(sql, organization), ending))];
+  }
+
   async released(tx: Tx, vault: VaultId, memories: readonly string[]): Promise<readonly string[]> {
     if (memories.length === 0) return [];
     const organization = await organizationOf(tx, { kind: 'vault', vault });

@@ -26,9 +26,15 @@ const ERASURE: Erasure = {
 const PLAN: ErasurePlan = { dryRun: true, kind: 'subject', count: 3, confirm: 'sealed', expiresAt: AT };
 
 /** Answers erasures, and keeps the bodies that were sent. */
-function bench(t: TestContext): { run: TestBench['run']; made: TestBench; sent: unknown[] } {
+function bench(t: TestContext): {
+  run: TestBench['run'];
+  made: TestBench;
+  sent: unknown[];
+  keptBy: string[];
+} {
   const made = new TestBench(t);
   const sent: unknown[] = [];
+  const keptBy: string[] = [];
   made.server.intercept = ({ method, path, body }) => {
     if (!path.startsWith('/v1/erasures') && !path.startsWith('/v1/certificate')) return undefined;
     sent.push(body);
@@ -42,16 +48,22 @@ function bench(t: TestContext): { run: TestBench['run']; made: TestBench; sent: 
       return { status: 200, body: { certificate: '{"signed":true}\n', verifierKey: 'the key' } };
     if (method === 'GET' && path === '/v1/erasures')
       return { status: 200, body: { erasures: [ERASURE], next: null } };
-    if (body?.['dryRun'] === true) return { status: 200, body: PLAN };
+    if (body?.['dryRun'] === true)
+      return { status: 200, body: keptBy.length === 0 ? PLAN : { ...PLAN, keptBy } };
     return { status: method === 'POST' && path === '/v1/erasures' ? 202 : 200, body: ERASURE };
   };
-  return { run: (argv, options) => made.run(argv, options), made, sent };
+  return { run: (argv, options) => made.run(argv, options), made, sent, keptBy };
 }
 
 test('erase says what would go, and erases only what was meant', async (t) => {
-  const { run, sent } = bench(t);
+  const { run, sent, keptBy } = bench(t);
   const dry = await run(['erase', '--subject', 'ann', '--dry-run']);
   assert.deepEqual([dry.code, dry.out], [0, 'the subject with 3 memories would go\n']);
+  keptBy.push('hld_00000000000000000000000001');
+  const kept = await run(['erase', '--subject', 'ann', '--dry-run']);
+  assert.match(kept.out, /would go, and nothing goes as long as it is kept: hld_/);
+  sent.pop();
+  keptBy.pop();
   const meant = await run(['erase', '--subject', 'ann', '--reason', 'hers']);
   assert.equal(meant.code, 2);
   assert.match(meant.err, /this erases the subject with 3 memories for good: add --yes/);

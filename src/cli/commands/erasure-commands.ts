@@ -251,7 +251,10 @@ const showErasure = (session: Session, erasure: Erasure): Promise<void> =>
 const planWords = ({ kind, count }: ErasurePlan): string =>
   `${kind === 'memories' ? '' : `the ${kind} with `}${counted(count, 'memory', 'memories')}`;
 
-const planText = (plan: ErasurePlan): string => `${planWords(plan)} would go\n`;
+const planText = (plan: ErasurePlan): string =>
+  plan.keptBy === undefined
+    ? `${planWords(plan)} would go\n`
+    : `${planWords(plan)} would go, and nothing goes as long as it is kept: ${plan.keptBy.map((by) => printable(by)).join(', ')}\n`;
 
 const rowOf = (erasure: Erasure): string[] => [
   erasure.id,
