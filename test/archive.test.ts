@@ -270,6 +270,34 @@ test('an archive opens for nobody whose bytes were changed, and never shows a ne
   }
 });
 
+test('an archive that is damaged keeps no copy from its end, and no other vault from its archive', async (t) => {
+  const { deployment, ann, bo } = await archived(t);
+  await deployment.must('POST', '/v1/vaults', { body: { name: 'second' } });
+  await deployment.must('PUT', '/v1/vaults/second/retention', {
+    body: { memories: { archiveAfterDays: 1 } },
+  });
+  const other = '/v1/vaults/second/memories';
+  await deployment.must('POST', other, { body: { text: 'dot likes quinces' } });
+  await deployment.must('DELETE', `${BASE}/${bo}?mode=erase`);
+  const broken = await approved(deployment, [ann]);
+  deployment.clock.advance(12 * HOUR_MS);
+  const whole = await approved(deployment, [ann]);
+  const [name = ''] = await blobsIn(deployment, 'archives');
+  await writeFile(join(deployment.directory, 'blobs', 'archives', name), 'no archive');
+  deployment.clock.advance(60 * HOUR_MS);
+  await sweep(deployment);
+  assert.equal((await deployment.must('GET', `${REQUESTS}/${broken}`)).json['state'], 'approved');
+  assert.equal(idsIn(await deployment.must('GET', `${other}?state=archived`)).length, 1);
+  deployment.clock.advance(24 * HOUR_MS);
+  await sweep(deployment);
+  for (const id of [broken, whole])
+    assert.equal(
+      (await deployment.must('GET', `${REQUESTS}/${id}`)).json['state'],
+      'expired',
+      'all the same',
+    );
+});
+
 test('what is archived ends by its rules as well', async (t) => {
   const { deployment } = await archived(t);
   await deployment.must('PUT', '/v1/vaults/default/retention', {

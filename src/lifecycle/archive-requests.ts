@@ -210,20 +210,26 @@ export class ArchiveRequests {
     return { version: 1, body: await this.#view(await this.#row(context.organization, id)) };
   }
 
-  /** Makes copies that are due, ends those whose time is over, forgets what was decided long ago. */
+  /**
+   * Makes copies that are due, ends those whose time is over, forgets what was decided long ago. A copy that cannot be made
+   * keeps no other from its end; throws what went wrong.
+   */
   async tend(now: number): Promise<void> {
+    const errors: unknown[] = [];
     const rows = await this.#parts.store.read(SYSTEM, (db) =>
       db.selectFrom('archive_requests').selectAll().orderBy('id').execute(),
     );
-    for (const row of rows) {
-      const isUndecided = row.state === 'requested' && row.requested_at + UNDECIDED_MS <= now;
-      const isOver =
-        (row.state === 'ready' || row.state === 'approved') && (row.expires_at ?? Infinity) <= now;
-      const isOld = DONE.has(row.state) && (row.decided_at ?? row.requested_at) + LISTED_MS <= now;
-      if (isUndecided || isOver) await this.#expire(row);
-      else if (isOld) await this.#forget(row);
-      else if (row.state === 'approved' && (row.ready_at ?? Infinity) <= now) await this.#copyIfThere(row);
-    }
+    for (const row of rows) await this.#tendOne(row, now).catch((error: unknown) => errors.push(error));
+    if (errors.length > 0) throw new AggregateError(errors, 'not every archive request could be tended');
+  }
+
+  async #tendOne(row: ArchiveRequestRow, now: number): Promise<void> {
+    const isUndecided = row.state === 'requested' && row.requested_at + UNDECIDED_MS <= now;
+    const isOver = (row.state === 'ready' || row.state === 'approved') && (row.expires_at ?? Infinity) <= now;
+    const isOld = DONE.has(row.state) && (row.decided_at ?? row.requested_at) + LISTED_MS <= now;
+    if (isUndecided || isOver) await this.#expire(row);
+    else if (isOld) await this.#forget(row);
+    else if (row.state === 'approved' && (row.ready_at ?? Infinity) <= now) await this.#copyIfThere(row);
   }
 
   async #copyIfThere(row: ArchiveRequestRow): Promise<void> {

@@ -68,19 +68,19 @@ export class Archives {
     this.#parts = parts;
   }
 
-  /** Moves what has come of age, and lets go of what archives hold and nothing opens any more. */
+  /**
+   * Moves what has come of age, and lets go of what archives hold and nothing opens any more. What is damaged keeps nothing
+   * else from its turn; throws what went wrong.
+   */
   async tend(now: number): Promise<void> {
+    const errors: unknown[] = [];
     await this.#dropUnfinished();
     for await (const vault of allVaults(this.#parts)) {
-      await this.#renewWorn(vault);
-      let after = '';
-      for (;;) {
-        const aged = await this.#aged(vault, now, after);
-        if (aged.length === 0) break;
-        after = await this.#move(vault, aged);
-      }
+      errors.push(...(await this.#renewWorn(vault)));
+      await this.#moveAged(vault, now).catch((error: unknown) => errors.push(error));
     }
     await this.#dropEmpty();
+    if (errors.length > 0) throw new AggregateError(errors, 'not every archive could be tended');
   }
 
   /** The versions in an archive. Throws `erased` where its keys are gone. */
@@ -99,6 +99,15 @@ export class Archives {
     const key = this.#parts.keys.key({ id, version: 1, own, scope: vaultScope(vault) });
     const context = encodeUtf8(`strongroom/archive/1 ${vault.organization.id} ${vault.id} ${id}`);
     return { key, context };
+  }
+
+  async #moveAged(vault: Vault, now: number): Promise<void> {
+    let after = '';
+    for (;;) {
+      const aged = await this.#aged(vault, now, after);
+      if (aged.length === 0) break;
+      after = await this.#move(vault, aged);
+    }
   }
 
   async #aged(vault: Vault, now: number, after: string): Promise<readonly Aged[]> {
@@ -190,7 +199,7 @@ export class Archives {
    * Archives that hold boxes of what has ended are written anew without them: they are kept for years, and a certificate
    * names the day on which the last ciphertext goes.
    */
-  async #renewWorn(vault: Vault): Promise<void> {
+  async #renewWorn(vault: Vault): Promise<readonly unknown[]> {
     const archives = await this.#parts.store.read(vault.organization.id, (db) =>
       db
         .selectFrom('archives')
@@ -202,11 +211,15 @@ export class Archives {
         .groupBy(['archives.id', 'archives.slot', 'archives.records', 'archives.created_at'])
         .execute(),
     );
-    const worn = archives.filter(({ records, left }) => Number(left) < records);
-    for (const { id, slot, created_at } of worn) {
-      await this.#renew(vault, id, created_at);
-      await this.#drop([{ id: id as ArchiveId, slot: slot as Slot }]);
+    const errors: unknown[] = [];
+    for (const { id, slot, created_at, records, left } of archives) {
+      if (Number(left) >= records) continue;
+      const done = this.#renew(vault, id, created_at).then(() =>
+        this.#drop([{ id: id as ArchiveId, slot: slot as Slot }]),
+      );
+      await done.catch((error: unknown) => errors.push(error));
     }
+    return errors;
   }
 
   /** What is left of an archive moves to a new one; the old one is as if it had never been finished. */
