@@ -128,6 +128,38 @@ test('what comes back is held for a decision: approved it is a memory, rejected 
   assert.equal(third.json['review'], undefined, 'who approves it once has said so');
 });
 
+test('what an erased memory said before is known again as well, and what stays can go on saying it', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  for (const way of ['memory', 'subject'] as const) {
+    const vault = `/v1/vaults/${idOf(
+      await deployment.must('POST', '/v1/vaults', {
+        body: { name: way, tombstones: 'refuse', history: true },
+      }),
+    )}`;
+    const [ann, bob] = [`ann of ${way}`, `bob of ${way}`];
+    const add = async (body: object): Promise<string> =>
+      idOf(await deployment.must('POST', `${vault}/memories`, { body }));
+    const change = (id: string, body: object) =>
+      deployment.must('PATCH', `${vault}/memories/${id}`, { body });
+    const memory = await add({ text: 'she takes tea' });
+    await change(memory, { text: 'she takes green tea', subject: ann });
+    await change(memory, { text: 'she takes coffee' });
+    // About her first, then about him, in the same words, and in others.
+    const stays = await add({ text: 'somebody swims', subject: ann });
+    await change(stays, { text: 'somebody swims far', subject: ann });
+    await change(stays, { text: 'somebody swims far', subject: bob });
+    const target = way === 'memory' ? { memory } : { subject: ann };
+    await deployment.must('POST', '/v1/erasures', { body: { target, reason: 'asked for' } });
+    const fed = async (text: string): Promise<number> =>
+      (await deployment.call('POST', `${vault}/memories`, { body: { text } })).status;
+    for (const text of ['she takes tea', 'she takes green tea', 'she takes coffee'])
+      assert.equal(await fed(text), 409, `${way}: ${text}`);
+    assert.equal(await fed('somebody swims'), way === 'subject' ? 409 : 201, way);
+    await change(stays, { metadata: { looked: true } });
+    assert.equal(await fed('she takes water'), 201);
+  }
+});
+
 test('what waits for a decision ends by its rules like anything else, and is explained', async (t) => {
   verifies('RET-06');
   const deployment = await TestDeployment.start(t);

@@ -8,7 +8,7 @@ import type { Slot } from '../keys/slot.ts';
 import type { Tx } from '../store/store.ts';
 import { chunks } from '../vaults/derivations.ts';
 import { decodeScope, matchMemory, type JoinedRow } from '../vaults/memory-row.ts';
-import { selectWithVector } from '../vaults/memory-store.ts';
+import { selectVersions } from '../vaults/memory-store.ts';
 import type { Buried, Tombstones } from '../vaults/tombstones.ts';
 import type { Vaults } from '../vaults/vaults.ts';
 import type { Vault } from '../vaults/vault.ts';
@@ -29,6 +29,7 @@ export class Burials {
     this.#parts = parts;
   }
 
+  /** Every version that is kept of them: what is fed again may be what they said before. */
   async ofMemories(
     tx: Tx,
     organization: Organization,
@@ -38,40 +39,64 @@ export class Burials {
     for (const vault of await this.#asking(organization)) {
       const own = memories.filter((memory) => memory.vault === vault.id).map(({ id }) => id);
       for (const part of chunks(own)) {
-        const rows = await selectWithVector(tx.sql, vault).where('memories.id', 'in', part).execute();
+        const rows = await selectVersions(tx.sql, vault, part).execute();
         buried.push(...(await this.#bury(tx, vault, rows)));
       }
     }
     return buried;
   }
 
-  /** Everything that dies with a person or a conversation. */
-  async ofSlot(tx: Tx, organization: Organization, slot: Slot): Promise<readonly Buried[]> {
+  /** Every version that dies with a person or a conversation: by one of the slots in its key, or as one of them. */
+  async ofSlots(tx: Tx, organization: Organization, slots: ReadonlySet<Slot>): Promise<readonly Buried[]> {
     const buried: Buried[] = [];
+    const isDying = ({ slot, scope }: Row): boolean =>
+      slots.has(slot as Slot) || decodeScope(scope).some(([, one]) => slots.has(one));
     for (const vault of await this.#asking(organization)) {
-      for (let after = ''; ;) {
-        const rows = await selectWithVector(tx.sql, vault)
-          .where('memories.id', '>', after)
-          .orderBy('memories.id')
-          .limit(PAGE_ROWS)
-          .execute();
-        const last = rows.at(-1);
-        if (last === undefined) break;
-        after = last.id;
-        const dying = rows.filter(({ scope }) => decodeScope(scope).some(([, own]) => own === slot));
-        buried.push(...(await this.#bury(tx, vault, dying)));
+      for (let after: string | null = ''; after !== null;) {
+        const ids = await this.#page(tx, vault, after);
+        after = ids.at(-1) ?? null;
+        if (ids.length === 0) break;
+        const rows = await selectVersions(tx.sql, vault, ids).execute();
+        const dying = rows.filter(isDying);
+        if (dying.length === 0) continue;
+        const staying = rows.filter((row) => row.version === row.newest && !isDying(row));
+        buried.push(...(await this.#bury(tx, vault, dying, staying)));
       }
     }
     return buried;
+  }
+
+  async #page(tx: Tx, vault: Vault, after: string): Promise<readonly string[]> {
+    const rows = await tx.sql
+      .selectFrom('memories')
+      .select('id')
+      .where('vault', '=', vault.id)
+      .where('id', '>', after)
+      .orderBy('id')
+      .limit(PAGE_ROWS)
+      .execute();
+    return rows.map(({ id }) => id);
   }
 
   async #asking({ id }: Organization): Promise<readonly Vault[]> {
     return (await this.#parts.vaults.all(id)).filter(({ tombstones }) => tombstones !== 'off');
   }
 
-  #bury(tx: Tx, vault: Vault, rows: readonly JoinedRow[]): Promise<readonly Buried[]> {
+  /** Not what a memory that stays still says: it could never be changed again. */
+  #bury(
+    tx: Tx,
+    vault: Vault,
+    rows: readonly Row[],
+    staying: readonly Row[] = [],
+  ): Promise<readonly Buried[]> {
     const { sealer, tombstones } = this.#parts;
-    const opened = rows.flatMap((row) => matchMemory(sealer, vault, row) ?? []);
-    return tombstones.bury(tx, vault, opened);
+    const opened = (row: Row) => matchMemory(sealer, vault, row) ?? [];
+    const said = new Map(staying.flatMap(opened).map(({ row, body }) => [row.id, body.text]));
+    const contents = rows
+      .flatMap(opened)
+      .filter(({ row, body }) => !said.has(row.id) || said.get(row.id) !== body.text);
+    return tombstones.bury(tx, vault, contents);
   }
 }
+
+type Row = JoinedRow & { readonly newest: number };

@@ -127,8 +127,8 @@ export class Erasures implements Eraser {
   async subject(tx: Tx, by: RequestedBy, organization: Organization, subject: Subject): Promise<Begun> {
     const { guard, people, indexes, burials } = this.#parts;
     await guard.require(tx, { kind: 'subject', subject: subject.id });
-    const buried = await burials.ofSlot(tx, organization, subject.slot);
     const slots = [subject.slot, ...(await this.#tied(tx, subject.slot))];
+    const buried = await burials.ofSlots(tx, organization, new Set(slots));
     await people.forgetSubject(tx, organization.id, subject);
     tx.defer(this.#forgotten, () => indexes.dropOf(organization.id));
     const spec = { kind: 'subject', vault: null, target: subject.id, count: null } as const;
@@ -138,8 +138,8 @@ export class Erasures implements Eraser {
   async conversation(tx: Tx, by: RequestedBy, vault: Vault, conversation: Conversation): Promise<Begun> {
     const { guard, people, indexes, burials } = this.#parts;
     await guard.require(tx, { kind: 'conversation', vault: vault.id, conversation: conversation.id });
-    const buried = await burials.ofSlot(tx, vault.organization, conversation.slot);
     const slots = [conversation.slot, ...(await this.#tied(tx, conversation.slot))];
+    const buried = await burials.ofSlots(tx, vault.organization, new Set(slots));
     await people.forgetConversation(tx, vault, conversation);
     tx.defer(this.#forgotten, () => indexes.drop(vault));
     const spec = { kind: 'conversation', vault: vault.id, target: conversation.id, count: null } as const;

@@ -322,6 +322,30 @@ export const selectJoined = (sql: ReadSql, vault: Pick<Vault, 'id'>) =>
 export const selectWithVector = (sql: ReadSql, vault: Pick<Vault, 'id'>) =>
   selectJoined(sql, vault).select('memory_versions.vector_box');
 
+/** Memories of a vault with every version that is kept, each as if it were the current one. */
+export const selectVersions = (sql: ReadSql, vault: Pick<Vault, 'id'>, memories: readonly string[]) =>
+  sql
+    .selectFrom('memories')
+    .innerJoin('memory_versions', (join) => join.onRef('memory_versions.memory', '=', 'memories.id'))
+    .where('memories.vault', '=', vault.id)
+    .where('memories.id', 'in', memories)
+    .select([
+      'memories.id',
+      'memories.state',
+      'memories.version as newest',
+      'memories.subject',
+      'memories.conversation',
+      'memories.expires_at',
+      'memories.created_at',
+      'memories.updated_at',
+      'memories.trashed_at',
+      'memory_versions.version',
+      'memory_versions.slot',
+      'memory_versions.scope',
+      'memory_versions.body_box',
+      'memory_versions.vector_box',
+    ]);
+
 /** A run of slots: `to` is not in it, and at most `limit` of them are read. */
 export interface SlotRun {
   readonly from: number;
