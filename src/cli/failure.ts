@@ -59,7 +59,8 @@ export function failureToText(error: unknown, command: string): string {
   const where = requestId === undefined ? '' : ` (${requestId})`;
   const lines = [`strongroom: ${label}: ${printable(message)}${where}`];
   for (const text of faults.map(faultToText)) if (!message.includes(text)) lines.push(`  ${text}`);
-  const advice = ADVICE[code];
+  // What a local command did not find is no vault and no memory: what it says itself must do.
+  const advice = code === 'not_found' && requestId === undefined ? undefined : ADVICE[code];
   if (advice !== undefined) lines.push(`  ${called(advice, command)}`);
   return `${lines.join('\n')}\n`;
 }

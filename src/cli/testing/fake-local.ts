@@ -113,7 +113,13 @@ export class FakeLocal implements LocalCommands {
     faults: [],
   };
 
-  restore(_directory: string, _settings: object, { skipDamaged }: { skipDamaged: boolean }) {
+  restore(
+    _directory: string,
+    _settings: object,
+    { skipDamaged, from }: { skipDamaged: boolean; from?: string | null },
+  ) {
+    if (from?.endsWith('/empty') === true)
+      return Promise.reject(new StrongroomError('not_found', 'there is no backup here'));
     if (this.failure !== null) return Promise.reject(this.failure);
     const skipped = skipDamaged ? ['bkp_1/000001: it is missing'] : [];
     const found = { backup: 'bkp_00000000000000000000000001', takenAt: NOW, rows: 67, damage: [] };
