@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { Memory } from '@strongroom/client';
 import type { SettingsInput } from '../src/config.ts';
+import { decryptStream } from '../src/crypto/cobblestone.ts';
 import type { Slot } from '../src/keys/slot.ts';
+import { decodeArchive } from '../src/lifecycle/archive-file.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import type { Strongroom } from '../src/strongroom.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
@@ -268,6 +270,33 @@ test('an archive opens for nobody whose bytes were changed, and never shows a ne
       await assert.rejects(open.archives.open(vault, name), { code: 'box.damaged' }, `byte ${at}`);
     });
   }
+});
+
+test('what was erased leaves a copy out of the archive with the next run as well', async (t) => {
+  const { deployment, ann, bo } = await archived(t);
+  const id = await approved(deployment, [ann, bo]);
+  deployment.clock.advance(12 * HOUR_MS);
+  const inCopy = async (): Promise<string[]> => {
+    await deployment.stop();
+    const memories = await deployment.opened(async (open) => {
+      const vault = await open.vaults.find(await organizationOf(open), 'default');
+      const row = await open.store.read(SYSTEM, (db) =>
+        db.selectFrom('archive_requests').selectAll().where('id', '=', id).executeTakeFirstOrThrow(),
+      );
+      assert.ok(vault !== null);
+      const bytes = await readFile(join(deployment.directory, 'blobs', 'copies', id));
+      const pieces = decryptStream(open.archives.keyOf(vault, id, row.copy_slot as Slot), [bytes]);
+      return decodeArchive(Buffer.concat(await Array.fromAsync(pieces))).map(({ memory }) => memory);
+    });
+    await deployment.serve();
+    return memories;
+  };
+  await deployment.must('GET', `${REQUESTS}/${id}/memories`);
+  assert.deepEqual((await inCopy()).toSorted(), [ann, bo].toSorted());
+  await deployment.must('DELETE', `${BASE}/${bo}?mode=erase`);
+  await sweep(deployment);
+  assert.deepEqual(await inCopy(), [ann]);
+  assert.deepEqual(idsIn(await deployment.must('GET', `${REQUESTS}/${id}/memories`)), [ann]);
 });
 
 test('an archive that is damaged keeps no copy from its end, and no other vault from its archive', async (t) => {

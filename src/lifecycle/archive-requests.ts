@@ -230,11 +230,41 @@ export class ArchiveRequests {
     if (isUndecided || isOver) await this.#expire(row);
     else if (isOld) await this.#forget(row);
     else if (row.state === 'approved' && (row.ready_at ?? Infinity) <= now) await this.#copyIfThere(row);
+    else if (row.state === 'ready') await this.#renewWorn(row);
   }
 
   async #copyIfThere(row: ArchiveRequestRow): Promise<void> {
     const vault = await this.#parts.vaults.find(row.organization as OrganizationId, row.vault);
     if (vault !== null) await this.#parts.copies.make(vault, row);
+  }
+
+  /** A copy that holds boxes of what has ended is made again without them, as an archive is. */
+  async #renewWorn(row: ArchiveRequestRow): Promise<void> {
+    const { store } = this.#parts;
+    const organization = row.organization as OrganizationId;
+    const gone = await store.read(organization, (db) =>
+      db
+        .selectFrom('archive_request_memories')
+        .leftJoin('memories', (join) => join.onRef('memories.id', '=', 'archive_request_memories.memory'))
+        .select('archive_request_memories.memory')
+        .where('archive_request_memories.request', '=', row.id)
+        .where('memories.id', 'is', null)
+        .execute(),
+    );
+    if (gone.length === 0) return;
+    await this.#copyIfThere(row);
+    // Only then: until it is made again, it is known by these.
+    await store.write(organization, (tx) =>
+      tx.sql
+        .deleteFrom('archive_request_memories')
+        .where('request', '=', row.id)
+        .where(
+          'memory',
+          'in',
+          gone.map(({ memory }) => memory),
+        )
+        .execute(),
+    );
   }
 
   async #expire(row: ArchiveRequestRow): Promise<void> {
