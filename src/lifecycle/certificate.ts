@@ -56,6 +56,7 @@ export const NOT_PROVEN: readonly string[] = [
   'that the medium under a replica kept no earlier version of an overwritten block (flash cells, snapshots, copy-on-write)',
   'that copies made elsewhere of what was shown or exported before are gone',
   'how many records there were, or what they said',
+  'that the ledger let go of sealed details about who was erased: it keeps them for seven years, and nothing opens them',
 ];
 
 export const encodeStatement = (facts: CertificateFacts): Bytes =>
