@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import {
   appendFile,
   copyFile,
+  mkdir,
   readdir,
   readFile,
   rename,
@@ -145,5 +146,48 @@ test('segments that were damaged in any way are named, left out and written anew
       assert.deepEqual(await search(), expected, `after ${what}`);
       assert.equal(deployment.logged.join('').includes('damaged'), false, `after ${what}`);
     }
+  });
+});
+
+test('a segment that the disk does not give up keeps nobody from searching, saving or starting, and goes when it can', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  await deployment.stop();
+  const folder = join(deployment.directory, 'blobs', 'segments');
+  let stuck = '';
+  const search = async (open: Strongroom): Promise<void> => {
+    const { results } = await open.memories.searchMemories(await systemContext(open), 'default', {
+      query: 'first second',
+      limit: 10,
+    });
+    assert.equal(results.length, 4);
+  };
+  await deployment.opened(async (open) => {
+    await twoLeaves(open);
+    const vault = await theVault(open);
+    await open.indexes.save(vault);
+    const [one = ''] = (await readdir(folder)).toSorted();
+    stuck = one;
+    await rm(join(folder, one));
+    await mkdir(join(folder, one, 'in the way'), { recursive: true });
+    await open.indexes.drop(vault);
+    await search(open);
+    await open.indexes.save(vault);
+    assert.ok(deployment.logged.join('').includes(stuck));
+  });
+  await deployment.opened(async (open) => {
+    await search(open);
+    const { segments } = await readRows(open);
+    assert.ok(
+      segments.some(({ id }) => id === stuck),
+      'it is still known, so that it is tried again',
+    );
+    assert.equal(open.keyring.isErased(segments.find(({ id }) => id === stuck)?.slot as Slot), true);
+  });
+  await rm(join(folder, stuck), { recursive: true });
+  await writeFile(join(folder, stuck), 'what may be deleted');
+  await deployment.opened(async (open) => {
+    await search(open);
+    assert.equal((await readRows(open)).segments.length, 2);
+    assert.equal((await readdir(folder)).includes(stuck), false);
   });
 });

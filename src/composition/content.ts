@@ -68,7 +68,8 @@ export async function openContent(options: OpenStrongroom, base: Base, trust: Tr
       slots,
       newId,
       environment,
-      onDamage: (error) => logError(log, error, 'a segment does not open and is left out'),
+      onDamage: (error) =>
+        logError(log, error, 'a segment does not open, or its bytes do not go: it is left out'),
     },
     base.registry,
   );

@@ -39,7 +39,7 @@ export interface SegmentsParts {
   readonly slots: SlotAllocator;
   readonly newId: NewId;
   readonly environment: Environment;
-  /** Told of a segment that does not open; it is left out and its records are read instead. */
+  /** Told of a segment that does not open: it is left out and its records are read instead. And of one whose dead bytes stay. */
   readonly onDamage: (error: unknown) => void;
 }
 
@@ -287,23 +287,32 @@ export class Segments {
     }
   }
 
-  /** Destroys the segments' slots, then removes their rows and bytes. */
+  /** Destroys the segments' slots, then removes their bytes and rows. What could not be removed is tried again when the vault is next saved or the server opens. */
   async #destroy(ids: readonly SegmentId[]): Promise<void> {
     if (ids.length === 0) return;
-    const { store, blobs, keyring, destruction } = this.#parts;
+    const { store, keyring, destruction } = this.#parts;
     const alive = ids.flatMap((id) => {
       const slot = this.#registry.get(id)?.slot;
       return slot === undefined || keyring.isErased(slot) ? [] : [slot];
     });
     if (alive.length > 0) await destruction.now(alive, 'segment');
-    for (const id of ids) await blobs.delete(blobName(id));
-    await store.write(SYSTEM, (tx) =>
-      tx.sql
-        .deleteFrom('segments')
-        .where('id', 'in', [...ids])
-        .execute(),
-    );
-    for (const id of ids) this.#registry.delete(id);
+    const gone: SegmentId[] = [];
+    for (const id of ids) if (await this.#isDeleted(id)) gone.push(id);
+    if (gone.length === 0) return;
+    await store.write(SYSTEM, (tx) => tx.sql.deleteFrom('segments').where('id', 'in', gone).execute());
+    for (const id of gone) this.#registry.delete(id);
+  }
+
+  /** Bytes that the disk does not give up are named: no key opens them, and they must not keep a vault, or the server, from opening. */
+  async #isDeleted(id: SegmentId): Promise<boolean> {
+    try {
+      await this.#parts.blobs.delete(blobName(id));
+      return true;
+    } catch (error) {
+      if (!(error instanceof StrongroomError) || error.code !== 'store.unavailable') throw error;
+      this.#parts.onDamage(error);
+      return false;
+    }
   }
 
   #boxes(vault: Vault, id: SegmentId, slot: Slot): RecordBoxes {
