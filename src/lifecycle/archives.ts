@@ -61,6 +61,18 @@ interface Aged {
   readonly change: number;
 }
 
+interface MadeArchive {
+  readonly createdAt: number;
+  /** Of the archive it replaces; null: a new one. */
+  readonly slot: Slot | null;
+}
+
+interface WornArchive {
+  readonly id: ArchiveId;
+  readonly slot: Slot;
+  readonly createdAt: number;
+}
+
 export class Archives {
   readonly #parts: ArchivesParts;
 
@@ -150,7 +162,8 @@ export class Archives {
     const { store, environment } = this.#parts;
     const { rows, whole } = await this.#versionsOf(vault, aged);
     const last = whole.at(-1)?.id ?? '';
-    const { id, slot } = await this.#write(vault, rows.map(archivedVersion), environment.clock.now());
+    const made = { createdAt: environment.clock.now(), slot: null };
+    const { id, slot } = await this.#write(vault, rows.map(archivedVersion), made);
     const moved = await store.write(vault.organization.id, (tx) =>
       this.#settle(tx, vault, id, { rows, whole }),
     );
@@ -212,18 +225,20 @@ export class Archives {
         .execute(),
     );
     const errors: unknown[] = [];
-    for (const { id, slot, created_at, records, left } of archives) {
+    for (const { records, left, ...row } of archives) {
       if (Number(left) >= records) continue;
-      const done = this.#renew(vault, id, created_at).then(() =>
-        this.#drop([{ id: id as ArchiveId, slot: slot as Slot }]),
-      );
+      const old = { id: row.id as ArchiveId, slot: row.slot as Slot, createdAt: row.created_at };
+      const done = this.#renew(vault, old).then(() => this.#drop([old]));
       await done.catch((error: unknown) => errors.push(error));
     }
     return errors;
   }
 
-  /** What is left of an archive moves to a new one; the old one is as if it had never been finished. */
-  async #renew(vault: Vault, old: string, createdAt: number): Promise<void> {
+  /**
+   * What is left of an archive moves to a new one; the old one is as if it had never been finished. Both have the one slot, each its
+   * own key from it: a backup from before holds the old one, and what is left in it must come back from there.
+   */
+  async #renew(vault: Vault, { id: old, slot, createdAt }: WornArchive): Promise<void> {
     const { store, environment } = this.#parts;
     const rows = await store.read(vault.organization.id, (db) =>
       db.selectFrom('archived_versions').select(['memory', 'version']).where('archive', '=', old).execute(),
@@ -234,7 +249,7 @@ export class Archives {
     );
     if (versions.length !== rows.length)
       throw new StrongroomError('box.damaged', `${old} lacks ${rows.length - versions.length} versions`);
-    const { id } = await this.#write(vault, versions, createdAt);
+    const { id } = await this.#write(vault, versions, { createdAt, slot });
     await store.write(vault.organization.id, async (tx) => {
       const { change } = tx;
       await tx.sql
@@ -253,10 +268,10 @@ export class Archives {
   async #write(
     vault: Vault,
     versions: readonly ArchivedVersion[],
-    createdAt: number,
+    made: MadeArchive,
   ): Promise<{ readonly id: ArchiveId; readonly slot: Slot }> {
     const { blobs, cipher, environment } = this.#parts;
-    const { id, slot } = await this.#register(vault, createdAt);
+    const { id, slot } = await this.#register(vault, made);
     environment.fault('archive.registered');
     const plaintext = encodeArchive(versions);
     await blobs.put(blobName(id), await cipher.encrypt(this.keyOf(vault, id, slot), plaintext));
@@ -264,11 +279,14 @@ export class Archives {
     return { id, slot };
   }
 
-  async #register(vault: Vault, createdAt: number): Promise<{ readonly id: ArchiveId; readonly slot: Slot }> {
+  async #register(
+    vault: Vault,
+    { createdAt, slot: given }: MadeArchive,
+  ): Promise<{ readonly id: ArchiveId; readonly slot: Slot }> {
     const { store, slots, newId } = this.#parts;
     const id = newId('archive');
     const slot = await store.write(vault.organization.id, async (tx) => {
-      const slot = await slots.takeOne(tx, vault.id);
+      const slot = given ?? (await slots.takeOne(tx, vault.id));
       await tx.sql
         .insertInto('archives')
         .values({
@@ -385,23 +403,25 @@ export class Archives {
     await this.#drop(rows.map(({ id, slot }) => ({ id: id as ArchiveId, slot: slot as Slot })));
   }
 
-  /** Destroys the slots, then removes bytes and rows. */
+  /** Destroys the slots that are no other archive's, then removes bytes and rows. */
   async #drop(archives: readonly { readonly id: ArchiveId; readonly slot: Slot }[]): Promise<void> {
     if (archives.length === 0) return;
     const { store, keyring, destruction, blobs } = this.#parts;
-    const alive = archives.flatMap(({ slot }) => (keyring.isErased(slot) ? [] : [slot]));
-    if (alive.length > 0) await destruction.now(alive, 'archive');
-    for (const { id } of archives) await blobs.delete(blobName(id));
-    await store.write(SYSTEM, (tx) =>
-      tx.sql
-        .deleteFrom('archives')
-        .where(
-          'id',
-          'in',
-          archives.map(({ id }) => id),
-        )
+    const ids = archives.map(({ id }) => id);
+    const slots = archives.map(({ slot }) => slot);
+    const others = await store.read(SYSTEM, (db) =>
+      db
+        .selectFrom('archives')
+        .select('slot')
+        .where('slot', 'in', slots)
+        .where('id', 'not in', ids)
         .execute(),
     );
+    const shared = new Set(others.map(({ slot }) => slot));
+    const alive = slots.filter((slot) => !shared.has(slot) && !keyring.isErased(slot));
+    if (alive.length > 0) await destruction.now([...new Set(alive)], 'archive');
+    for (const id of ids) await blobs.delete(blobName(id));
+    await store.write(SYSTEM, (tx) => tx.sql.deleteFrom('archives').where('id', 'in', ids).execute());
   }
 }
 
