@@ -164,6 +164,19 @@ test('a query is not sent where no vector is there to compare it with', async (t
   assert.equal(endpoint.asked.length, 0);
 });
 
+test('a query is not sent where its vector would count for nothing', async (t) => {
+  const { deployment, endpoint } = await serve(t);
+  await add(deployment, { text: 'boats', vector: wordVector('x', DIMENSIONS) });
+  const weights = { text: 1, vector: 0 };
+  assert.deepEqual(textsOf(await search(deployment, { query: 'boats', weights })), ['boats']);
+  assert.deepEqual(textsOf(await search(deployment, { query: 'boats', mode: 'hybrid', weights })), ['boats']);
+  await deployment.must('PATCH', VAULT, { body: { weights } });
+  assert.deepEqual(textsOf(await search(deployment, { query: 'boats' })), ['boats']);
+  assert.equal(endpoint.asked.length, 0);
+  await search(deployment, { query: 'boats', weights: { text: 0, vector: 1 } });
+  assert.deepEqual(inputsOf(endpoint), ['boats']);
+});
+
 test('when the service fails, the request fails with a code and nothing is kept', async (t) => {
   const { deployment, endpoint } = await serve(t);
   await add(deployment, { text: 'there before' });

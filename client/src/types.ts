@@ -219,7 +219,7 @@ export interface SearchInput {
   filter?: JsonObject | undefined;
   /**
    * By default what the request allows: `hybrid` with query and vector, else the one given. In a vault with an embedder
-   * a query is embedded where no vector comes with it, unless the mode is `text`.
+   * a query is embedded where no vector comes with it, unless the mode is `text` or vectors have the weight 0.
    */
   mode?: 'text' | 'vector' | 'hybrid' | undefined;
   /** For mode `hybrid`, instead of the vault's: a list's n-th counts weight / (60 + n). */

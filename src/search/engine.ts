@@ -260,14 +260,17 @@ export class Engine {
     if (vectors[0] !== undefined) this.#vectors.reserve(vectors.length, vectors[0].length);
   }
 
-  #faultsOf({ query, vector, limit, mode }: SearchRequest, asked: TextQuery | null): readonly Fault[] {
+  #faultsOf(request: SearchRequest, asked: TextQuery | null): readonly Fault[] {
+    const { query, vector, limit, mode } = request;
     const faults: Fault[] = asked === null ? [] : [...queryFaults(asked)];
     if (!Number.isInteger(limit) || limit < 1 || limit > LIMITS.searchMax)
       faults.push({ path: '/limit', message: `must be a whole number from 1 to ${LIMITS.searchMax}` });
     if (mode !== 'vector' && query === undefined)
       faults.push({ path: '/query', message: `is needed in mode ${mode}` });
     if (mode === 'text') return faults;
-    if (vector === undefined) faults.push({ path: '/vector', message: `is needed in mode ${mode}` });
+    const isCompared = weightsOf(request).vector > 0;
+    if (vector === undefined && isCompared)
+      faults.push({ path: '/vector', message: `is needed in mode ${mode}` });
     const fault = vector === undefined ? null : this.#vectors.check(vector, '/vector');
     return fault === null ? faults : [...faults, fault];
   }

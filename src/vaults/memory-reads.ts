@@ -11,6 +11,7 @@ import type {
   SearchInput,
   SearchResult,
   SearchResults,
+  SearchWeights,
 } from '@strongroom/client';
 import type { RequestContext } from '../access/context.ts';
 import type { Cursors, ListBinding } from '../access/cursors.ts';
@@ -251,8 +252,8 @@ export class MemoryReads {
     if (mode !== 'vector' && query === undefined) throw invalid('/query', `is needed in mode ${mode}`);
     if (mode !== 'hybrid' && input.weights !== undefined)
       throw invalid('/weights', `say nothing in mode ${mode}`);
-    const vector = await this.#queryVector(context, vault, { ...input, mode });
     const weights = input.weights ?? vault.weights;
+    const vector = await this.#queryVector(context, vault, { ...input, mode, weights });
     const withRecords = input.include !== 'vector';
     const asked = { query, vector, limit, filter, mode, weights, now: this.#now(), withRecords };
     const { answer: found, isCurrent } = await indexes.ask(vault, async (index) =>
@@ -306,14 +307,15 @@ export class MemoryReads {
   async #queryVector(
     context: RequestContext,
     vault: Vault,
-    { vector: given, query, mode }: SearchInput,
+    { vector: given, query, mode, weights }: SearchInput & { readonly weights: SearchWeights },
   ): Promise<Float32Array | undefined> {
     if (given !== undefined) {
       const vector = toFloat32(given);
       checkVector(vault, vector, vault.dimensions, '/vector');
       return vector;
     }
-    if (mode === 'text') return undefined;
+    // A list that counts for nothing needs no vector, and for nothing the query does not leave.
+    if (mode === 'text' || (mode === 'hybrid' && weights.vector === 0)) return undefined;
     if (query === undefined || vault.embedder === null)
       throw invalid('/vector', `is needed in mode ${mode}: the vault has no embedder`);
     return this.#parts.embedding.query(context, vault, query);
