@@ -3,6 +3,7 @@
  * export wrote comes back as it was, without what is the server's to give.
  */
 import type { JsonObject, JsonValue, MemoryInput } from '@strongroom/client';
+import { parseFloats } from '../../bytes/floats.ts';
 import { LIMITS } from '../../limits.ts';
 import { matchTime } from './date.ts';
 import { isObject, type Content } from './item.ts';
@@ -59,12 +60,24 @@ function reasonInText(text: JsonValue | undefined): string | null {
 
 function reasonInVector(vector: JsonValue | undefined): string | null {
   if (vector === undefined) return null;
-  if (!Array.isArray(vector)) return 'vector is not an array of numbers';
-  if (vector.length < LIMITS.dimensionsMin || vector.length > LIMITS.dimensionsMax)
-    return `vector has ${vector.length} numbers, not ${LIMITS.dimensionsMin} to ${LIMITS.dimensionsMax}`;
+  const numbers = numbersIn(vector);
+  if (numbers === null) return 'vector is not an array of numbers, nor base64 of them';
+  if (numbers.length < LIMITS.dimensionsMin || numbers.length > LIMITS.dimensionsMax)
+    return `vector has ${numbers.length} numbers, not ${LIMITS.dimensionsMin} to ${LIMITS.dimensionsMax}`;
   const isFinite32 = (value: JsonValue): boolean =>
     typeof value === 'number' && Math.abs(value) <= FLOAT32_MAX;
-  return vector.every(isFinite32) ? null : 'vector holds something else than finite numbers';
+  return numbers.every(isFinite32) ? null : 'vector holds something else than finite numbers';
+}
+
+/** A text is base64 of float32 numbers, as anywhere a vector is sent. */
+function numbersIn(vector: JsonValue): readonly JsonValue[] | null {
+  if (Array.isArray(vector)) return vector;
+  if (typeof vector !== 'string') return null;
+  try {
+    return Array.from(parseFloats(vector));
+  } catch {
+    return null;
+  }
 }
 
 function reasonInMetadata(metadata: JsonValue | undefined): string | null {

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import * as fc from 'fast-check';
+import { encodeBase64 } from '../../bytes/encoding.ts';
+import { encodeFloats } from '../../bytes/floats.ts';
 import { BEGINNING, type Item, type Position } from './item.ts';
 import { jsonLinesSource, LINE_BYTES_MAX } from './json-lines-source.ts';
 
@@ -19,6 +21,9 @@ function fileOf(t: TestContext, content: string | Uint8Array): string {
 
 const itemsIn = (path: string, from: Position = BEGINNING): Promise<Item[]> =>
   Array.fromAsync(jsonLinesSource(path, 0).items(from));
+
+const base64Of = (numbers: readonly number[]): string =>
+  encodeBase64(encodeFloats(Float32Array.from(numbers)));
 
 const shown = (items: readonly Item[]): string[] =>
   items.map(({ where, memory, reason }) => `${where}: ${memory?.text ?? reason}`);
@@ -70,7 +75,10 @@ describe('JSON Lines', () => {
       [{ text: 7 }, 'text is not a string'],
       [{ text: '' }, 'text is empty'],
       [{ text: 'ä'.repeat(32 * 1024 + 1) }, 'text is longer than 64 KiB'],
-      [{ text: 'a', vector: 'b' }, 'vector is not an array of numbers'],
+      [{ text: 'a', vector: 'b' }, 'vector is not an array of numbers, nor base64 of them'],
+      [{ text: 'a', vector: {} }, 'vector is not an array of numbers, nor base64 of them'],
+      [{ vector: base64Of([1]) }, 'vector has 1 numbers, not 2 to 4096'],
+      [{ vector: base64Of([1, Number.NaN]) }, 'vector holds something else than finite numbers'],
       [{ vector: [1] }, 'vector has 1 numbers, not 2 to 4096'],
       [{ vector: [1, 1e39] }, 'vector holds something else than finite numbers'],
       [{ vector: [1, '2'] }, 'vector holds something else than finite numbers'],
@@ -87,6 +95,12 @@ describe('JSON Lines', () => {
       (await itemsIn(path)).map((item) => item.reason),
       cases.map(([, reason]) => reason),
     );
+  });
+
+  it('a vector may be base64 of its numbers, as anywhere it is sent', async (t) => {
+    const path = fileOf(t, JSON.stringify({ vector: base64Of([1.5, -2]) }));
+    const [item] = await itemsIn(path);
+    assert.equal(item?.memory?.vector, base64Of([1.5, -2]));
   });
 
   it('from any position it goes on exactly where it was', async (t) => {
