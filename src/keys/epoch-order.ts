@@ -1,9 +1,28 @@
 /** What an epoch is asked to do, in terms of leaves. */
-import type { LeafRow } from './key-journal.ts';
+import type { LeafRow, PunctureRequest } from './key-journal.ts';
+import type { PunctureOutcome } from './keyring-parts.ts';
 import type { DeadIndexes } from './leaf.ts';
 import { OWN_LEAF } from './sealed-side.ts';
 import { indexOf, leafOf, type Slot } from './slot.ts';
 import { livingLeaves, type Tree } from './tree.ts';
+
+/** What one epoch is to do. */
+export interface EpochOrder {
+  readonly requests: readonly PunctureRequest[];
+  readonly isFull?: boolean;
+  /** Ends a restore: the ledger's new generation. */
+  readonly restore?: { readonly generation: number };
+  /** Leaves that the database knows: every slot that it has not handed out dies, and so does every other leaf. */
+  readonly unused?: readonly LeafRow[];
+  /** The side files get new keys, and those they had die. */
+  readonly turnsSides?: boolean;
+  /** How many leaves the database has that this keystore never had. */
+  readonly lost?: number;
+  /** The generation of a restore that was interrupted after its epoch had become the truth. */
+  readonly restored?: number | null;
+  /** Told as soon as the outcome is durable, before what may follow later. */
+  readonly onDone?: (outcome: PunctureOutcome) => void;
+}
 
 /** Slots by their leaves. */
 export function punctureOf(slots: Iterable<Slot>): Map<number, DeadIndexes> {

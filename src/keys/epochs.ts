@@ -1,96 +1,34 @@
 /**
  * The state that epochs change, and the one operation that changes it.
  *
- * Up to the first write an error leaves everything as it was. From then on an error stops the keyring for good and is
- * told to `onFatal`: only an opening can tell from the disks which epoch it is. Whoever calls makes sure that nothing
- * here runs twice at a time.
+ * An epoch goes through these: what must die is refused at once (dying-slots.ts), the next tree is made in memory (plan.ts), what
+ * lies beside the roots is written (side-files.ts), then pages and roots, older roots are wiped, all of it is read back (epoch.ts),
+ * and the database is told. Up to the first write an error leaves everything as it was; from then on it ends the keyring
+ * (halt.ts). Whoever calls makes sure that nothing here runs twice at a time.
  */
 import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
+import { allDone } from './disk.ts';
+import { DyingSlots } from './dying-slots.ts';
 import { collectFiles, soundSteps, wipeOlderRoots, writeEpoch, type EpochSteps } from './epoch.ts';
 import { EpochAhead, type PlannedAhead, type Wanted } from './epoch-ahead.ts';
-import { punctureOf, punctureUnknown } from './epoch-order.ts';
-import { withIntents, withoutIntents, type IntentRecord, type Intents } from './intents.ts';
-import type { KeyJournal, LeafRow, PunctureRequest } from './key-journal.ts';
-import { allDone } from './disk.ts';
-import { isDiskError, type Keystore, type Reach } from './keystore.ts';
-import type { DeadIndexes } from './leaf.ts';
 import { fileNameOf, ROOT_BYTES } from './epoch-file.ts';
+import { punctureOf, punctureUnknown, type EpochOrder } from './epoch-order.ts';
+import { Halt } from './halt.ts';
+import { withIntents, withoutIntents, type IntentRecord } from './intents.ts';
+import type { KeyJournal, PunctureRequest } from './key-journal.ts';
+import type { KeyringOptions, KeyringParts, PunctureOutcome } from './keyring-parts.ts';
+import type { Keystore, Reach } from './keystore.ts';
+import type { DeadIndexes } from './leaf.ts';
 import { planEpoch, type EpochPlan, type PreparedEpoch } from './plan.ts';
 import { BLOCK_BYTES } from './root-file.ts';
-import { sideGeneration, sideSlots, type SideKeys } from './sealed-side.ts';
+import { SideFiles } from './side-files.ts';
 import { SlotKeys } from './slot-keys.ts';
 import type { Slot } from './slot.ts';
 import { SpareLeaves } from './spare-leaves.ts';
-import type { Tree } from './tree.ts';
-import { compareLedger, witnessedLedger, type Witness } from './witness.ts';
-
-export interface PunctureOutcome {
-  /** The epoch in which the slots died; null where there were too few replicas to begin one. */
-  readonly epoch: number | null;
-  /** `destroyed` once every configured replica confirmed; until then the content is hidden. */
-  readonly state: 'destroyed' | 'hidden';
-  readonly confirmed: readonly string[];
-  readonly missing: readonly string[];
-}
-
-/** Told which slots are about to die; answers those of its derived state (segments, snapshots) that must die along. */
-export type DerivedHolder = (dead: ReadonlySet<Slot>) => Iterable<Slot> | Promise<Iterable<Slot>>;
-
-export interface KeyringOptions {
-  readonly journal: KeyJournal;
-  readonly environment: Environment;
-  /** Derived state that exists from the start (rows of the database): asked in each epoch, the opening one too. */
-  readonly derived: readonly DerivedHolder[];
-  /** Fewer replicas than this at hand: no epoch begins. Default 1. */
-  readonly replicasRequired?: number;
-  /**
-   * Whether `leaves` says of every slot that was handed out durably: those it does not name then die at opening, with
-   * what a process sealed under them and could not commit before it ended.
-   */
-  readonly unusedDie?: boolean;
-  /** Must end the process. */
-  readonly onFatal: (error: unknown) => void;
-  /** For tests that break one step to show that it is missed. */
-  readonly steps?: Partial<EpochSteps>;
-}
-
-export interface KeyringParts {
-  readonly keystore: Keystore;
-  readonly tree: Tree;
-  readonly epoch: number;
-  readonly fileName: string;
-  /** No epoch gets a number that was ever seen, here or in the database. */
-  readonly seenEpoch: number;
-  readonly isRestoring: boolean;
-  /** Names of files of epochs that a restore began and did not commit. */
-  readonly abandoned: readonly string[];
-  readonly leaves: readonly LeafRow[];
-  readonly pending: readonly PunctureRequest[];
-  readonly options: KeyringOptions;
-}
-
-/** What one epoch is to do. */
-export interface EpochOrder {
-  readonly requests: readonly PunctureRequest[];
-  readonly isFull?: boolean;
-  /** Ends a restore: the ledger's new generation. */
-  readonly restore?: { readonly generation: number };
-  /** Leaves that the database knows: every slot that it has not handed out dies, and so does every other leaf. */
-  readonly unused?: readonly LeafRow[];
-  /** The side files get new keys, and those they had die. */
-  readonly turnsSides?: boolean;
-  /** How many leaves the database has that this keystore never had. */
-  readonly lost?: number;
-  /** The generation of a restore that was interrupted after its epoch had become the truth. */
-  readonly restored?: number | null;
-  /** Told as soon as the outcome is durable, before what may follow later. */
-  readonly onDone?: (outcome: PunctureOutcome) => void;
-}
 
 /** What the replicas answer when nothing is wrong with them. */
 const ALL_CURRENT: Reach = { targets: [], missing: [], seenEpoch: 0 };
-const FEW_SLOTS = 64;
 const GARBAGE_BYTES = 1024 * 1024;
 /** Most epochs change a leaf and the pages above it. A longer file would cost more to prepare than it saves. */
 const PREPARED_BYTES_MAX = 32 * 1024;
@@ -100,9 +38,9 @@ export class Epochs {
   readonly keys: SlotKeys;
   readonly spare: SpareLeaves;
   /** Slots ordered to die: refused from the first moment of their epoch on. */
-  readonly dying = new Set<Slot>();
-  readonly holders: Set<DerivedHolder>;
-  readonly caches = new Set<() => void>();
+  readonly dying: DyingSlots;
+  readonly halt: Halt;
+  readonly sides: SideFiles;
   readonly #options: KeyringOptions;
   readonly #steps: EpochSteps;
   /** Requests that are not destroyed yet, by id. */
@@ -115,23 +53,32 @@ export class Epochs {
   #fullAtMs: number;
   #prepared: PreparedEpoch | null = null;
   #ahead: EpochAhead | null = null;
-  #stopped: StrongroomError | null = null;
 
   constructor(parts: KeyringParts) {
     this.keystore = parts.keystore;
     this.keys = new SlotKeys(parts.tree);
     this.spare = new SpareLeaves(parts.tree, parts.leaves);
-    this.holders = new Set(parts.options.derived);
+    const { journal, environment, derived, onFatal } = parts.options;
+    this.dying = new DyingSlots(this.keys, derived);
+    this.halt = new Halt({ forget: () => this.dying.forgetKeys(), onFatal });
+    const { keystore, keys, halt } = this;
+    this.sides = new SideFiles({
+      keystore,
+      keys,
+      journal,
+      environment,
+      halt,
+      epoch: () => this.#current.epoch,
+    });
     this.#options = parts.options;
     this.#steps = { ...soundSteps, ...parts.options.steps };
     this.#pending = new Map(parts.pending.map((request) => [request.id, request]));
     this.#current = { epoch: parts.epoch, fileName: parts.fileName };
     this.#seenEpoch = parts.seenEpoch;
     this.#isRestoring = parts.isRestoring;
-    if (parts.isRestoring)
-      for (const { slots } of parts.pending) for (const slot of slots) this.dying.add(slot);
+    if (parts.isRestoring) for (const { slots } of parts.pending) this.dying.refuse(slots);
     this.#abandoned = parts.abandoned;
-    this.#fullAtMs = parts.options.environment.clock.now();
+    this.#fullAtMs = environment.clock.now();
   }
 
   get environment(): Environment {
@@ -152,11 +99,6 @@ export class Epochs {
 
   get fullAtMs(): number {
     return this.#fullAtMs;
-  }
-
-  /** Throws once the keyring has stopped. */
-  check(): void {
-    if (this.#stopped !== null) throw this.#stopped;
   }
 
   reach(): Promise<Reach> {
@@ -189,9 +131,9 @@ export class Epochs {
   }
 
   async #planAhead(slots: ReadonlySet<Slot>): Promise<PlannedAhead> {
-    this.check();
+    this.halt.check();
     const before = this.keys.tree;
-    const dead = [...slots, ...(await this.#derivedFrom(slots))];
+    const dead = [...slots, ...(await this.dying.derivedFrom(slots))];
     const wanted = this.#wanted({ requests: [] }, dead, ALL_CURRENT);
     const order = { ...wanted, puncture: punctureOf(dead) };
     return {
@@ -232,21 +174,15 @@ export class Epochs {
 
   /** Refuses slots before their epoch; the answer takes back those that nobody had refused before. */
   refuse(slots: readonly Slot[]): () => void {
-    const added: Slot[] = [];
-    // Of a few, looking through their pages would cost more than asking for each.
-    const isDead = slots.length > FEW_SLOTS ? this.keys.deadAmong() : (slot: Slot) => this.keys.isDead(slot);
-    this.#refuse(
-      slots.filter((slot) => !isDead(slot)),
-      added,
-    );
+    const takeBack = this.dying.refuseLiving(slots);
     return () => {
-      for (const slot of added) this.dying.delete(slot);
+      takeBack();
       this.forgetAhead();
     };
   }
 
   async run(order: EpochOrder): Promise<PunctureOutcome> {
-    this.check();
+    this.halt.check();
     const { fault } = this.environment;
     fault('epoch.reach');
     const ahead = this.#takeAhead();
@@ -254,10 +190,8 @@ export class Epochs {
     if (!this.isEnough(reach)) return this.#accept(order, reach);
     this.addPending(order.requests);
     const { plan, along } = await this.#plan(order, reach, ahead);
-    return this.orStop(async () => {
-      if (order.restore !== undefined) await this.#announceRestore(plan, order.restore.generation, reach);
-      await this.#syncSides(reach);
-      if (order.turnsSides === true) await this.#turnSides(reach);
+    return this.halt.orStop(async () => {
+      await this.#writeSides(order, plan, reach);
       const write = { plan, targets: reach.targets, requests: order.requests, along };
       await writeEpoch(write, this.journal, fault);
       await wipeOlderRoots(write, this.#steps, fault);
@@ -270,6 +204,15 @@ export class Epochs {
       await this.#settle(plan, reach, order);
       return outcome;
     });
+  }
+
+  /** What must lie beside the roots before the new one exists. */
+  async #writeSides(order: EpochOrder, plan: EpochPlan, reach: Reach): Promise<void> {
+    const abandoned = this.#abandoned;
+    if (order.restore !== undefined)
+      await this.sides.announceRestore(plan, { generation: order.restore.generation, abandoned, reach });
+    await this.sides.catchUp(reach);
+    if (order.turnsSides === true) await this.sides.turn(reach);
   }
 
   /** Too few replicas: the slots are kept beside the roots that can be reached, and hidden in the database. */
@@ -285,17 +228,16 @@ export class Epochs {
     );
     const requests = order.requests.filter(({ id }) => !known.has(id));
     if (requests.length === 0) return { epoch: null, state: 'hidden', confirmed: [], missing };
-    for (const { slots } of requests) for (const slot of slots) this.dying.add(slot);
-    this.#forgetCaches();
+    for (const { slots } of requests) this.dying.refuse(slots);
     const records = requests.map(({ id, slots, reason }): IntentRecord => ({
       kind: 'puncture',
       id,
       slots: [...slots],
       reason,
     }));
-    await this.orStop(async () => {
+    await this.halt.orStop(async () => {
       this.environment.fault('epoch.intents');
-      await this.writeIntents(withIntents(this.keystore.intents, records), reach);
+      await this.sides.writeIntents(withIntents(this.keystore.intents, records), reach);
       this.environment.fault('epoch.accept');
       await this.journal.accept(requests);
     });
@@ -309,11 +251,10 @@ export class Epochs {
     ahead: EpochAhead | null,
   ): Promise<{ plan: EpochPlan; along: readonly Slot[] }> {
     const requested = new Set(order.requests.flatMap(({ slots }) => slots));
-    const added: Slot[] = [];
+    const takeBack = [this.dying.refuse(requested)];
     try {
-      this.#refuse(requested, added);
-      const along = await this.#derivedFrom(requested);
-      this.#refuse(along, added);
+      const along = await this.dying.derivedFrom(requested);
+      takeBack.push(this.dying.refuse(along));
       if (order.unused !== undefined) this.spare.clear();
       const wanted = this.#wanted(order, [...requested, ...along], reach);
       this.#seenEpoch = wanted.epoch;
@@ -330,7 +271,7 @@ export class Epochs {
       return { plan, along };
     } catch (error) {
       // Nothing was written: the slots live on.
-      for (const slot of added) this.dying.delete(slot);
+      for (const back of takeBack) back();
       throw error;
     }
   }
@@ -347,28 +288,8 @@ export class Epochs {
     };
   }
 
-  #refuse(slots: Iterable<Slot>, added: Slot[]): void {
-    for (const slot of slots) {
-      if (this.dying.has(slot)) continue;
-      this.dying.add(slot);
-      added.push(slot);
-    }
-    this.#forgetCaches();
-  }
-
-  /** Slots of derived state that must die along, until nobody names another. */
-  async #derivedFrom(requested: ReadonlySet<Slot>): Promise<Slot[]> {
-    if (requested.size === 0) return [];
-    const dead = new Set(requested);
-    for (let before = -1; before !== dead.size;) {
-      before = dead.size;
-      for (const holder of this.holders) for (const slot of await holder(dead)) dead.add(slot);
-    }
-    return [...dead].filter((slot) => !requested.has(slot));
-  }
-
   #punctures(order: EpochOrder, slots: readonly Slot[]): ReadonlyMap<number, DeadIndexes> {
-    const own = order.turnsSides === true ? Object.values(sideSlots(this.sideGeneration)) : [];
+    const own = order.turnsSides === true ? this.sides.slots : [];
     const puncture = punctureOf([...slots, ...own]);
     return order.unused === undefined ? puncture : punctureUnknown(this.keys.tree, order.unused, puncture);
   }
@@ -384,31 +305,10 @@ export class Epochs {
     return held > 2 * live + GARBAGE_BYTES;
   }
 
-  /** Before the root of a restore's epoch exists anywhere, the intents say what it will be. */
-  async #announceRestore(plan: EpochPlan, generation: number, reach: Reach): Promise<void> {
-    this.environment.fault('restore.intent');
-    const abandoned = this.#abandoned.map((file) => ({ kind: 'abandoned', file }) as const);
-    const begun = { kind: 'restore', epoch: plan.order.epoch, file: plan.fileName, generation } as const;
-    await this.writeIntents(withIntents(this.keystore.intents, [...abandoned, begun]), reach);
-  }
-
-  /** Both files lie under the next keys, in every replica, before the root exists without which the old keys are gone. */
-  async #turnSides(reach: Reach): Promise<void> {
-    this.environment.fault('epoch.sides');
-    await this.keystore.resealSides(this.#sideKeys(), this.sideGeneration + 1, reach.targets);
-  }
-
-  /** A replica that was away has missed what was written beside the root. */
-  async #syncSides(reach: Reach): Promise<void> {
-    if (reach.targets.every(({ isCurrent }) => isCurrent)) return;
-    this.environment.fault('epoch.intents');
-    await this.writeIntents(this.keystore.intents, reach);
-  }
-
   /** Barrier 2 is past: the old root is gone, and so is what it derived. */
   #adopt(plan: EpochPlan): void {
     this.keys.replace(plan.tree);
-    this.#forgetCaches();
+    this.dying.forgetKeys();
     for (const secret of plan.retired) secret.fill(0);
     this.#current = { epoch: plan.order.epoch, fileName: plan.fileName };
     this.#prepared?.root.fill(0);
@@ -437,7 +337,7 @@ export class Epochs {
       isTailDead: order.unused !== undefined,
     });
     for (const { id } of destroyed) this.#pending.delete(id);
-    for (const slot of this.dying) if (isDead(slot)) this.dying.delete(slot);
+    this.dying.settle(isDead);
     this.spare.add(plan.tree.leafCount - plan.order.allot, plan.tree.leafCount);
     if (order.restore !== undefined) this.#isRestoring = false;
     return { epoch, state: isDone ? 'destroyed' : 'hidden', confirmed, missing };
@@ -448,11 +348,11 @@ export class Epochs {
     const { fault } = this.environment;
     const generation = order.restore?.generation ?? order.restored ?? null;
     fault('epoch.witness');
-    await this.writeWitness(reach, generation === null ? {} : { generation });
+    await this.sides.writeWitness(reach, generation === null ? {} : { generation });
     if (reach.missing.length > 0) return;
     const settled = withoutIntents(this.keystore.intents, (record) => this.#isSettled(record));
     fault('epoch.settle');
-    if (settled !== this.keystore.intents) await this.writeIntents(settled, reach);
+    if (settled !== this.keystore.intents) await this.sides.writeIntents(settled, reach);
     fault('epoch.collect');
     await collectFiles(plan.tree, reach.targets);
     fault('epoch.prepare');
@@ -474,84 +374,5 @@ export class Epochs {
     if (record.kind === 'puncture') return record.slots.every((slot) => this.keys.isDead(slot));
     if (record.kind === 'restore') return record.generation <= this.keystore.witness.generation;
     return record.kind === 'abandoned';
-  }
-
-  writeIntents(intents: Intents, reach: Reach): Promise<void> {
-    return this.orStop(() => this.keystore.writeIntents(intents, this.#sideKeys(), reach.targets));
-  }
-
-  /**
-   * Whether the ledger still goes on from what the keystore has seen of it: throws `store.older` if not, and before the
-   * witness is written anew, or an older store put under a running process would become what was seen.
-   */
-  requireLedger(): Promise<void> {
-    return compareLedger(this.keystore.witness, this.journal);
-  }
-
-  /** The same between epochs: replaced by rename, so a full disk leaves the older witness whole and ends nothing. */
-  async renewWitness(reach: Reach): Promise<void> {
-    const seen = await this.#seen({});
-    try {
-      await this.keystore.writeWitness(seen, this.#sideKeys(), reach.targets);
-    } catch (error) {
-      if (isDiskError(error) && error.code === 'ENOSPC') throw error;
-      await this.orStop(() => Promise.reject(error as Error));
-    }
-  }
-
-  /** What the keystore has seen of the ledger, at this moment. */
-  async writeWitness(
-    reach: Reach,
-    known: { readonly generation?: number; readonly backup?: string } = {},
-  ): Promise<void> {
-    const seen = await this.#seen(known);
-    await this.orStop(() => this.keystore.writeWitness(seen, this.#sideKeys(), reach.targets));
-  }
-
-  async #seen(known: { readonly generation?: number; readonly backup?: string }): Promise<Witness> {
-    const head = await this.journal.ledgerHead();
-    const { witness, intents } = this.keystore;
-    return {
-      epoch: this.#current.epoch,
-      intents: intents.revision,
-      generation: head?.generation ?? known.generation ?? witness.generation,
-      ledger: witnessedLedger(head),
-      backup: known.backup ?? witness.backup,
-    };
-  }
-
-  #sideKeys(): SideKeys {
-    return { deployment: this.keystore.deployment, key: (slot) => this.keys.key(slot) };
-  }
-
-  /** Under which of the keystore's own keys the side files lie. */
-  get sideGeneration(): number {
-    return sideGeneration(this.#sideKeys());
-  }
-
-  /** Runs what writes to the keystore: an error stops the keyring and ends the process. */
-  async orStop<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      if (this.#stopped === null) {
-        const detail = 'the keyring has stopped after an error in writing';
-        this.stop(new StrongroomError('keyring.damaged', { detail, cause: error }));
-        this.#options.onFatal(error);
-      }
-      throw error;
-    }
-  }
-
-  /** Forgets every key; from now on everything is refused. */
-  stop(reason: StrongroomError): void {
-    this.#stopped ??= reason;
-    this.#forgetCaches();
-    this.keys.clear();
-  }
-
-  #forgetCaches(): void {
-    for (const clear of this.caches) clear();
-    this.keys.clear();
   }
 }

@@ -9,7 +9,8 @@
 import type { Json } from '../bytes/canonical-json.ts';
 import type { Bytes } from '../bytes/encoding.ts';
 import { StrongroomError } from '../errors.ts';
-import { Epochs, type DerivedHolder, type KeyringParts, type PunctureOutcome } from './epochs.ts';
+import type { DerivedHolder } from './dying-slots.ts';
+import { Epochs } from './epochs.ts';
 import {
   droppedOf,
   membersOf,
@@ -21,11 +22,13 @@ import {
   type IntentRecord,
 } from './intents.ts';
 import type { PunctureRequest } from './key-journal.ts';
+import type { KeyringParts, PunctureOutcome } from './keyring-parts.ts';
 import type { Finding } from './keystore.ts';
 import { OWN_LEAF, SIDE_GENERATIONS } from './sealed-side.ts';
 import { leafOf, type Slot, type SlotKey } from './slot.ts';
 
-export type { DerivedHolder, KeyringOptions, PunctureOutcome } from './epochs.ts';
+export type { DerivedHolder } from './dying-slots.ts';
+export type { KeyringOptions, PunctureOutcome } from './keyring-parts.ts';
 
 const FULL_EPOCH_MS = 24 * 60 * 60 * 1000;
 
@@ -82,7 +85,7 @@ export class Keyring {
   /** Thirty-two bytes, the caller's to zero. Throws `erased` or `keyring.damaged`. */
   derive(slot: Slot): SlotKey {
     const { dying, keys } = this.#running();
-    const key = dying.size > 0 && dying.has(slot) ? null : keys.key(slot);
+    const key = dying.has(slot) ? null : keys.key(slot);
     if (key === null) throw new StrongroomError('erased');
     return key;
   }
@@ -145,14 +148,14 @@ export class Keyring {
 
   /** Asked in each epoch before it is prepared; the answer's slots die along. Returns what ends it. */
   holdDerived(holder: DerivedHolder): () => void {
-    this.#epochs.holders.add(holder);
-    return () => this.#epochs.holders.delete(holder);
+    this.#epochs.dying.holders.add(holder);
+    return () => this.#epochs.dying.holders.delete(holder);
   }
 
   /** `clear` is called whenever keys that somebody may have cached must be forgotten. Returns what ends it. */
   holdCache(clear: () => void): () => void {
-    this.#epochs.caches.add(clear);
-    return () => this.#epochs.caches.delete(clear);
+    this.#epochs.dying.caches.add(clear);
+    return () => this.#epochs.dying.caches.delete(clear);
   }
 
   /** Keeps something (a hold, for one) beside the root, where no restore undoes it; null takes it away again. */
@@ -169,7 +172,7 @@ export class Keyring {
       );
       const left = withoutIntents(epochs.keystore.intents, gone);
       const changed = kept.length === 0 ? left : withIntents(left, kept);
-      await epochs.writeIntents(changed, await epochs.reachAny());
+      await epochs.sides.writeIntents(changed, await epochs.reachAny());
     });
   }
 
@@ -185,7 +188,7 @@ export class Keyring {
    */
   async tend(): Promise<void> {
     await this.#exclusive(this.#writable(), async (epochs) => {
-      await epochs.requireLedger();
+      await epochs.sides.requireLedger();
       // What was asked in a transaction and met a keystore that was away stands in the database only.
       epochs.addPending(await epochs.journal.pending());
       const reach = await epochs.reach();
@@ -194,7 +197,7 @@ export class Keyring {
       const isUndone = epochs.hasPending && reach.missing.length === 0;
       const isWanted = isDue || isBack || isUndone || epochs.undone().length > 0;
       if (isWanted && epochs.isEnough(reach)) await epochs.run({ requests: epochs.undone(), isFull: true });
-      else await epochs.renewWitness(reach);
+      else await epochs.sides.renewWitness(reach);
     });
   }
 
@@ -210,7 +213,7 @@ export class Keyring {
 
   /** How often the keys of the files beside the root have been replaced. */
   get sideGeneration(): number {
-    return this.#epochs.sideGeneration;
+    return this.#epochs.sides.generation;
   }
 
   /**
@@ -222,7 +225,7 @@ export class Keyring {
       const { missing } = await epochs.reach();
       if (missing.length > 0)
         throw new StrongroomError('store.unavailable', `keystore replicas are away: ${missing.join(', ')}`);
-      const turnsSides = sides && epochs.sideGeneration + 1 < SIDE_GENERATIONS;
+      const turnsSides = sides && epochs.sides.generation + 1 < SIDE_GENERATIONS;
       await epochs.run({ requests: epochs.undone(), isFull: true, turnsSides });
     });
   }
@@ -230,7 +233,7 @@ export class Keyring {
   /** The newest backup's manifest, for the witness. */
   async witnessBackup(manifest: string): Promise<void> {
     await this.#exclusive(this.#writable(), async (epochs) => {
-      await epochs.writeWitness(await epochs.reachAny(), { backup: manifest });
+      await epochs.sides.writeWitness(await epochs.reachAny(), { backup: manifest });
     });
   }
 
@@ -289,12 +292,12 @@ export class Keyring {
   /** Waits for the epoch that runs, then forgets every key. */
   async close(): Promise<void> {
     await this.#tail;
-    this.#epochs.stop(new StrongroomError('store.unavailable', 'the keyring is closed'));
+    this.#epochs.halt.stop(new StrongroomError('store.unavailable', 'the keyring is closed'));
     this.#refuseWaiting(new StrongroomError('store.unavailable', 'the keyring is closed'));
   }
 
   #running(): Epochs {
-    this.#epochs.check();
+    this.#epochs.halt.check();
     return this.#epochs;
   }
 
@@ -307,7 +310,7 @@ export class Keyring {
   async #exclusive<T>(epochs: Epochs, work: (epochs: Epochs) => Promise<T>): Promise<T> {
     return this.#inTurn(() => {
       epochs.forgetAhead();
-      epochs.check();
+      epochs.halt.check();
       return work(epochs);
     });
   }

@@ -26,17 +26,17 @@ export async function addReplica(keyring: Keyring, place: ReplicaPlace, disk: Di
     await replica.create();
     const target = { replica, cell: 0, isCurrent: true };
     epochs.keystore.attach(replica);
-    await epochs.orStop(async () => {
+    await epochs.halt.orStop(async () => {
       fault('replica.member');
       const { targets, missing } = await epochs.reach();
       const others = targets.filter((known) => known.replica.name !== place.name);
       const record = { kind: 'member', replica: place.name } as const;
       const reach = { targets: [...others, target], missing, seenEpoch: 0 };
-      await epochs.writeIntents(withIntents(epochs.keystore.intents, [record]), reach);
+      await epochs.sides.writeIntents(withIntents(epochs.keystore.intents, [record]), reach);
       await copyInto(replica, source, epochs);
       fault('replica.verify');
       await verify(replica, epochs);
-      await epochs.writeWitness(reach);
+      await epochs.sides.writeWitness(reach);
     });
   });
 }
@@ -47,7 +47,7 @@ export async function dropReplica(keyring: Keyring, name: string): Promise<void>
     const { fault } = epochs.environment;
     const { others, dropped } = await partition(epochs, name);
     if (dropped === null) throw new StrongroomError('conflict', `${name} cannot be reached: declare it lost`);
-    await epochs.orStop(async () => {
+    await epochs.halt.orStop(async () => {
       fault('replica.wipe');
       await dropped.replica.wipeRoot();
       fault('replica.record');
@@ -76,7 +76,7 @@ async function record(
 ): Promise<void> {
   const at = epochs.environment.clock.now();
   const intents = withIntents(epochs.keystore.intents, [{ kind: 'dropped', at, ...dropped }]);
-  await epochs.writeIntents(intents, { targets, missing: [], seenEpoch: 0 });
+  await epochs.sides.writeIntents(intents, { targets, missing: [], seenEpoch: 0 });
 }
 
 /** The replicas that remain, at least one of them whole, and the one to drop if it can be reached. */
