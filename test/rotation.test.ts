@@ -19,7 +19,7 @@ import { verifyExport } from '../src/ledger/verify-export.ts';
 import { verifyStore } from '../src/ledger/verify-store.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import type { Strongroom } from '../src/strongroom.ts';
-import { BACKUP_DAYS } from '../src/recovery/backups.ts';
+import { BACKUP_DAYS } from '../src/recovery/backup-schedule.ts';
 import { addTenant, idOf, settingsOf, TestDeployment } from './deployment.ts';
 import { checkInvariants } from './invariants.ts';
 import { testPostgres } from './postgres.ts';

@@ -14,7 +14,7 @@
  *
  * Fault points: `backup.slot`, `backup.snapshot`, `backup.piece`, `backup.manifest`, `backup.witness`, `backup.record`.
  */
-import { encodeHex, type Bytes } from '../bytes/encoding.ts';
+import { encodeHex } from '../bytes/encoding.ts';
 import type { SigningKey } from '../crypto/signature.ts';
 import { Crash, type Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
@@ -29,31 +29,22 @@ import type { StoreTarget } from '../store/open-store.ts';
 import type { BackupRow } from '../store/schema.ts';
 import { DEPLOYMENT, type SlotAllocator } from '../store/slots.ts';
 import { SYSTEM, type Store, type Tx } from '../store/store.ts';
+import { BackupCopies, type PlaceStatus } from './backup-copies.ts';
+import { BackupRows, insertBackup, type BackupsPage } from './backup-rows.ts';
+import { baseOf, dueKinds, endedBefore, restAfter } from './backup-schedule.ts';
 import { collect, type Collected } from './collect.ts';
 import {
-  BACKUP_KINDS,
   backupKey,
   digestOf,
   openManifest,
-  readEnvelope,
   sealManifest,
   type BackupKind,
   type Envelope,
   type ManifestContent,
 } from './manifest.ts';
 import { manifestName, type BackupPlace } from './place.ts';
+import { ReachedPlaces } from './reached-places.ts';
 import { openReader } from './row-reader.ts';
-
-export const BACKUP_DAYS = 30;
-/** More than there can be: one each five minutes for thirty days. */
-const LIST_MAX = 50_000;
-const COPIED_AT_ONCE = 50;
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
-const DAY_MS = 24 * HOUR_MS;
-const WEEK_MS = 7 * DAY_MS;
-/** They end a little before their time, because the chore that ends them comes once an hour. */
-const END_MS = BACKUP_DAYS * DAY_MS - 2 * HOUR_MS;
 
 export interface BackupsParts {
   readonly store: Store;
@@ -84,13 +75,7 @@ export interface Status {
   readonly incrementalAt: number | null;
   readonly recoverableAt: number | null;
   readonly lossSeconds: number | null;
-  readonly places: readonly {
-    readonly location: string | null;
-    readonly allowed: boolean;
-    readonly reachable: boolean;
-    readonly newestAt: number | null;
-    readonly missing: number;
-  }[];
+  readonly places: readonly PlaceStatus[];
 }
 
 export interface BackupOptions {
@@ -110,6 +95,8 @@ interface Begun extends Envelope {
 
 export class Backups {
   readonly #parts: BackupsParts;
+  readonly #rows: BackupRows;
+  readonly #copies: BackupCopies;
   /** One at a time. */
   #tail: Promise<unknown> = Promise.resolve();
   /** Where the store stood when the last backup had been recorded: until it moves there is nothing to carry off. */
@@ -120,6 +107,8 @@ export class Backups {
 
   constructor(parts: BackupsParts) {
     this.#parts = parts;
+    this.#rows = new BackupRows({ ...parts, clock: parts.environment.clock });
+    this.#copies = new BackupCopies(parts);
   }
 
   get isOn(): boolean {
@@ -132,24 +121,12 @@ export class Backups {
 
   /** All of them, newest first. */
   list(): Promise<readonly BackupRow[]> {
-    return this.page({ limit: LIST_MAX, before: null });
+    return this.#rows.list();
   }
 
   /** Newest first, from the one before that id on. */
-  page({
-    limit,
-    before,
-  }: {
-    readonly limit: number;
-    readonly before: string | null;
-  }): Promise<readonly BackupRow[]> {
-    return this.#parts.store.read(SYSTEM, (db) => {
-      const rows = db.selectFrom('backups').selectAll().where('state', '=', 'complete');
-      return (before === null ? rows : rows.where('id', '<', before))
-        .orderBy('id', 'desc')
-        .limit(limit)
-        .execute();
-    });
+  page(of: BackupsPage): Promise<readonly BackupRow[]> {
+    return this.#rows.page(of);
   }
 
   /** How long ago the newest moment is that could be restored; 0 where nothing has changed since. Null: there is none. */
@@ -175,23 +152,7 @@ export class Backups {
       incrementalAt: newest('full', 'incremental'),
       recoverableAt: lossMs === null ? null : now - lossMs,
       lossSeconds: lossMs === null ? null : lossMs / 1000,
-      places: await Promise.all(this.#parts.places.map((place) => this.#placeStatus(place, rows))),
-    };
-  }
-
-  /** Looks at the place itself: what a row says was written there may be gone. */
-  async #placeStatus(place: BackupPlace, rows: readonly BackupRow[]): Promise<Status['places'][number]> {
-    const { locations } = this.#parts;
-    const allowed = locations.length === 0 || (place.location !== null && locations.includes(place.location));
-    const names = await this.#tried(place, () => place.blobs.list(''));
-    const there = new Set(names ?? []);
-    const held = rows.filter(({ id }) => there.has(manifestName(id as BackupId)));
-    return {
-      location: place.location,
-      allowed,
-      reachable: names !== null,
-      newestAt: held[0]?.taken_at ?? null,
-      missing: rows.length - held.length,
+      places: await this.#copies.status(rows),
     };
   }
 
@@ -205,14 +166,14 @@ export class Backups {
     if (!this.isOn) return Promise.resolve();
     return this.#inTurn(async () => {
       const { environment, store } = this.#parts;
-      const chain = await this.#chain(await this.#generation());
+      const chain = await this.#rows.chain(await this.#generation());
       const now = environment.clock.now();
       const due = now < this.#restUntil ? [] : dueKinds(chain, now, this.#parts.everyMs);
       for (const kind of due) {
         const change = await store.read(SYSTEM, (_, head) => Promise.resolve(head.change));
         if (kind !== 'log' || change !== this.#quiet) await this.#tryTo(kind);
       }
-      await this.#copyMissing();
+      await this.#copies.copyMissing();
     });
   }
 
@@ -223,7 +184,7 @@ export class Backups {
       await this.#create(kind, {});
       this.#failures = 0;
     } catch (error) {
-      const rest = Math.min(HOUR_MS, everyMs * 2 ** this.#failures++);
+      const rest = restAfter(this.#failures++, everyMs);
       this.#restUntil = environment.clock.now() + rest;
       throw error;
     }
@@ -234,19 +195,17 @@ export class Backups {
     return this.#inTurn(async () => {
       const now = this.#parts.environment.clock.now();
       const rows = await this.list();
-      const over = rows.filter(({ started_at }) => started_at <= now - END_MS);
+      const over = rows.filter(({ started_at }) => started_at <= endedBefore(now));
       if (over.length > 0) await this.#end(over, 'backup.expire');
-      await this.#removeDead();
-      await this.#mendCopies();
+      await this.#copies.removeDead();
+      await this.#copies.mend(() => this.list());
     });
   }
 
   /** What a crash left unfinished: taken up where its manifest is there, else ended. */
   clean(): Promise<void> {
     return this.#inTurn(async () => {
-      const rows = await this.#parts.store.read(SYSTEM, (db) =>
-        db.selectFrom('backups').selectAll().where('state', '=', 'writing').execute(),
-      );
+      const rows = await this.#rows.unfinished();
       const over: BackupRow[] = [];
       for (const row of rows) if (!(await this.#takeUp(row))) over.push(row);
       if (over.length > 0) await this.#end(over, 'backup.unfinished');
@@ -263,7 +222,7 @@ export class Backups {
       if (body.id !== row.id) return false;
       const bytes = body.pieces.reduce((sum, { size }) => sum + size, file.length);
       const made = { body, digest: body.digest, bytes, places: [first.name] };
-      await this.#record(body.id, made);
+      await this.#rows.record(body.id, made);
       return true;
     } catch (error) {
       if (error instanceof StrongroomError) return false;
@@ -298,14 +257,7 @@ export class Backups {
 
   /** Ends a backup that failed, unless it is whole but for its row. */
   async #giveUp({ id }: Begun): Promise<void> {
-    const row = await this.#parts.store.read(SYSTEM, (db) =>
-      db
-        .selectFrom('backups')
-        .selectAll()
-        .where('id', '=', id)
-        .where('state', '=', 'writing')
-        .executeTakeFirst(),
-    );
+    const [row] = await this.#rows.unfinished(id);
     if (row !== undefined && !(await this.#takeUp(row))) await this.#end([row], 'backup.unfinished');
   }
 
@@ -316,7 +268,7 @@ export class Backups {
     const isCounted = options.isCounted ?? begun.kind !== 'log';
     const reader = await openReader(this.#parts.target, { from: begun.from, isCounted });
     const takenAt = environment.clock.now();
-    const reached = new Places(this.#parts);
+    const reached = new ReachedPlaces(this.#parts);
     let collected: Collected;
     try {
       collected = await collect({
@@ -342,7 +294,12 @@ export class Backups {
     const digest = digestOf(manifest);
     await keyring.witnessBackup(`${begun.id}/${digest}`);
     environment.fault('backup.record');
-    const row = await this.#record(begun.id, { body, digest, bytes: reached.bytes, places: reached.names });
+    const row = await this.#rows.record(begun.id, {
+      body,
+      digest,
+      bytes: reached.bytes,
+      places: reached.names,
+    });
     this.#quiet = await store.read(SYSTEM, (_, head) => Promise.resolve(head.change));
     return row;
   }
@@ -351,7 +308,7 @@ export class Backups {
   async #begin(wanted: BackupKind, { begin }: BackupOptions): Promise<Begun> {
     const { store, slots, keyring, newId, environment } = this.#parts;
     const generation = await this.#generation();
-    const chain = await this.#chain(generation);
+    const chain = await this.#rows.chain(generation);
     const kind = chain.some((row) => row.kind === 'full') ? wanted : 'full';
     const from = kind === 'full' ? 0 : baseOf(chain, kind);
     const id: BackupId = newId('backup');
@@ -393,56 +350,6 @@ export class Backups {
     };
   }
 
-  #record(id: BackupId, made: Made): Promise<BackupRow> {
-    const { store, ledger, environment } = this.#parts;
-    const { body, digest, bytes, places } = made;
-    return store.write(SYSTEM, async (tx) => {
-      const { change } = tx;
-      const row = {
-        state: 'complete' as const,
-        to_change: body.to,
-        taken_at: body.takenAt,
-        finished_at: environment.clock.now(),
-        size: bytes,
-        row_count: body.pieces.reduce((sum, { rows }) => sum + rows, 0),
-        manifest: digest,
-        places: JSON.stringify(places),
-        change,
-      };
-      await tx.sql.updateTable('backups').set(row).where('id', '=', id).execute();
-      if (body.kind === 'incremental')
-        await tx.sql.deleteFrom('removed_rows').where('change', '<=', body.to).execute();
-      if (body.kind !== 'log') {
-        const entry = { principal: 'system', outcome: 'done', request: '', scope: [] } as const;
-        const facts = { kind: body.kind, manifest: digest };
-        ledger.append(tx, { ...entry, action: 'backup.create', target: id, facts });
-      }
-      return tx.sql.selectFrom('backups').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
-    });
-  }
-
-  /** Of this generation the first full one and the newest of each kind: what the next one is made from. */
-  #chain(generation: number): Promise<readonly BackupRow[]> {
-    return this.#parts.store.read(SYSTEM, async (db) => {
-      const rows: BackupRow[] = [];
-      for (const kind of BACKUP_KINDS) {
-        for (const order of kind === 'full' ? (['asc', 'desc'] as const) : (['desc'] as const)) {
-          const found = await db
-            .selectFrom('backups')
-            .selectAll()
-            .where('state', '=', 'complete')
-            .where('generation', '=', generation)
-            .where('kind', '=', kind)
-            .orderBy('id', order)
-            .limit(1)
-            .execute();
-          rows.push(...found);
-        }
-      }
-      return rows;
-    });
-  }
-
   /** The ledger's generation: what was made before a restore is no part of today's chain. */
   async #generation(): Promise<number> {
     const { generation } = await this.#parts.ledger.head('deployment');
@@ -461,189 +368,6 @@ export class Backups {
       return destruction.order(tx, slots, reason);
     });
     await destruction.carryOut(request);
-    for (const { id } of rows) for (const place of this.#parts.places) await this.#removeFrom(place, id);
+    for (const { id } of rows) await this.#copies.remove(id);
   }
-
-  /** Files of backups that no row knows, from before a restore or an interrupted end, once their slots are dead. */
-  async #removeDead(): Promise<void> {
-    const rows = await this.#parts.store.read(SYSTEM, (db) =>
-      db.selectFrom('backups').select('id').execute(),
-    );
-    const known = new Set(rows.map(({ id }) => id));
-    for (const place of this.#parts.places) {
-      const found = await this.#tried(place, () => place.blobs.list(''));
-      const ids = new Set((found ?? []).map((name) => name.slice(0, name.indexOf('/'))));
-      for (const id of ids)
-        if (!known.has(id) && (await this.#isDead(place, id))) await this.#removeFrom(place, id);
-    }
-  }
-
-  async #isDead(place: BackupPlace, id: string): Promise<boolean> {
-    try {
-      const { slot } = readEnvelope(await place.blobs.get(`${id}/manifest`));
-      return this.#parts.keyring.isErased(slot);
-    } catch (error) {
-      // Without its manifest nothing of it can ever be opened.
-      return error instanceof StrongroomError && error.code === 'not_found';
-    }
-  }
-
-  async #removeFrom(place: BackupPlace, id: string): Promise<void> {
-    await this.#tried(place, async () => {
-      // The manifest first: what is half removed is no backup any more.
-      const names = [...(await place.blobs.list(`${id}/`))].sort().reverse();
-      for (const name of names) await place.blobs.delete(name);
-    });
-  }
-
-  /** Copies what a place has missed, from one that holds it. */
-  async #copyMissing(): Promise<void> {
-    const { places, store } = this.#parts;
-    if (places.length < 2) return;
-    const everywhere = JSON.stringify(places.map(({ name }) => name));
-    const rows = await store.read(SYSTEM, (db) =>
-      db
-        .selectFrom('backups')
-        .select(['id', 'places'])
-        .where('state', '=', 'complete')
-        .where('places', '!=', everywhere)
-        .orderBy('id')
-        .limit(COPIED_AT_ONCE)
-        .execute(),
-    );
-    for (const row of rows) await this.#copyOne(row.id, new Set(JSON.parse(row.places) as string[]));
-  }
-
-  /** Looks at the places themselves: what was lost in one comes back from the other. */
-  async #mendCopies(): Promise<void> {
-    const { places } = this.#parts;
-    if (places.length < 2) return;
-    const held = new Map<string, ReadonlySet<string>>();
-    for (const place of places) {
-      const names = await this.#tried(place, () => place.blobs.list(''));
-      if (names !== null) held.set(place.name, new Set(names));
-    }
-    for (const { id } of await this.list()) {
-      const name = manifestName(id as BackupId);
-      const holders = new Set([...held].flatMap(([place, names]) => (names.has(name) ? [place] : [])));
-      if (holders.size > 0 && holders.size < held.size) await this.#copyOne(id, holders);
-    }
-  }
-
-  async #copyOne(id: string, held: ReadonlySet<string>): Promise<void> {
-    const { places, store } = this.#parts;
-    const source = places.find(({ name }) => held.has(name));
-    if (source === undefined) return;
-    const holders: string[] = [];
-    for (const place of places) {
-      const isThere = held.has(place.name) || (await this.#tried(place, () => copyBackup(source, place, id)));
-      if (isThere === true) holders.push(place.name);
-    }
-    if (holders.length === held.size) return;
-    await store.write(SYSTEM, (tx) =>
-      tx.sql
-        .updateTable('backups')
-        .set({ places: JSON.stringify(holders), change: tx.change })
-        .where('id', '=', id)
-        .execute(),
-    );
-  }
-
-  async #tried<T>(place: BackupPlace, work: () => Promise<T>): Promise<T | null> {
-    try {
-      return await work();
-    } catch (error) {
-      this.#parts.onError(error, `backups at ${place.name}`);
-      return null;
-    }
-  }
-}
-
-interface Made {
-  readonly body: ManifestContent;
-  readonly digest: string;
-  readonly bytes: number;
-  readonly places: readonly string[];
-}
-
-/** Writes to the first place, which must take it, and to the others while they do. */
-class Places {
-  readonly #first: BackupPlace;
-  #others: readonly BackupPlace[];
-  readonly #onError: BackupsParts['onError'];
-  bytes = 0;
-
-  constructor({ places, onError }: Pick<BackupsParts, 'places' | 'onError'>) {
-    const [first, ...others] = places;
-    if (first === undefined) throw new StrongroomError('conflict', 'no place for backups is set');
-    this.#first = first;
-    this.#others = others;
-    this.#onError = onError;
-  }
-
-  get names(): readonly string[] {
-    return [this.#first, ...this.#others].map(({ name }) => name);
-  }
-
-  async put(name: string, bytes: Bytes): Promise<void> {
-    this.bytes += bytes.length;
-    const others = this.#others.map(async (place) => {
-      try {
-        await place.blobs.put(name, bytes);
-      } catch (error) {
-        this.#others = this.#others.filter((other) => other !== place);
-        this.#onError(error, `backups at ${place.name}`);
-      }
-    });
-    await Promise.all([this.#first.blobs.put(name, bytes), ...others]);
-  }
-}
-
-async function copyBackup(from: BackupPlace, to: BackupPlace, id: string): Promise<true> {
-  // The manifest's name sorts last, and so it comes last.
-  for (const name of await from.blobs.list(`${id}/`)) await to.blobs.put(name, await from.blobs.get(name));
-  return true;
-}
-
-const insertBackup = (
-  tx: Tx,
-  row: Pick<BackupRow, 'id' | 'kind' | 'generation' | 'from_change' | 'started_at'> & { readonly slot: Slot },
-): Promise<unknown> =>
-  tx.sql
-    .insertInto('backups')
-    .values({
-      ...row,
-      state: 'writing',
-      to_change: row.from_change,
-      taken_at: row.started_at,
-      finished_at: null,
-      size: 0,
-      row_count: 0,
-      manifest: null,
-      places: '[]',
-      change: tx.change,
-    })
-    .execute();
-
-type Chained = Pick<BackupRow, 'kind' | 'to_change' | 'taken_at'>;
-
-/** Where an increment begins: where the last one ended, or the first full one. `chain` is newest first. */
-function baseOf(chain: readonly Chained[], kind: 'incremental' | 'log'): number {
-  const increments = chain.filter(
-    (row) => row.kind === 'incremental' || (kind === 'log' && row.kind === 'log'),
-  );
-  if (increments.length > 0) return Math.max(...increments.map(({ to_change }) => to_change));
-  return Math.min(...chain.flatMap((row) => (row.kind === 'full' ? [row.to_change] : [])));
-}
-
-/** What has to be made now, in this order. */
-export function dueKinds(chain: readonly Chained[], nowMs: number, everyMs: number): readonly BackupKind[] {
-  const since = (...kinds: readonly BackupKind[]): number =>
-    nowMs -
-    Math.max(-Infinity, ...chain.filter(({ kind }) => kinds.includes(kind)).map((row) => row.taken_at));
-  if (since('full') === Infinity) return ['full'];
-  // With the increment beside it, whatever the full one holds can be reached without it too.
-  if (since('full') >= WEEK_MS) return ['incremental', 'full'];
-  if (since('incremental') >= DAY_MS && since('full', 'incremental') >= DAY_MS) return ['incremental'];
-  return since(...(['full', 'incremental', 'log'] as const)) >= everyMs ? ['log'] : [];
 }
