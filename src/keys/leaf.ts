@@ -106,46 +106,63 @@ export function livingSlots(page: LeafPage, depth = LEAF_DEPTH): Uint8Array {
  * The page without the dead; an empty one if nothing is left. Slots that are dead already stay so.
  *
  * Level by level, because labels then come out in their order: the nodes of a level are the children of those above it
- * that hold dead and living slots, and the entries of the page at that level.
+ * that hold dead and living slots, and the entries of the page at that level. Both are in ascending order, and no label is in both.
  */
 export function punctureLeaf(page: LeafPage, dead: DeadIndexes, depth = LEAF_DEPTH): LeafPage {
   const before = deadBefore(dead, depth);
-  const kept = new LeafDraft(Math.min(1 << depth, entryCount(page) + depth * (before[1 << depth] as number)));
-  let nodes: Node[] = [];
+  const dying = before[1 << depth] as number;
+  const kept = new LeafDraft(Math.min(1 << depth, entryCount(page) + depth * dying));
+  // At each level a dying slot has one node above it, and that node another child.
+  let [nodes, below] = [new Level(2 * dying), new Level(2 * dying)];
   let entry = 0;
   for (let level = 0; level <= depth; level++) {
     const end = 2 << level;
-    const own: Node[] = [];
-    for (; entry < entryCount(page) && labelAt(page, entry) < end; entry++)
-      own.push({ label: labelAt(page, entry), seed: seedAt(page, entry) });
-    const next: Node[] = [];
-    for (const node of own.length === 0 ? nodes : inOrder(nodes, own)) {
-      const { label, seed } = node;
-      const { first, end } = slotsUnder(label, depth);
-      const count = (before[end] as number) - (before[first] as number);
-      if (count === 0) kept.add(label, seed);
-      else if (count < end - first) {
-        const children = expand(seed);
-        next.push({ label: 2 * label, seed: children.subarray(0, SEED_BYTES) });
-        next.push({ label: 2 * label + 1, seed: children.subarray(SEED_BYTES) });
-      }
+    for (let node = 0; ;) {
+      const own = entry < entryCount(page) ? labelAt(page, entry) : end;
+      const derived = node < nodes.count ? (nodes.labels[node] as number) : end;
+      const label = Math.min(own, derived);
+      if (label >= end) break;
+      const source = own < derived ? page : nodes.seeds;
+      const from = own < derived ? entry++ * ENTRY_BYTES + 2 : node++ * SEED_BYTES;
+      const { first, end: last } = slotsUnder(label, depth);
+      const count = (before[last] as number) - (before[first] as number);
+      if (count === 0) kept.add(label, source, from);
+      else if (count < last - first) below.addChildren(label, source, from);
     }
-    // The page's own seeds are another's to zero.
-    for (const { seed } of nodes) seed.fill(0);
-    nodes = next;
+    nodes.clear();
+    [nodes, below] = [below, nodes];
   }
   return kept.take();
 }
 
-interface Node {
-  readonly label: number;
-  readonly seed: Bytes;
-}
+/** Nodes of one level that were derived, in ascending order. */
+class Level {
+  readonly labels: Uint16Array;
+  readonly seeds: Buffer;
+  count = 0;
 
-/** Two lists in ascending order as one; no label is in both. */
-function inOrder(left: readonly Node[], right: readonly Node[]): Node[] {
-  const merged = [...left, ...right];
-  return left.length === 0 ? merged : merged.sort((one, other) => one.label - other.label);
+  constructor(most: number) {
+    this.labels = new Uint16Array(most);
+    this.seeds = Buffer.alloc(most * SEED_BYTES);
+  }
+
+  /**
+   * Both children of a node. The hash comes as text, because a buffer of its own for each takes twice as long as the hash, and
+   * the erasure of many scattered slots is little else. A text cannot be zeroed: it lies in the heap until something else
+   * does, like what the erased records said.
+   */
+  addChildren(label: number, source: Uint8Array, from: number): void {
+    for (let at = 0; at < SEED_BYTES; at++) EXPANDED[PREFIX.length + at] = source[from + at] as number;
+    this.seeds.write(hash('sha512', EXPANDED, 'latin1'), this.count * SEED_BYTES, 'latin1');
+    EXPANDED.fill(0, PREFIX.length);
+    this.labels[this.count++] = 2 * label;
+    this.labels[this.count++] = 2 * label + 1;
+  }
+
+  clear(): void {
+    this.seeds.fill(0, 0, this.count * SEED_BYTES);
+    this.count = 0;
+  }
 }
 
 /** A page that is being written, entry by entry in ascending order. */
@@ -157,11 +174,13 @@ class LeafDraft {
     this.#bytes = new Uint8Array(entriesMax * ENTRY_BYTES);
   }
 
-  add(label: number, seed: Uint8Array): void {
-    this.#bytes[this.#length] = label >> 8;
-    this.#bytes[this.#length + 1] = label & 0xff;
-    this.#bytes.set(seed, this.#length + 2);
-    this.#length += ENTRY_BYTES;
+  add(label: number, source: Uint8Array, from: number): void {
+    const bytes = this.#bytes;
+    let to = this.#length;
+    bytes[to++] = label >> 8;
+    bytes[to++] = label & 0xff;
+    for (let at = from; at < from + SEED_BYTES; at++) bytes[to++] = source[at] as number;
+    this.#length = to;
   }
 
   take(): LeafPage {
