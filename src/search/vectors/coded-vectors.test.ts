@@ -82,6 +82,19 @@ for (const kind of ['no clusters', 'ten clusters'])
     assert.ok(amid >= 0.975 && after >= 0.975, `${amid}, then ${after}`);
   });
 
+test('lists are not left too soon where vectors are of very different lengths and their products have heavy tails', () => {
+  for (const seed of [1, 2]) {
+    const random = randomFrom(seed);
+    const one = (): Float32Array => (KINDS['heavy tails'] as Make)(64, random);
+    const index = openCoded('dot', 64);
+    const held: Held = new Map();
+    fill(index, held, upTo(6000), one);
+    workOff(index);
+    const recall = recallOf(index, 'dot', held, one);
+    assert.ok(recall >= 0.975, `${seed}: ${recall}`);
+  }
+});
+
 test('the recall set is what is paid for: a low one looks at less', () => {
   const random = randomFrom(3);
   const make = KINDS['ten clusters'] as Make;

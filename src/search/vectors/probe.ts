@@ -21,9 +21,9 @@ const LEARNING = 0.1;
 /** So many lists tell how κ changes from the near to the far; it is not taken to shrink to less than this part of its square. */
 const TREND_LISTS = 32;
 const SHRINK_MAX = 0.5;
-/** Departures from the normal fourth moment that are told apart from none, and the largest that is believed. */
+/** Departures from the normal fourth moment that are told apart from none, and the largest that is believed: products of vectors of very different lengths have it. */
 const EXCESS_MIN = 0.005;
-const EXCESS_MAX = 0.5;
+const EXCESS_MAX = 6;
 /** Q(z) for z from 0 to 8 in steps of 1/64. */
 const TAIL_STEPS = 64;
 const TAIL_END = 8;
