@@ -29,8 +29,8 @@ const TAIL_STEPS = 64;
 const TAIL_END = 8;
 const TAIL = tailTable();
 /** Of bent tails fewer steps are worked out, and none anew for a bend so little different. */
-const BENT_STEPS = 16;
-const ALIKE = 0.02;
+const BENT_STEPS = 8;
+const ALIKE = 0.04;
 /** After looking at so many lists it is worth while to say when to ask again: that far, in part, because the floor rises meanwhile. */
 const FAR = 128;
 /** So many lists of those that come next are asked what they hold; of the others one in so many. */

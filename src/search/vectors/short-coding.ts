@@ -14,9 +14,9 @@ import { BATCH_CODES, BATCH_LISTS, type VectorRoom } from './room.ts';
 import type { Rows } from './rows.ts';
 import { SHORT_LOSS } from './trial.ts';
 
-/** Codes that a list should have: shorter lists leave more out, and there are more of them to be asked. */
+/** Codes that a list should have: shorter lists leave a little more out, and take more time each than they save. */
 const LIST_CODES = 48;
-const LIST_GROWTH = 1 / 7;
+const LIST_GROWTH = 0.4;
 /** Rows are padded to a multiple of so many numbers. */
 const ROW_NUMBERS = 64;
 /** Rows that tell what deviation codes claim. */
