@@ -42,7 +42,7 @@ const vector = fc
 const record = fc
   .record({
     number: fc.integer({ min: 0, max: 30 }),
-    slot: fc.integer({ min: 0, max: 3 * 4096 }),
+    place: fc.integer({ min: 0, max: 396 }),
     text,
     vector: fc.option(vector),
     conversation: fc.option(fc.constantFrom('a', 'b')),
@@ -51,7 +51,8 @@ const record = fc
     expiresAt: fc.option(fc.constantFrom(NOW - 1, NOW, NOW + 1)),
     subject: fc.option(fc.constantFrom('s1', 's2')),
   })
-  .map(({ number, ...own }) => recordOf(number, own));
+  // No two records ever have one slot; these lie in four leaf pages at most.
+  .map(({ number, place, ...own }) => recordOf(number, { ...own, slot: 31 * place + number }));
 const SAYINGS = [
   '',
   'in May 2026',
