@@ -10,6 +10,7 @@ import type { Coding, Look, Sight } from './coding.ts';
 import type { Directions } from './directions.ts';
 import { Drift } from './drift.ts';
 import type { Lists } from './lists.ts';
+import { nearestLists, type Asked } from './nearest-lists.ts';
 import { BATCH_CODES, BATCH_LISTS, type VectorRoom } from './room.ts';
 import type { Rows } from './rows.ts';
 import { SHORT_LOSS } from './trial.ts';
@@ -158,31 +159,18 @@ export class ShortCoding implements Coding {
     found: (row: number, list: number) => void,
   ): void {
     const { kernel, scratch } = this.#room;
-    for (let at = 0; at < rows.length; at += 4) {
-      const { words, floats } = this.#room;
-      for (let i = 0; i < 4; i++) {
-        this.#see(rows[Math.min(at + i, rows.length - 1)] as number);
+    const asked: Asked = {
+      rows,
+      width: this.#width,
+      write: (row, at) => {
+        this.#see(row);
         this.#shorten(scratch.point, scratch.row);
-        kernel.toSevenBits(scratch.row, this.#width, scratch.four + i * this.#width);
-        floats[scratch.scales / 4 + i] = (floats[scratch.row / 4] as number) * 2;
-        words[scratch.best / 4 + i] = first;
-        floats[scratch.best / 4 + 4 + i] = Number.NEGATIVE_INFINITY;
-      }
-      lists.eachChunk(first, count, (_, here, list) =>
-        kernel.nearestFour(
-          scratch.four,
-          scratch.scales,
-          this.#width,
-          lists.shadowOf(list),
-          here,
-          list,
-          scratch.best,
-        ),
-      );
-      // Read before anything moves, because a list that grows may grow the memory.
-      const best = Array.from(words.subarray(scratch.best / 4, scratch.best / 4 + 4));
-      for (let i = 0; i < 4 && at + i < rows.length; i++) found(rows[at + i] as number, best[i] as number);
-    }
+        kernel.toSevenBits(scratch.row, this.#width, at);
+        return (this.#room.floats[scratch.row / 4] as number) * 2;
+      },
+      shadowOf: (list) => lists.shadowOf(list),
+    };
+    nearestLists(this.#room, asked, { lists, first, count }, found);
   }
 
   see(own: number): Sight {

@@ -2,6 +2,7 @@
 import { BLOCK_LANES, LAYOUT } from '../kernel/kernel.ts';
 import type { Coding, Look, Sight } from './coding.ts';
 import type { Lists } from './lists.ts';
+import { nearestLists, type Asked } from './nearest-lists.ts';
 import { BATCH_CODES, type VectorRoom } from './room.ts';
 import type { Rows } from './rows.ts';
 
@@ -87,24 +88,18 @@ export class SignCoding implements Coding {
     count: number,
     found: (row: number, list: number) => void,
   ): void {
-    const { kernel, scratch } = this.#room;
+    const { kernel } = this.#room;
     const { padded, lowBits } = this.#rows;
-    for (let at = 0; at < rows.length; at += 4) {
-      const { words, floats } = this.#room;
-      for (let i = 0; i < 4; i++) {
-        const row = rows[Math.min(at + i, rows.length - 1)] as number;
-        kernel.toSevenBits(row, padded, scratch.four + i * padded);
-        floats[scratch.scales / 4 + i] = (floats[row / 4] as number) * 2 ** (lowBits + 1);
-        words[scratch.best / 4 + i] = first;
-        floats[scratch.best / 4 + 4 + i] = Number.NEGATIVE_INFINITY;
-      }
-      lists.eachChunk(first, count, (address, here, list) =>
-        kernel.nearestFour(scratch.four, scratch.scales, padded, address, here, list, scratch.best),
-      );
-      // Read before anything moves, because a list that grows may grow the memory.
-      const best = Array.from(words.subarray(scratch.best / 4, scratch.best / 4 + 4));
-      for (let i = 0; i < 4 && at + i < rows.length; i++) found(rows[at + i] as number, best[i] as number);
-    }
+    const asked: Asked = {
+      rows,
+      width: padded,
+      write: (row, at) => {
+        kernel.toSevenBits(row, padded, at);
+        return (this.#room.floats[row / 4] as number) * 2 ** (lowBits + 1);
+      },
+      shadowOf: (list) => lists.centroidOf(list),
+    };
+    nearestLists(this.#room, asked, { lists, first, count }, found);
   }
 
   see(own: number, middleSquare: number): Sight {

@@ -5,6 +5,7 @@
  * swizzles agree on every machine; so do relaxed dot products with a side of seven bits.
  */
 import { fetchAhead } from './ahead';
+import { keep } from './keep';
 import {
   BLOCK_A,
   BLOCK_B,
@@ -150,28 +151,9 @@ export function scanChain(
       }
       const passed = i32x4.bitmask(v128.and(isHeld, f32x4.ge(bound, floors)));
       if (passed === 0) continue;
-      // Written one over the other; only what passed moves on.
-      const rows = v128.load(from, BLOCK_ROWS);
-      v128.store32_lane(out, rows, 0);
-      v128.store32_lane(bounds, bound, 0);
-      let on: usize = (passed & 1) << 2;
-      out += on;
-      bounds += on;
-      v128.store32_lane(out, rows, 1);
-      v128.store32_lane(bounds, bound, 1);
-      on = (passed & 2) << 1;
-      out += on;
-      bounds += on;
-      v128.store32_lane(out, rows, 2);
-      v128.store32_lane(bounds, bound, 2);
-      on = passed & 4;
-      out += on;
-      bounds += on;
-      v128.store32_lane(out, rows, 3);
-      v128.store32_lane(bounds, bound, 3);
-      on = (passed & 8) >> 1;
-      out += on;
-      bounds += on;
+      const kept = keep(passed, v128.load(from, BLOCK_ROWS), bound, out, bounds);
+      out += kept;
+      bounds += kept;
     }
     block = next;
   }
