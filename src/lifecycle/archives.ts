@@ -87,8 +87,9 @@ export class Archives {
   async tend(now: number): Promise<void> {
     const errors: unknown[] = [];
     await this.#dropUnfinished();
+    const archiving = await this.#vaultsWithArchives();
     for await (const vault of allVaults(this.#parts)) {
-      errors.push(...(await this.#renewWorn(vault)));
+      if (archiving.has(vault.id)) errors.push(...(await this.#renewWorn(vault)));
       await this.#moveAged(vault, now).catch((error: unknown) => errors.push(error));
     }
     await this.#dropEmpty();
@@ -206,6 +207,14 @@ export class Archives {
       whole.push(one);
     }
     return { rows, whole };
+  }
+
+  /** Most have none, and need not be asked one by one. */
+  async #vaultsWithArchives(): Promise<ReadonlySet<string>> {
+    const rows = await this.#parts.store.read(SYSTEM, (db) =>
+      db.selectFrom('archives').select('vault').where('state', '=', 'live').distinct().execute(),
+    );
+    return new Set(rows.map(({ vault }) => vault));
   }
 
   /**

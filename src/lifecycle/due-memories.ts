@@ -33,15 +33,35 @@ const KEPT_STATES = ['live', 'trashed', 'archived', 'review'] as const;
 /** An id is made a little before its row says it was created. */
 const SLACK_MS = 3_600_000;
 
+type VaultsParts = Pick<DueParts, 'store' | 'sealer' | 'organizations'>;
+
 /** Every vault that is there, the trashed ones as well: what lies in them ends all the same. */
-export async function* allVaults({
-  store,
-  sealer,
-  organizations,
-}: Pick<DueParts, 'store' | 'sealer' | 'organizations'>): AsyncGenerator<Vault> {
+export const allVaults = (parts: VaultsParts): AsyncGenerator<Vault> =>
+  vaultsWhere(parts, (vaults) => vaults);
+
+/** Those of them with anything in their trash: asked of many at once, because most have none. */
+export const vaultsWithTrash = (parts: VaultsParts): AsyncGenerator<Vault> =>
+  vaultsWhere(parts, (vaults) =>
+    vaults.where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom('memories')
+          .select('memories.id')
+          .whereRef('memories.organization', '=', 'vaults.organization')
+          .whereRef('memories.vault', '=', 'vaults.id')
+          .where('memories.state', '=', 'trashed'),
+      ),
+    ),
+  );
+
+type SelectVaults = ReturnType<typeof selectVaults>;
+
+async function* vaultsWhere(
+  { store, sealer, organizations }: VaultsParts,
+  narrow: (vaults: SelectVaults) => SelectVaults,
+): AsyncGenerator<Vault> {
   for (let after = ''; ;) {
     const rows = await store.read(SYSTEM, (db) =>
-      selectVaults(db)
+      narrow(selectVaults(db))
         .where('vaults.id', '>', after)
         .where('vaults.state', 'in', ['live', 'trashed'])
         .orderBy('vaults.id')

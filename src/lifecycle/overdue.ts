@@ -2,12 +2,13 @@
  * By how much anything outlives its time: looked for afresh in the tables, by the clock itself and by nothing that the chores
  * remember. What a hold or a statute keeps is not overdue.
  */
+import type { Organization } from '../access/organizations.ts';
 import type { Clock } from '../environment.ts';
 import type { OrganizationId } from '../ids.ts';
 import { LEDGER_KEPT_S } from '../store/migrations/0002-ledger-pruning.ts';
 import { SYSTEM, type Store } from '../store/store.ts';
 import type { RetentionRules } from '../vaults/retention.ts';
-import { allVaults, dueMemories, type DueParts } from './due-memories.ts';
+import { allVaults, dueMemories, vaultsWithTrash, type DueParts } from './due-memories.ts';
 import type { HoldGuard } from './hold-guard.ts';
 import { DAY_MS } from './retention-policy.ts';
 
@@ -28,17 +29,21 @@ export async function overdueMs(parts: OverdueParts): Promise<number> {
 
 async function memoriesOverdue(parts: OverdueParts, now: number): Promise<number> {
   const { store, guard, retention } = parts;
+  const keeping = ({ id }: Organization, ids: readonly string[]) =>
+    store.read(id, (db) => guard.keeping(db, id, ids));
   let most = 0;
   for await (const vault of allVaults(parts)) {
-    const { id: organization } = vault.organization;
-    const kept = (ids: readonly string[]) =>
-      store.read(organization, (db) => guard.keeping(db, organization, ids));
     const rules = await retention.of(vault);
     for await (const page of dueMemories(parts, vault, { rules, now, isThorough: true })) {
-      const by = await kept(page.map(({ id }) => id));
+      const by = await keeping(
+        vault.organization,
+        page.map(({ id }) => id),
+      );
       for (const { id, at } of page) if (!by.has(id)) most = Math.max(most, now - at);
     }
-    const trashed = await store.read(organization, (db) =>
+  }
+  for await (const vault of vaultsWithTrash(parts)) {
+    const trashed = await store.read(vault.organization.id, (db) =>
       db
         .selectFrom('memories')
         .select(['id', 'trashed_at'])
@@ -47,7 +52,10 @@ async function memoriesOverdue(parts: OverdueParts, now: number): Promise<number
         .where('trashed_at', '<=', now - vault.deletion.days * DAY_MS)
         .execute(),
     );
-    const by = await kept(trashed.map(({ id }) => id));
+    const by = await keeping(
+      vault.organization,
+      trashed.map(({ id }) => id),
+    );
     for (const { id, trashed_at } of trashed)
       if (!by.has(id)) most = Math.max(most, now - (trashed_at ?? now) - vault.deletion.days * DAY_MS);
   }

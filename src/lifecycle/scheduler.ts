@@ -19,7 +19,7 @@ import { livingOf } from '../vaults/living.ts';
 import type { MemoryStore } from '../vaults/memory-store.ts';
 import type { RetentionRules } from '../vaults/retention.ts';
 import type { Vault } from '../vaults/vault.ts';
-import { allVaults, dueMemories, type DueParts } from './due-memories.ts';
+import { allVaults, dueMemories, vaultsWithTrash, type DueParts } from './due-memories.ts';
 import type { PlausibleTime } from './plausible-time.ts';
 import { DAY_MS } from './retention-policy.ts';
 
@@ -120,7 +120,7 @@ export class Scheduler {
 
   /** What lay in the trash for its vault's number of days. */
   async #emptyTrash(now: number): Promise<void> {
-    for await (const vault of allVaults(this.#parts)) {
+    for await (const vault of vaultsWithTrash(this.#parts)) {
       const until = now - vault.deletion.days * DAY_MS;
       for (let after = ''; ;) {
         const rows = await this.#parts.store.read(vault.organization.id, (db) =>
