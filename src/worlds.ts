@@ -363,6 +363,7 @@ function worldOf(served: Served, purpose: string) {
       tenants.set(number, known);
       return known;
     },
+    backsUp: open.backups.isOn,
     flush: () => open.indexes.saveAll(),
     written: (sinceMs, overlap) => writtenFiles(folders, sinceMs, overlap),
     logged: () => heard.lines,

@@ -57,10 +57,10 @@ interface Running {
   readonly as: (apiKey: string) => Strongroom;
 }
 
-async function running(t: TestContext): Promise<Running> {
+async function running(t: TestContext, more: Pick<Settings, 'backups'> | null = null): Promise<Running> {
   let close = (): Promise<void> => Promise.resolve();
   const directory = await temporaryFolder(t, () => close());
-  const settings = settingsOf({ tls: 'on', rateLimit: 'on' });
+  const settings = settingsOf({ tls: 'on', rateLimit: 'on', ...more });
   const { apiKey } = await initDeployment(directory, settings, { log: silentLog });
   let as = (_: string): Strongroom => assert.fail('nothing runs');
   const start = async (): Promise<Strongroom> => {
@@ -251,4 +251,16 @@ test('a sabotage runs on a scratch instance, turns its claim red and leaves how 
     sabotages.length >= 3 && sabotages.every(({ caught, turned }) => caught && turned.includes('KEY-01')),
   );
   assert.equal(results.find(({ id }) => id === 'KEY-01')?.verdict, 'stale');
+});
+
+test('where backups are turned off nothing is promised of them, and doors are tried all the same', async (t) => {
+  const { strongroom } = await running(t, { backups: ['off'] });
+  const doors = ['AUD-01', 'NET-04', 'ACC-05', 'KEY-04', 'TEN-01'];
+  const none = ['BCK-01', 'BCK-02', 'BCK-03', 'BCK-05'];
+  const verification = await strongroom.verifications.run({ claims: [...doors, ...none] });
+  for (const id of doors) {
+    const result = resultOf(verification, id);
+    assert.deepEqual([HALF.includes(id) ? 'partial' : 'pass', []], [result?.verdict, result?.faults], id);
+  }
+  for (const id of none) assert.equal(resultOf(verification, id)?.verdict, 'not_claimed', id);
 });

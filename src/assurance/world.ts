@@ -98,6 +98,8 @@ export interface World {
   readonly logHeads: () => Promise<LogHeads>;
   /** Null where no socket listens. */
   readonly listener: Listener | null;
+  /** Whether there is a place for backups: without one whatever concerns them is refused. */
+  readonly backsUp: boolean;
   readonly clock: Clock;
   readonly random: Random;
   /** Reserved organizations by number, from 0: made when first asked for. */

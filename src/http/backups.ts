@@ -48,6 +48,7 @@ export const backupRoutes = (backups: Backups): readonly Route[] => [
     body: noBody,
     answer: backupPage,
     status: 200,
+    conflicts: true,
     run: (context, { query }) =>
       backups.listBackups(context, { ...query, limit: query.limit ?? LIMITS.listDefault }),
   }),
@@ -62,6 +63,7 @@ export const backupRoutes = (backups: Backups): readonly Route[] => [
     body: noBody,
     answer: backupStatus,
     status: 200,
+    conflicts: true,
     run: (context) => backups.backupStatus(context),
   }),
   defineRoute({
@@ -88,6 +90,7 @@ export const backupRoutes = (backups: Backups): readonly Route[] => [
     body: noBody,
     answer: drillPage,
     status: 200,
+    conflicts: true,
     run: (context, { query }) => backups.listDrills(context, { limit: query.limit ?? LIMITS.listDefault }),
   }),
   defineRoute({

@@ -3,7 +3,7 @@
  * they restore, and whether a second place holds them all.
  */
 import type { BackupStatus } from '@strongroom/client';
-import { defineCheck, judged, type Judgement } from '../check.ts';
+import { defineCheck, judged, type Judge, type Judgement } from '../check.ts';
 import { manifestName } from '../../recovery/place.ts';
 import type { BackupId } from '../../ids.ts';
 import { replaced } from '../replaced.ts';
@@ -17,10 +17,12 @@ interface Copies {
   readonly nowMs: number;
 }
 
-export const backupCopiesCheck = defineCheck<Copies>({
+/** Null where backups are turned off: then nothing is promised of them. */
+export const backupCopiesCheck = defineCheck<Copies | null>({
   name: 'backup-copies',
   place: 'live',
-  observe: async ({ tenant, clock }) => {
+  observe: async ({ tenant, clock, backsUp }) => {
+    if (!backsUp) return null;
     const { client } = await tenant(0);
     const first = await client.backups.status();
     // A server that has just been set up has not come to its first one; whoever verifies need not wait for it.
@@ -30,7 +32,7 @@ export const backupCopiesCheck = defineCheck<Copies>({
     return { status: await client.backups.status(), nowMs: clock.now() };
   },
   judges: {
-    'BCK-01': ({ status, nowMs }, { hours = 0, days = 0 }) => {
+    'BCK-01': whereOn(({ status, nowMs }, { hours = 0, days = 0 }) => {
       const since = (at: string | null): number =>
         at === null ? Number.POSITIVE_INFINITY : nowMs - Date.parse(at);
       const [daily, full] = [since(status.incrementalAt) / HOUR_MS, since(status.fullAt) / DAY_MS];
@@ -39,8 +41,8 @@ export const backupCopiesCheck = defineCheck<Copies>({
         ...(full > days ? [`the newest full backup is ${full.toFixed(1)} d old`] : []),
       ];
       return judged(status.backups, faults, { hours: round(daily), fullDays: round(full) });
-    },
-    'BCK-02': ({ status: { drill }, nowMs }, { hours = 0 }) => {
+    }),
+    'BCK-02': whereOn(({ status: { drill }, nowMs }, { hours = 0 }) => {
       if (drill === null) return judged(1, ['it was never tried whether the backups restore']);
       const age = (nowMs - Date.parse(drill.startedAt)) / DAY_MS;
       const faults = [
@@ -49,14 +51,14 @@ export const backupCopiesCheck = defineCheck<Copies>({
         ...(age > 92 ? [`the last drill is ${age.toFixed(0)} d old`] : []),
       ];
       return judged(drill.rows, faults, { recoverySeconds: drill.recoverySeconds, drillDays: round(age) });
-    },
-    'BCK-03': ({ status: { lossSeconds } }, { minutes = 0 }) => {
+    }),
+    'BCK-03': whereOn(({ status: { lossSeconds } }, { minutes = 0 }) => {
       const loss = lossSeconds === null ? Number.POSITIVE_INFINITY : lossSeconds / 60;
       return judged(1, loss > minutes ? [`${loss.toFixed(0)} min could be lost`] : [], {
         lossMinutes: round(loss),
       });
-    },
-    'BCK-05': ({ status }) => copiesJudgement(status),
+    }),
+    'BCK-05': whereOn(({ status }) => copiesJudgement(status)),
   },
   sabotages: [
     {
@@ -103,16 +105,23 @@ export const backupCopiesCheck = defineCheck<Copies>({
   ],
 });
 
+const unclaimed = (missing: string): Judgement => ({
+  verdict: 'not_claimed',
+  covered: 1,
+  faults: [],
+  measured: {},
+  missing,
+});
+
+function whereOn(judge: Judge<Copies>): Judge<Copies | null> {
+  return (copies, values) =>
+    copies === null ? unclaimed('backups are off: `backups` sets where they go') : judge(copies, values);
+}
+
 function copiesJudgement({ places, backups }: BackupStatus): Judgement {
   const [first, second] = places;
   if (first === undefined || second === undefined)
-    return {
-      verdict: 'not_claimed',
-      covered: 1,
-      faults: [],
-      measured: {},
-      missing: 'there is one place for backups: a second one is set with `backups`',
-    };
+    return unclaimed('there is one place for backups: a second one is set with `backups`');
   const faults = places.flatMap(({ reachable, missing, allowed, location }, at) => [
     ...(reachable ? [] : [`copy ${at + 1} cannot be read`]),
     ...(reachable && missing > 0 ? [`copy ${at + 1} lacks ${missing} of ${backups} backups`] : []),

@@ -17,10 +17,10 @@ export const confinedOf = ({ answers }: Pick<Sweep, 'answers'>): readonly Answer
 
 /** Reads are granted to the one that reads, and nothing else to either. */
 export function confinedFaults(answered: Answered): string[] {
-  const { route, variant, reply } = answered;
+  const { route, status, variant, reply } = answered;
   const isGranted = variant === 'reader key' && isReadAction(route.action);
   const isRight = isGranted
-    ? reply.status === route.status
+    ? reply.status === status
     : reply.status === 403 && codeOf(reply) === 'access.refused';
   return isRight ? [] : [`${placeOf(answered)}: ${saidBy(answered)}`];
 }
@@ -35,12 +35,10 @@ const ID = /"[a-z]{3}_[0-9a-z]{26}"/;
 
 /** What an id leads to is not there; what needs none is the asker's own. */
 export function foreignFaults(answered: Answered): string[] {
-  const { route, body, reply } = answered;
+  const { route, status, body, reply } = answered;
   // A number of an entry is one of the asker's own log.
   const isOfOwner = /:(?!n\b)/.test(route.url) || ID.test(JSON.stringify(body ?? null));
-  return reply.status === (isOfOwner ? 404 : route.status)
-    ? []
-    : [`${placeOf(answered)}: ${saidBy(answered)}`];
+  return reply.status === (isOfOwner ? 404 : status) ? [] : [`${placeOf(answered)}: ${saidBy(answered)}`];
 }
 
 const saidBy = ({ reply }: Answered): string => `answered ${reply.status} ${codeOf(reply)}`.trimEnd();

@@ -25,7 +25,7 @@ export function answerFaults(answered: Answered, { isSecure }: Pick<Sweep, 'isSe
   const declared = variant === 'other method' ? [405] : declaredStatuses(route);
   if (reply.status >= 500) faults.push(`answered ${reply.status}`);
   if (!declared.includes(reply.status)) faults.push(`${reply.status} is not a declared status`);
-  if ((variant === 'granted' || variant === 'HEAD') && reply.status !== route.status)
+  if ((variant === 'granted' || variant === 'HEAD') && reply.status !== answered.status)
     faults.push(`answered ${reply.status} ${codeOf(reply)}`);
   if (MALFORMED.has(variant) && (reply.status < 400 || reply.status >= 500)) faults.push('was not refused');
   if (TRACE.test(reply.text)) faults.push('the answer shows a stack trace');

@@ -30,6 +30,8 @@ export type Variant =
 
 export interface Answered {
   readonly route: Route;
+  /** What whoever may ask is answered: the route's own status, or that what it needs is turned off. */
+  readonly status: number;
   readonly variant: Variant;
   /** What exactly was sent, where that was left to chance. */
   readonly what: string;
@@ -136,12 +138,33 @@ async function driveAll(askers: Askers): Promise<Pick<Sweep, 'answers' | 'undriv
       }
       for (const { variant, what, principal, request: sent } of make(request)) {
         const reply = await ask(world, sent);
-        answers.push({ route, variant, what, method: sent.method, body: sent.body, principal, reply });
+        const status = statusOf(route, world);
+        answers.push({
+          route,
+          status,
+          variant,
+          what,
+          method: sent.method,
+          body: sent.body,
+          principal,
+          reply,
+        });
       }
     }
   }
   return { answers, undriven };
 }
+
+const OF_BACKUPS: ReadonlySet<Action> = new Set([
+  'backup.create',
+  'backup.list',
+  'backup.drill',
+  'vault.rewind',
+]);
+const CONFLICT = 409;
+
+const statusOf = ({ action, status }: Route, { backsUp }: World): number =>
+  !backsUp && OF_BACKUPS.has(action) ? CONFLICT : status;
 
 interface Sent {
   readonly variant: Variant;
