@@ -227,3 +227,33 @@ test('rows that are read on a thread of their own are those that are read here, 
     return true;
   });
 });
+
+test('a backup and a drill tell how far they have come, whoever asks so, and end with their result', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  for (let at = 0; at < 5; at++) await deployment.must('POST', MEMORIES, { body: { text: `memory ${at}` } });
+  const eventsOf = async (path: string): Promise<Record<string, unknown>[]> => {
+    const { status, text } = await deployment.call('POST', path, {
+      headers: { accept: 'application/jsonl' },
+    });
+    assert.equal(status, 200, text);
+    return text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  };
+  for (const [path, last] of [
+    ['/v1/backups', 'backup'],
+    ['/v1/drills', 'drill'],
+  ] as const) {
+    const events = await eventsOf(path);
+    assert.ok(events.length >= 2, `${path} tells nothing on its way`);
+    for (const { type } of events.slice(0, -1)) assert.equal(type, 'progress');
+    assert.equal(events.at(-1)?.['type'], last);
+    assert.ok(events.at(-1)?.[last] !== undefined);
+  }
+  const refused = await deployment.call('POST', '/v1/backups', {
+    headers: { accept: 'application/jsonl' },
+    body: { kind: 'weekly' },
+  });
+  assert.deepEqual([refused.status, refused.json['code']], [400, 'request.invalid']);
+});

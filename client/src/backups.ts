@@ -1,5 +1,15 @@
+import { parseLine } from './json-lines.ts';
 import type { CallOptions, Transport, WriteOptions } from './transport.ts';
-import type { Backup, BackupInput, BackupPage, BackupStatus, Drill, DrillPage } from './types.ts';
+import type {
+  Backup,
+  BackupEvent,
+  BackupInput,
+  BackupPage,
+  BackupStatus,
+  Drill,
+  DrillEvent,
+  DrillPage,
+} from './types.ts';
 import type { PageQuery } from './vaults.ts';
 
 /** Backups of the whole deployment, and drills that show that they restore. */
@@ -13,6 +23,16 @@ export class Backups {
   /** Makes one now. Where there is no full one yet, it is a full one. */
   create(input: BackupInput = {}, options?: WriteOptions): Promise<Backup> {
     return this.#transport.json({ method: 'POST', path: '/v1/backups', body: input, write: true, options });
+  }
+
+  /** The same as it goes on, however long it takes: how far it has come, and last the backup. */
+  async *createStream(
+    input: BackupInput = {},
+    options?: CallOptions,
+  ): AsyncGenerator<BackupEvent, void, undefined> {
+    const call = { method: 'POST', path: '/v1/backups', type: 'application/jsonl' } as const;
+    for await (const line of this.#transport.lines({ ...call, body: input, options }))
+      yield parseLine(line) as BackupEvent;
   }
 
   list(query: PageQuery = {}, options?: CallOptions): Promise<BackupPage> {
@@ -36,6 +56,12 @@ export class Backups {
   /** Restores everything into a place of its own and compares it. */
   drill(options?: WriteOptions): Promise<Drill> {
     return this.#transport.json({ method: 'POST', path: '/v1/drills', write: true, options });
+  }
+
+  /** The same as it goes on: how far it has come, and last the drill. */
+  async *drillStream(options?: CallOptions): AsyncGenerator<DrillEvent, void, undefined> {
+    const call = { method: 'POST', path: '/v1/drills', type: 'application/jsonl' } as const;
+    for await (const line of this.#transport.lines({ ...call, options })) yield parseLine(line) as DrillEvent;
   }
 
   drills(query: { limit?: number } = {}, options?: CallOptions): Promise<DrillPage> {

@@ -553,6 +553,14 @@ export type VerificationEvent =
     }
   | { type: 'verification'; verification: Verification };
 
+/** How far a backup has come; the last is the whole result. */
+export type BackupEvent =
+  | { type: 'progress'; rows: number; bytes: number }
+  | { type: 'backup'; backup: Backup };
+
+/** How far a drill has come; the last is the whole result. */
+export type DrillEvent = { type: 'progress'; pieces: number; of: number } | { type: 'drill'; drill: Drill };
+
 export type BackupKind = 'full' | 'incremental' | 'log';
 
 export interface BackupInput {

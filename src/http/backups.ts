@@ -2,6 +2,7 @@
  * `/v1/backups` and `/v1/drills`: of the deployment as a whole, so a key needs the right on the organization itself; and
  * a vault's way back to what a backup shows.
  */
+import type { BackupEvent, DrillEvent } from '@strongroom/client';
 import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
 import {
@@ -16,7 +17,8 @@ import {
   rewindInput,
   rewindPage,
 } from './backup-schemas.ts';
-import type { Backups } from './parts.ts';
+import { reported, withEvents } from './event-lines.ts';
+import type { Backups, Read, Written } from './parts.ts';
 import { defineRoute, type Route } from './route.ts';
 import { noBody, nothing } from './schema-parts.ts';
 import { pageQuery } from './vault-schemas.ts';
@@ -24,19 +26,28 @@ import { pageQuery } from './vault-schemas.ts';
 const inVault = z.strictObject({ vault: z.string() });
 
 export const backupRoutes = (backups: Backups): readonly Route[] => [
-  defineRoute({
-    name: 'createBackup',
-    method: 'POST',
-    url: '/v1/backups',
-    action: 'backup.create',
-    summary: 'Make a backup now; by default of what changed since the last daily one',
-    params: nothing,
-    query: nothing,
-    body: backupInput.optional(),
-    answer: backup,
-    status: 201,
-    run: (context, { body }) => backups.createBackup(context, body ?? {}),
-  }),
+  withEvents(
+    defineRoute({
+      name: 'createBackup',
+      method: 'POST',
+      url: '/v1/backups',
+      action: 'backup.create',
+      summary:
+        'Make a backup now; by default of what changed since the last daily one. JSON Lines with progress on request',
+      params: nothing,
+      query: nothing,
+      body: backupInput.optional(),
+      answer: backup,
+      status: 201,
+      run: (context, { body }) => backups.createBackup(context, body ?? {}),
+    }),
+    (context, body) =>
+      reported<BackupEvent, BackupEvent>(async (report) => {
+        const input = backupInput.optional().parse(body) ?? {};
+        const tell = (progress: Written): void => report({ type: 'progress', ...progress });
+        return { type: 'backup', backup: await backups.createBackup(context, input, tell) };
+      }),
+  ),
   defineRoute({
     name: 'listBackups',
     method: 'GET',
@@ -66,19 +77,27 @@ export const backupRoutes = (backups: Backups): readonly Route[] => [
     conflicts: true,
     run: (context) => backups.backupStatus(context),
   }),
-  defineRoute({
-    name: 'runDrill',
-    method: 'POST',
-    url: '/v1/drills',
-    action: 'backup.drill',
-    summary: 'Restore everything into a place of its own, compare it, and say how long it took',
-    params: nothing,
-    query: nothing,
-    body: noBody,
-    answer: drill,
-    status: 201,
-    run: (context) => backups.runDrill(context),
-  }),
+  withEvents(
+    defineRoute({
+      name: 'runDrill',
+      method: 'POST',
+      url: '/v1/drills',
+      action: 'backup.drill',
+      summary:
+        'Restore everything into a place of its own, compare it, and say how long it took. JSON Lines with progress on request',
+      params: nothing,
+      query: nothing,
+      body: noBody,
+      answer: drill,
+      status: 201,
+      run: (context) => backups.runDrill(context),
+    }),
+    (context) =>
+      reported<DrillEvent, DrillEvent>(async (report) => {
+        const tell = (progress: Read): void => report({ type: 'progress', ...progress });
+        return { type: 'drill', drill: await backups.runDrill(context, tell) };
+      }),
+  ),
   defineRoute({
     name: 'listDrills',
     method: 'GET',

@@ -315,12 +315,28 @@ export interface Idempotency {
   ): Promise<IdempotencyAnswer>;
 }
 
+/** How far a backup has come. */
+export interface Written {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** How far a drill has come. */
+export interface Read {
+  readonly pieces: number;
+  readonly of: number;
+}
+
 /** Of the whole deployment. */
 export interface Backups {
-  createBackup(context: RequestContext, input: BackupInput): Promise<Backup>;
+  createBackup(
+    context: RequestContext,
+    input: BackupInput,
+    onProgress?: (progress: Written) => void,
+  ): Promise<Backup>;
   listBackups(context: RequestContext, page: PageRequest): Promise<BackupPage>;
   backupStatus(context: RequestContext): Promise<BackupStatus>;
-  runDrill(context: RequestContext): Promise<Drill>;
+  runDrill(context: RequestContext, onProgress?: (progress: Read) => void): Promise<Drill>;
   listDrills(context: RequestContext, page: { readonly limit: number }): Promise<DrillPage>;
   rewindVault(context: RequestContext, vault: string, input: RewindInput): Promise<Rewind>;
   listRewinds(context: RequestContext, vault: string, page: { readonly limit: number }): Promise<RewindPage>;

@@ -18,7 +18,7 @@ import { StrongroomError } from '../errors.ts';
 import { isId, type NewId, type OrganizationId } from '../ids.ts';
 import type { Action } from '../ledger/actions.ts';
 import type { BackupRow, DrillRow } from '../store/schema.ts';
-import type { Backups } from './backups.ts';
+import type { BackupOptions, Backups } from './backups.ts';
 import type { Drills } from './drills.ts';
 import type { Rewinds } from './rewinds.ts';
 
@@ -41,7 +41,11 @@ export class BackupDesk {
     this.#parts = parts;
   }
 
-  async createBackup(context: RequestContext, { kind = 'incremental' }: BackupInput): Promise<Backup> {
+  async createBackup(
+    context: RequestContext,
+    { kind = 'incremental' }: BackupInput,
+    onProgress?: BackupOptions['onProgress'],
+  ): Promise<Backup> {
     await this.#require(context, 'backup.create');
     const { backups, recorder } = this.#parts;
     const row = await backups.create(kind, {
@@ -51,6 +55,7 @@ export class BackupDesk {
           const target = await register(tx);
           return { result: target, deed: { action: 'backup.create', target } };
         }),
+      ...(onProgress === undefined ? {} : { onProgress }),
     });
     return backupView(row);
   }
@@ -86,14 +91,20 @@ export class BackupDesk {
     };
   }
 
-  async runDrill(context: RequestContext): Promise<Drill> {
+  async runDrill(
+    context: RequestContext,
+    onProgress: (progress: { readonly pieces: number; readonly of: number }) => void = () => undefined,
+  ): Promise<Drill> {
     await this.#require(context, 'backup.drill');
     const { drills, recorder, newId } = this.#parts;
     const id = newId('drill');
     await recorder.write(context, () =>
       Promise.resolve({ result: id, deed: { action: 'backup.drill', target: id } }),
     );
-    const { row, faults } = await drills.run({ id });
+    const { row, faults } = await drills.run({
+      id,
+      onProgress: ({ pieces, of }) => onProgress({ pieces, of }),
+    });
     return drillView(row, faults);
   }
 

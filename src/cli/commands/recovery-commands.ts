@@ -1,5 +1,5 @@
 /** backup, drill, restore, keystore. With --data they open a stopped deployment; else they ask its server. */
-import type { Backup } from '@strongroom/client';
+import { StrongroomError, type Backup } from '@strongroom/client';
 import { Option, type Command } from 'commander';
 import { Ended, EXIT, usage } from '../exit.ts';
 import { time } from '../flags.ts';
@@ -103,9 +103,17 @@ async function createBackup(
   session: Session,
   { kind = 'incremental', data }: BackupFlags,
 ): Promise<Pick<Backup, 'id' | 'kind' | 'rows' | 'sizeBytes' | 'copies'>> {
-  if (data === undefined) return session.client.backups.create({ kind });
-  const { local, directory, settings } = await openFlags(session, data);
   const progress = new Pieces(session);
+  if (data === undefined) {
+    for await (const event of session.client.backups.createStream({ kind }))
+      if (event.type === 'backup') return event.backup;
+      else progress.say(`${grouped(event.rows)} rows`);
+    throw new StrongroomError(
+      'answer.invalid',
+      'the backup broke off: strongroom backup list says whether it is there',
+    );
+  }
+  const { local, directory, settings } = await openFlags(session, data);
   return local.backUp(directory, settings, {
     kind,
     onRows: (rows) => progress.say(`${grouped(rows)} rows`),
@@ -125,9 +133,14 @@ function drillCommand(program: Command, session: Session): void {
 }
 
 async function runDrill(session: Session, data: string | undefined): Promise<DrillReport> {
-  if (data === undefined) return session.client.backups.drill();
-  const { local, directory, settings } = await openFlags(session, data);
   const progress = new Pieces(session);
+  if (data === undefined) {
+    for await (const event of session.client.backups.drillStream())
+      if (event.type === 'drill') return event.drill;
+      else progress.say(`${event.pieces} of ${event.of} pieces`);
+    throw new StrongroomError('answer.invalid', 'the drill broke off');
+  }
+  const { local, directory, settings } = await openFlags(session, data);
   return local.drill(directory, settings, (done, of) => progress.say(`${done} of ${of} pieces`));
 }
 

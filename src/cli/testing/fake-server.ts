@@ -262,9 +262,17 @@ const DRILL = {
   faults: ['memories: 6 rows, not 7'],
 };
 
+const events = (...all: readonly object[]): Answer => ({
+  status: 200,
+  body: all.map((event) => `${JSON.stringify(event)}\n`),
+});
+
 function backups(method: string, resource: string, [part]: string[]): Answer {
-  if (resource === 'drills') return { status: 201, body: DRILL };
-  if (method === 'POST') return { status: 201, body: BACKUP };
+  // As lines: what only these commands ask for.
+  if (resource === 'drills')
+    return events({ type: 'progress', pieces: 1, of: 2 }, { type: 'drill', drill: DRILL });
+  if (method === 'POST')
+    return events({ type: 'progress', rows: 5, bytes: 99 }, { type: 'backup', backup: BACKUP });
   if (part !== 'status') return { status: 200, body: { backups: [BACKUP], next: null } };
   const places = [
     { location: 'cellar', allowed: true, reachable: true, newestAt: NOW, missing: 0 },
