@@ -9,7 +9,7 @@ import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { ArchivedVersionRow } from '../store/schema-retention.ts';
 import type { ReadSql } from '../store/store.ts';
-import { decodeScope, isReadable, type JoinedRow, type OpenedMemory } from './memory-row.ts';
+import { decodeScope, isReadable, MEMORY_COLUMNS, type JoinedRow, type OpenedMemory } from './memory-row.ts';
 import type { Vault } from './vault.ts';
 
 type Place = Pick<Vault, 'id' | 'organization'>;
@@ -33,15 +33,8 @@ export const selectArchived = (sql: ReadSql, vault: Pick<Vault, 'id'>) =>
     .where('memories.vault', '=', vault.id)
     .where('memories.state', '=', 'archived')
     .select([
-      'memories.id',
-      'memories.state',
+      ...MEMORY_COLUMNS,
       'memories.version',
-      'memories.subject',
-      'memories.conversation',
-      'memories.expires_at',
-      'memories.created_at',
-      'memories.updated_at',
-      'memories.trashed_at',
       'archived_versions.slot',
       'archived_versions.scope',
       'archived_versions.kind_box',

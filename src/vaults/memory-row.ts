@@ -162,6 +162,18 @@ export function heldView(held: HeldRecord): Memory {
   };
 }
 
+/** What is said of a memory beside its version. */
+export const MEMORY_COLUMNS = [
+  'memories.id',
+  'memories.state',
+  'memories.subject',
+  'memories.conversation',
+  'memories.expires_at',
+  'memories.created_at',
+  'memories.updated_at',
+  'memories.trashed_at',
+] as const;
+
 export const anchorOf = (
   vault: Vault,
   row: Pick<JoinedRow, 'id' | 'version' | 'slot' | 'scope'>,

@@ -16,6 +16,7 @@ import {
   decodeScope,
   encodeScope,
   isReadable,
+  MEMORY_COLUMNS,
   sealVersion,
   type JoinedRow,
   type NameLookup,
@@ -304,15 +305,8 @@ export const selectJoined = (sql: ReadSql, vault: Pick<Vault, 'id'>) =>
     )
     .where('memories.vault', '=', vault.id)
     .select([
-      'memories.id',
-      'memories.state',
+      ...MEMORY_COLUMNS,
       'memories.version',
-      'memories.subject',
-      'memories.conversation',
-      'memories.expires_at',
-      'memories.created_at',
-      'memories.updated_at',
-      'memories.trashed_at',
       'memory_versions.slot',
       'memory_versions.scope',
       'memory_versions.body_box',
@@ -330,15 +324,8 @@ export const selectVersions = (sql: ReadSql, vault: Pick<Vault, 'id'>, memories:
     .where('memories.vault', '=', vault.id)
     .where('memories.id', 'in', memories)
     .select([
-      'memories.id',
-      'memories.state',
+      ...MEMORY_COLUMNS,
       'memories.version as newest',
-      'memories.subject',
-      'memories.conversation',
-      'memories.expires_at',
-      'memories.created_at',
-      'memories.updated_at',
-      'memories.trashed_at',
       'memory_versions.version',
       'memory_versions.slot',
       'memory_versions.scope',
