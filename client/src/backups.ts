@@ -1,4 +1,3 @@
-import { parseLine } from './json-lines.ts';
 import type { CallOptions, Transport, WriteOptions } from './transport.ts';
 import type {
   Backup,
@@ -26,13 +25,8 @@ export class Backups {
   }
 
   /** The same as it goes on, however long it takes: how far it has come, and last the backup. */
-  async *createStream(
-    input: BackupInput = {},
-    options?: CallOptions,
-  ): AsyncGenerator<BackupEvent, void, undefined> {
-    const call = { method: 'POST', path: '/v1/backups', type: 'application/jsonl' } as const;
-    for await (const line of this.#transport.lines({ ...call, body: input, options }))
-      yield parseLine(line) as BackupEvent;
+  createStream(input: BackupInput = {}, options?: CallOptions): AsyncGenerator<BackupEvent, void, undefined> {
+    return this.#transport.events('/v1/backups', input, options);
   }
 
   list(query: PageQuery = {}, options?: CallOptions): Promise<BackupPage> {
@@ -59,9 +53,8 @@ export class Backups {
   }
 
   /** The same as it goes on: how far it has come, and last the drill. */
-  async *drillStream(options?: CallOptions): AsyncGenerator<DrillEvent, void, undefined> {
-    const call = { method: 'POST', path: '/v1/drills', type: 'application/jsonl' } as const;
-    for await (const line of this.#transport.lines({ ...call, options })) yield parseLine(line) as DrillEvent;
+  drillStream(options?: CallOptions): AsyncGenerator<DrillEvent, void, undefined> {
+    return this.#transport.events('/v1/drills', undefined, options);
   }
 
   drills(query: { limit?: number } = {}, options?: CallOptions): Promise<DrillPage> {

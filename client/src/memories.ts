@@ -1,4 +1,3 @@
-import { parseLine } from './json-lines.ts';
 import {
   pathOf,
   type CallOptions,
@@ -185,8 +184,7 @@ export class Memories {
   async *export(vault: string, options: IncludeOptions = {}): AsyncGenerator<Memory, void, undefined> {
     const { include } = options;
     const path = `${memoriesOf(vault)}/export`;
-    for await (const line of this.#transport.lines({ method: 'GET', path, query: { include }, options }))
-      yield parseLine(line) as Memory;
+    yield* this.#transport.values<Memory>({ method: 'GET', path, query: { include }, options });
   }
 
   /** The best first. */

@@ -9,7 +9,7 @@ import { retryDelayMs } from './backoff.ts';
 import type { ClientEnvironment } from './environment.ts';
 import { StrongroomError } from './errors.ts';
 import { chunksOf, type Fetch, type FetchAnswer } from './fetch.ts';
-import { linesOf } from './json-lines.ts';
+import { linesOf, parseLine } from './json-lines.ts';
 import { problemToError } from './problem.ts';
 
 export interface StrongroomOptions {
@@ -128,6 +128,16 @@ export class Transport {
     } finally {
       stop.abort();
     }
+  }
+
+  /** The JSON of each line, taken to be what the server's schema says it is. */
+  async *values<Value>(call: Call): AsyncGenerator<Value, void, undefined> {
+    for await (const line of this.lines(call)) yield parseLine(line) as Value;
+  }
+
+  /** What goes on for long, as events while it does. */
+  events<Event>(path: string, body: unknown, options?: CallOptions): AsyncGenerator<Event, void, undefined> {
+    return this.values({ method: 'POST', path, type: 'application/jsonl', body, options });
   }
 
   /** A stream may last for hours; what may not is that nothing comes while more is being waited for. */

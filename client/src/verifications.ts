@@ -1,5 +1,4 @@
 import { StrongroomError } from './errors.ts';
-import { parseLine } from './json-lines.ts';
 import type { CallOptions, Transport } from './transport.ts';
 import type { Verification, VerificationEvent, VerificationInput } from './types.ts';
 
@@ -12,13 +11,11 @@ export class Verifications {
   }
 
   /** Runs the checks; what is still to come is told while they run, and the last event is the whole result. */
-  async *stream(
+  stream(
     input: VerificationInput = {},
     options?: CallOptions,
   ): AsyncGenerator<VerificationEvent, void, undefined> {
-    const call = { method: 'POST', path: '/v1/verifications', type: 'application/jsonl' } as const;
-    for await (const line of this.#transport.lines({ ...call, body: input, options }))
-      yield parseLine(line) as VerificationEvent;
+    return this.#transport.events('/v1/verifications', input, options);
   }
 
   /** Runs the checks and gives the result once all of them have ended. */

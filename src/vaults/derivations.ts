@@ -94,6 +94,6 @@ export async function tie(tx: Tx, vault: Vault, memory: string, to: readonly Slo
       .execute();
 }
 
-export function* chunks<T>(values: readonly T[]): Generator<T[]> {
-  for (let at = 0; at < values.length; at += LIST_MAX) yield values.slice(at, at + LIST_MAX);
+export function* chunks<T>(values: readonly T[], size: number = LIST_MAX): Generator<T[]> {
+  for (let at = 0; at < values.length; at += size) yield values.slice(at, at + size);
 }

@@ -4,6 +4,7 @@ import type { Keyring } from '../keys/keyring.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { MemoryVersionRow } from '../store/schema.ts';
 import { rowsWhere, type ReadSql } from '../store/store.ts';
+import { chunks } from './derivations.ts';
 import { decodeScope } from './memory-row.ts';
 
 export interface LivingMemory {
@@ -25,13 +26,14 @@ export async function livingOf(
   const isErased = keyring.erasedAmong();
   const tables = await tablesWithVersions(sql);
   const living = new Map<string, Found>();
-  for (const part of parts(ids)) {
+  for (const part of chunks(ids, LIST_MAX)) {
     const found = await versionsOf(sql, tables, part);
     for (const [id, memory] of found)
       if (!isErased(memory.newest.slot as Slot) && !isDead(memory.newest.scope)) living.set(id, memory);
   }
   const replaced = [...living.values()].filter(({ newest, slots }) => newest.version > slots.length);
-  for (const part of parts(replaced.map(({ id }) => id))) {
+  const ofReplaced = replaced.map(({ id }) => id);
+  for (const part of chunks(ofReplaced, LIST_MAX)) {
     const rows = await rowsWhere(sql, 'superseded_slots', ['memory', 'slot'], {
       among: { column: 'memory', values: part },
     });
@@ -47,10 +49,6 @@ interface Found extends LivingMemory {
 
 /** So many at a time: a list has to be held as text. */
 const LIST_MAX = 10_000;
-
-function* parts(ids: readonly string[]): Generator<readonly string[]> {
-  for (let at = 0; at < ids.length; at += LIST_MAX) yield ids.slice(at, at + LIST_MAX);
-}
 
 const VERSION = ['memory', 'vault', 'version', 'slot', 'scope'] as const;
 
