@@ -117,14 +117,30 @@ export interface TestsslRun extends Expected {
   readonly checks?: readonly string[];
 }
 
+/** How often the tool may say that it could not connect for a check, which is no finding about the listener. */
+const TRIES = 3;
+
 export async function scanWithTestssl(run: TestsslRun): Promise<string[]> {
-  const file = join(run.folder, `findings-${run.port}.json`);
   const { checks = WHOLE } = run;
+  let findings: readonly Finding[] = [];
+  for (let attempt = 1; attempt <= TRIES; attempt += 1) {
+    findings = await testsslFindings(run, checks, `findings-${run.port}-${attempt}.json`);
+    if (!findings.some(({ finding }) => finding.endsWith('because of connect problem'))) break;
+  }
+  return testsslFaults(findings, run, checks === WHOLE);
+}
+
+async function testsslFindings(
+  run: TestsslRun,
+  checks: readonly string[],
+  name: string,
+): Promise<readonly Finding[]> {
+  const file = join(run.folder, name);
   const options = ['--quiet', '--color', '0', '--warnings', 'batch', '--jsonfile', file];
   await runTool('testssl', [...options, '--add-ca', run.authority, ...checks, `localhost:${run.port}`], {
     timeoutMs: 240_000,
   });
-  return testsslFaults(JSON.parse(await readFile(file, 'utf8')) as Finding[], run, checks === WHOLE);
+  return JSON.parse(await readFile(file, 'utf8')) as Finding[];
 }
 
 export function testsslFaults(
