@@ -240,7 +240,10 @@ export interface ErasureTarget {
   subject?: string | undefined;
   conversation?: string | undefined;
   filter?: JsonObject | undefined;
-  /** With `memory`, `conversation` or `filter`: where it lies. Alone: the vault with everything in it. */
+  /**
+   * With `memory`, `conversation` or `filter`: where it lies. Alone: the vault with everything in it, also one in the trash:
+   * by its id, or by the name it had and `confirm`.
+   */
   vault?: string | undefined;
   /** Your own organization's id: all of it, after a grace period. */
   organization?: string | undefined;

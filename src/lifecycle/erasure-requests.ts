@@ -35,7 +35,7 @@ import { invalid } from '../vaults/memory-input.ts';
 import type { MemoryReads } from '../vaults/memory-reads.ts';
 import type { MemoryStore } from '../vaults/memory-store.ts';
 import type { Conversation, People, Subject } from '../vaults/people.ts';
-import type { Vaults } from '../vaults/vaults.ts';
+import type { KeptVault, Vaults } from '../vaults/vaults.ts';
 import type { Vault } from '../vaults/vault.ts';
 import { Confirmations, digestOfMemories, notConfirmed, type Counted } from './confirmations.ts';
 import { countUnder } from './counting.ts';
@@ -68,7 +68,7 @@ type Found =
   | { readonly kind: 'filter'; readonly vault: Vault; readonly filter: NonNullable<ErasureTarget['filter']> }
   | { readonly kind: 'conversation'; readonly vault: Vault; readonly conversation: Conversation }
   | { readonly kind: 'subject'; readonly subject: Subject }
-  | { readonly kind: 'vault'; readonly vault: Vault }
+  | ({ readonly kind: 'vault' } & KeptVault)
   | { readonly kind: 'organization' };
 
 /** What was counted, and where it is a list of memories, which would end. */
@@ -220,10 +220,12 @@ export class ErasureRequests {
       await store.read(context.organization, (db) => rows.requireAnywhere(db, vault, memory));
       return { kind: 'memory', vault, memory };
     }
-    const vault = await vaults.reach(context, action, target.vault ?? '');
+    const reference = target.vault ?? '';
+    if (target.filter === undefined && target.conversation === undefined)
+      return { kind: 'vault', ...(await vaults.reachKept(context, action, reference)) };
+    const vault = await vaults.reach(context, action, reference);
     if (target.filter !== undefined) return { kind: 'filter', vault, filter: target.filter };
-    if (target.conversation === undefined) return { kind: 'vault', vault };
-    const conversation = (await people.conversations(vault)).withName(target.conversation);
+    const conversation = (await people.conversations(vault)).withName(target.conversation ?? '');
     if (conversation === undefined) throw new StrongroomError('not_found');
     return { kind: 'conversation', vault, conversation };
   }
@@ -282,7 +284,8 @@ export class ErasureRequests {
           : found.kind === 'vault'
             ? found.vault.slot
             : (await organizations.get(context.organization)).slot;
-    return { count: await countUnder(this.#parts, context.organization, slot), digest: '' };
+    const digest = found.kind === 'organization' ? context.organization : targetIdOf(found);
+    return { count: await countUnder(this.#parts, context.organization, slot), digest };
   }
 
   async #countMemories(context: RequestContext, ids: readonly string[]): Promise<Looked> {
@@ -320,8 +323,8 @@ export class ErasureRequests {
     const confirmed =
       input.confirm === undefined ? null : this.#confirmations.take(context, input.target, input.confirm);
     if (found.kind === 'filter') return this.#beginFilter(context, found, confirmed);
-    if (confirmed !== null && confirmed.count !== (await this.#count(context, found)).count)
-      throw hasChanged();
+    if (confirmed === null) requireNoConfirmation(input.target, found);
+    else await this.#requireUnchanged(context, found, confirmed);
     const organization = await organizations.get(context.organization);
     return async (tx, by) => {
       if (found.kind === 'memory') {
@@ -342,6 +345,11 @@ export class ErasureRequests {
         );
       return placed(await erasures.vault(tx, by, found.vault), found.vault.id);
     };
+  }
+
+  async #requireUnchanged(context: RequestContext, found: Found, confirmed: Counted): Promise<void> {
+    const { count, digest } = await this.#count(context, found);
+    if (count !== confirmed.count || digest !== confirmed.digest) throw hasChanged();
   }
 
   async #beginFilter(
@@ -424,6 +432,12 @@ function endingOf(found: Found): Ending | null {
   const vault = found.vault.id;
   if (found.kind === 'vault') return { kind: 'vault', vault };
   return { kind: 'conversation', vault, conversation: found.conversation.id };
+}
+
+/** A name in the trash may have been another vault's a moment ago: who erases twice must not hit the one below. */
+function requireNoConfirmation(target: ErasureTarget, found: Found): void {
+  if (found.kind === 'vault' && found.isTrashed && target.vault !== found.vault.id)
+    throw notConfirmed('is needed for a vault in the trash: do a dry run first, or name it by its id');
 }
 
 const hasChanged = (): StrongroomError =>

@@ -34,6 +34,12 @@ export interface VaultsParts {
   readonly models: readonly string[];
 }
 
+/** A vault and whether it lies in the trash. */
+export interface KeptVault {
+  readonly vault: Vault;
+  readonly isTrashed: boolean;
+}
+
 export class Vaults {
   readonly #parts: VaultsParts;
   readonly #directory: Directory<Vault>;
@@ -191,6 +197,14 @@ export class Vaults {
     if (vault === undefined) throw new StrongroomError('not_found');
     access.require(context, action, vault);
     return vault;
+  }
+
+  /** A live vault, else one in the trash: for what may be asked about either. */
+  async reachKept(context: RequestContext, action: Action, reference: string): Promise<KeptVault> {
+    const live = await this.find(context.organization, reference);
+    if (live === null) return { vault: await this.reachTrashed(context, action, reference), isTrashed: true };
+    this.#parts.access.require(context, action, live);
+    return { vault: live, isTrashed: false };
   }
 
   /** Takes a vault that is being erased out of the directory, in the caller's transaction. */

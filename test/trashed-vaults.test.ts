@@ -1,0 +1,115 @@
+/** A vault in the trash: ended before its days are over by whoever may. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { verifies } from '../src/assurance/testing/verifies.ts';
+import { SYSTEM } from '../src/store/store.ts';
+import { idOf, TestDeployment, type Answer, type Json } from './deployment.ts';
+
+interface Thrown {
+  readonly vault: string;
+  readonly memory: string;
+}
+
+/** A vault with a memory, which lies in the trash. */
+async function thrown(deployment: TestDeployment, name: string, body: object = {}): Promise<Thrown> {
+  const vault = idOf(
+    await deployment.must('POST', '/v1/vaults', { body: { name, deletion: { days: 7 }, ...body } }),
+  );
+  const memory = idOf(
+    await deployment.must('POST', `/v1/vaults/${vault}/memories`, { body: { text: 'kept tea' } }),
+  );
+  await deployment.must('DELETE', `/v1/vaults/${vault}`);
+  return { vault, memory };
+}
+
+const erase = (deployment: TestDeployment, vault: string, more: object = {}): Promise<Answer> =>
+  deployment.call('POST', '/v1/erasures', { body: { target: { vault }, reason: 'asked for', ...more } });
+
+const plan = (deployment: TestDeployment, vault: string): Promise<Answer> =>
+  deployment.must('POST', '/v1/erasures', { body: { target: { vault }, dryRun: true } });
+
+async function settled(deployment: TestDeployment, id: string): Promise<Json> {
+  for (let round = 0; round < 500; round++) {
+    const { json } = await deployment.must('GET', `/v1/erasures/${id}`);
+    if (json['state'] === 'purged') return json;
+  }
+  return assert.fail('the erasure does not come to its end');
+}
+
+const pathsOf = ({ json }: Answer): unknown[] => ((json['errors'] ?? []) as Json[]).map(({ path }) => path);
+
+test('a vault in the trash is erased at once when that is asked for, with a certificate, and nothing brings it back', async (t) => {
+  verifies('RET-01');
+  const deployment = await TestDeployment.start(t);
+  const { vault } = await thrown(deployment, 'thrown');
+  const twin = await thrown(deployment, 'twin');
+  assert.deepEqual((await plan(deployment, vault)).json['count'], 1);
+  const asked = await erase(deployment, vault);
+  assert.deepEqual([asked.status, asked.json['kind'], asked.json['cause']], [202, 'vault', 'request']);
+  assert.equal((await deployment.call('POST', `/v1/vaults/${vault}/restore`)).status, 404);
+  assert.equal((await erase(deployment, vault)).status, 404, 'once');
+  assert.equal((await settled(deployment, idOf(asked)))['removed'], 1);
+  await deployment.must('GET', `/v1/erasures/${idOf(asked)}/certificate`);
+  await deployment.must('POST', `/v1/vaults/${twin.vault}/restore`);
+  await deployment.must('GET', `/v1/vaults/${twin.vault}/memories/${twin.memory}`);
+  await deployment.stop();
+  await deployment.opened(async ({ store }) => {
+    const rows = await store.read(SYSTEM, (db) =>
+      db.selectFrom('vaults').select('id').where('id', '=', vault).execute(),
+    );
+    assert.deepEqual(rows, []);
+  });
+});
+
+test('the name of a vault in the trash erases it after a dry run of that very vault, and not by asking twice', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const first = await thrown(deployment, 'notes');
+  await deployment.must('POST', '/v1/vaults', { body: { name: 'notes' } });
+  const ofLive = (await plan(deployment, 'notes')).json;
+  assert.equal(ofLive['count'], 0, 'the one that lives has the name');
+  await deployment.must('POST', '/v1/vaults/notes/memories', { body: { text: 'one as well' } });
+  const sameCount = (await plan(deployment, 'notes')).json['confirm'];
+  assert.equal((await erase(deployment, 'notes')).status, 202);
+  const again = await erase(deployment, 'notes');
+  assert.deepEqual([again.status, pathsOf(again)], [400, ['/confirm']], 'the one below is not hit');
+  const stale = await erase(deployment, 'notes', { confirm: sameCount });
+  assert.deepEqual([stale.status, stale.json['code']], [409, 'conflict']);
+  await deployment.must('POST', `/v1/vaults/${first.vault}/restore`);
+  await deployment.must('GET', `/v1/vaults/notes/memories/${first.memory}`);
+  await deployment.must('DELETE', '/v1/vaults/notes');
+  const { confirm } = (await plan(deployment, 'notes')).json;
+  const asked = await erase(deployment, 'notes', { confirm });
+  assert.deepEqual([asked.status, asked.json['target']], [202, first.vault]);
+});
+
+test('a vault in the trash is erased by nobody who may not, and not while anything in it is held', async (t) => {
+  verifies('RET-06');
+  const deployment = await TestDeployment.start(t);
+  const vault = idOf(await deployment.must('POST', '/v1/vaults', { body: { name: 'thrown' } }));
+  const memories = `/v1/vaults/${vault}/memories`;
+  const memory = idOf(
+    await deployment.must('POST', memories, { body: { text: 'kept tea', subject: 'ann' } }),
+  );
+  const keyWith = async (scopes: object[]): Promise<string> =>
+    String((await deployment.must('POST', '/v1/keys', { body: { name: 'k', scopes } })).json['apiKey']);
+  const elsewhere = await keyWith([{ actions: ['*'], vaults: ['default'] }]);
+  const reader = await keyWith([{ actions: ['memory.*'], vaults: [vault] }]);
+  const eraser = await keyWith([{ actions: ['erasure.request'], vaults: [vault] }]);
+  await deployment.must('DELETE', `/v1/vaults/${vault}`);
+  const asked = { target: { vault }, reason: 'x' };
+  const askedBy = (key: string): Promise<Answer> =>
+    deployment.call('POST', '/v1/erasures', { body: asked, key });
+  assert.equal((await askedBy(elsewhere)).status, 404);
+  assert.equal((await askedBy(reader)).status, 403);
+  for (const target of [{ organization: true }, { subject: 'ann' }]) {
+    const hold = idOf(await deployment.must('POST', '/v1/holds', { body: { name: 'case', target } }));
+    assert.deepEqual((await plan(deployment, vault)).json['keptBy'], [hold]);
+    const refused = await askedBy(eraser);
+    assert.deepEqual([refused.status, refused.json['code']], [409, 'held']);
+    await deployment.must('DELETE', `/v1/holds/${hold}`);
+  }
+  await deployment.must('POST', `/v1/vaults/${vault}/restore`);
+  await deployment.must('GET', `${memories}/${memory}`);
+  await deployment.must('DELETE', `/v1/vaults/${vault}`);
+  assert.equal((await askedBy(eraser)).status, 202);
+});
