@@ -24,6 +24,7 @@ export function httpParts(
         if (open.restoring !== null && !isReadAction(action)) throw new StrongroomError('store.restoring');
         if (vault === null) return;
         if (action === 'vault.restore') await vaults.reachTrashed(context, action, vault);
+        else if (action === 'retention.explain') await vaults.reachKept(context, action, vault);
         else await vaults.reach(context, action, vault);
       },
       createKey: (context, input) => apiKeys.create(context, input),

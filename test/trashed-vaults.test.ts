@@ -1,9 +1,12 @@
-/** A vault in the trash: ended before its days are over by whoever may. */
+/** A vault in the trash: ended before its days are over, and explained, by whoever may. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { RetentionExplanation } from '@strongroom/client';
 import { verifies } from '../src/assurance/testing/verifies.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import { idOf, TestDeployment, type Answer, type Json } from './deployment.ts';
+
+const DAY_MS = 86_400_000;
 
 interface Thrown {
   readonly vault: string;
@@ -112,4 +115,57 @@ test('a vault in the trash is erased by nobody who may not, and not while anythi
   await deployment.must('GET', `${memories}/${memory}`);
   await deployment.must('DELETE', `/v1/vaults/${vault}`);
   assert.equal((await askedBy(eraser)).status, 202);
+});
+
+test('a memory in a vault in the trash says that its vault ends it and when, or what keeps the vault', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const thrownAt = deployment.clock.now();
+  const { vault, memory } = await thrown(deployment, 'thrown');
+  const explained = async (key = deployment.apiKey): Promise<RetentionExplanation> =>
+    (await deployment.must('GET', `/v1/vaults/${vault}/memories/${memory}/retention`, { key }))
+      .json as unknown as RetentionExplanation;
+  const at = new Date(thrownAt).toISOString();
+  const endsAt = new Date(thrownAt + 7 * DAY_MS).toISOString();
+  const byTrash = await explained();
+  assert.deepEqual([byTrash.rule, byTrash.endsAt, byTrash.hiddenAt], ['erasure', endsAt, at]);
+  assert.deepEqual(byTrash.trash, [{ of: 'vault', at, endsAt, keptBy: [] }]);
+  const body = { name: 'narrow', scopes: [{ actions: ['retention.explain'], vaults: ['default'] }] };
+  const elsewhere = String((await deployment.must('POST', '/v1/keys', { body })).json['apiKey']);
+  const path = `/v1/vaults/${vault}/memories/${memory}/retention`;
+  assert.equal((await deployment.call('GET', path, { key: elsewhere })).status, 404);
+  for (const other of [`/v1/vaults/${vault}/memories/${memory}`, `/v1/vaults/${vault}/retention`])
+    assert.equal((await deployment.call('GET', other)).status, 404, 'nothing else is said of it');
+  const hold = idOf(
+    await deployment.must('POST', '/v1/holds', { body: { name: 'all', target: { organization: true } } }),
+  );
+  const held = await explained();
+  assert.deepEqual([held.rule, held.endsAt], ['hold', null]);
+  assert.deepEqual(held.trash, [{ of: 'vault', at, endsAt: null, keptBy: [hold] }]);
+  await deployment.must('DELETE', `/v1/holds/${hold}`);
+  deployment.clock.advance(7 * DAY_MS);
+  await deployment.stop();
+  await deployment.serve();
+  assert.equal((await deployment.call('GET', path)).status, 404, 'and that is when it ends');
+});
+
+test('what was thrown away before its vault was ends with whichever is over first', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const vault = idOf(
+    await deployment.must('POST', '/v1/vaults', { body: { name: 'thrown', deletion: { days: 7 } } }),
+  );
+  const memories = `/v1/vaults/${vault}/memories`;
+  const memory = idOf(await deployment.must('POST', memories, { body: { text: 'kept tea' } }));
+  const start = deployment.clock.now();
+  await deployment.must('DELETE', `${memories}/${memory}`);
+  deployment.clock.advance(2 * DAY_MS);
+  await deployment.must('DELETE', `/v1/vaults/${vault}`);
+  const { json } = await deployment.must('GET', `${memories}/${memory}/retention`);
+  assert.deepEqual(
+    [json['state'], json['rule'], json['endsAt'], json['hiddenAt']],
+    ['trashed', 'erasure', new Date(start + 7 * DAY_MS).toISOString(), new Date(start).toISOString()],
+  );
+  assert.deepEqual(
+    (json['trash'] as Json[]).map(({ of }) => of),
+    ['memory', 'vault'],
+  );
 });

@@ -73,6 +73,17 @@ export interface RetentionExplanation {
   considered: { rule: RetentionRuleName; applies: boolean; at: string | null }[];
   /** Holds that keep it. */
   holds: string[];
+  /** The trash that it lies in: its own, its vault's, or both; the rule for it is `erasure`. */
+  trash: RetentionTrash[];
+}
+
+export interface RetentionTrash {
+  of: 'memory' | 'vault';
+  at: string;
+  /** When that ends it; null: not as long as something is kept that would end along. */
+  endsAt: string | null;
+  /** What keeps it: ids of holds, and a word for a statute. */
+  keptBy: string[];
 }
 
 /** How long an entry of the ledger is kept. */

@@ -58,6 +58,14 @@ export const retentionExplanation = z.object({
   archivesAt: z.string().nullable(),
   considered: z.array(z.object({ rule, applies: z.boolean(), at: z.string().nullable() })),
   holds: z.array(z.string()),
+  trash: z.array(
+    z.object({
+      of: z.enum(['memory', 'vault']),
+      at: z.string(),
+      endsAt: z.string().nullable(),
+      keptBy: z.array(z.string()),
+    }),
+  ),
 });
 
 export const entryRetention = z.object({

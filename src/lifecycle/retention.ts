@@ -43,6 +43,15 @@ export interface RetentionParts extends DueParts {
   readonly logDays: number | null;
 }
 
+/** Since when something lies in the trash, and when that ends it. */
+interface InTrash {
+  readonly of: 'memory' | 'vault';
+  readonly at: number;
+  /** Null: not while something is kept that would end along. */
+  readonly endsAt: number | null;
+  readonly keptBy: string[];
+}
+
 interface Place {
   readonly organization: Organization;
   readonly vault: Vault | null;
@@ -106,26 +115,15 @@ export class Retention {
     context: RequestContext,
     place: { readonly vault: string; readonly memory: string },
   ): Promise<RetentionExplanation> {
-    const { vaults, store, guard, policies, recorder } = this.#parts;
-    const vault = await vaults.reach(context, 'retention.explain', place.vault);
-    const { row, holds } = await store.read(vault.organization.id, async (db) => {
-      const row = await db
-        .selectFrom('memories')
-        .selectAll()
-        .where('id', '=', isId('memory', place.memory) ? place.memory : '')
-        .where('vault', '=', vault.id)
-        .executeTakeFirst();
-      if (row === undefined) throw new StrongroomError('not_found');
-      const kept = await guard.keeping(db, vault.organization.id, [row.id]);
-      return { row, holds: (kept.get(row.id) ?? []).filter((by) => isId('hold', by)) };
-    });
+    const { vaults, policies, recorder } = this.#parts;
+    const { vault } = await vaults.reachKept(context, 'retention.explain', place.vault);
+    const { row, holds, trash } = await this.#found(vault, place.memory);
     const kind = (await kindsOf(this.#parts, vault, [row])).get(row.id) ?? null;
-    const trashedAt = row.state === 'trashed' ? row.trashed_at : null;
     const facts: Facts = {
       ...datedRecord(row, kind),
       holds,
-      erasureAt: trashedAt === null ? null : trashedAt + vault.deletion.days * DAY_MS,
-      erasedFrom: trashedAt,
+      erasureAt: earliest(trash.map(({ endsAt }) => endsAt)),
+      erasedFrom: earliest(trash.map(({ at }) => at)),
     };
     const resolution = resolve(facts, await policies.resolverRules(vault));
     const archive = await policies.archiveRules(vault);
@@ -140,7 +138,43 @@ export class Retention {
       archivesAt: row.state === 'live' && archiveMs !== null ? isoOf(row.created_at + archiveMs) : null,
       considered: resolution.considered.map(({ at, ...one }) => ({ ...one, at: isoOf(at) })),
       holds,
+      trash: trash.map(({ at, endsAt, ...one }) => ({ ...one, at: iso(at), endsAt: isoOf(endsAt) })),
     };
+  }
+
+  /** The memory's row, what holds it, and the trash that it lies in: its own, its vault's, or both. */
+  #found(vault: Vault, memory: string) {
+    const { store, guard } = this.#parts;
+    const organization = vault.organization.id;
+    return store.read(organization, async (db) => {
+      const row = await db
+        .selectFrom('memories')
+        .selectAll()
+        .where('id', '=', isId('memory', memory) ? memory : '')
+        .where('vault', '=', vault.id)
+        .executeTakeFirst();
+      const around = await db
+        .selectFrom('vaults')
+        .select(['state', 'deleted_at'])
+        .where('id', '=', vault.id)
+        .executeTakeFirst();
+      if (row === undefined || around === undefined) throw new StrongroomError('not_found');
+      const kept = await guard.keeping(db, organization, [row.id]);
+      const thrown: [InTrash['of'], number | null][] = [
+        ['memory', row.state === 'trashed' ? row.trashed_at : null],
+        ['vault', around.state === 'trashed' ? around.deleted_at : null],
+      ];
+      const trash: InTrash[] = [];
+      for (const [of, at] of thrown) {
+        if (at === null) continue;
+        // What ends with the whole vault waits for whatever keeps any part of it.
+        const keptBy =
+          of === 'vault' ? await guard.keeps(db, organization, { kind: 'vault', vault: vault.id }) : [];
+        const endsAt = keptBy.length > 0 ? null : at + vault.deletion.days * DAY_MS;
+        trash.push({ of, at, endsAt, keptBy: [...keptBy] });
+      }
+      return { row, holds: (kept.get(row.id) ?? []).filter((by) => isId('hold', by)), trash };
+    });
   }
 
   /** Until when an entry of the organization's log is kept; `not_found` where it has ended, or there is none. */
@@ -207,4 +241,10 @@ function monthsLater(ms: number, months: number): Date {
   return day;
 }
 
-const isoOf = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
+const iso = (ms: number): string => new Date(ms).toISOString();
+const isoOf = (ms: number | null): string | null => (ms === null ? null : iso(ms));
+
+function earliest(times: readonly (number | null)[]): number | null {
+  const said = times.filter((time) => time !== null);
+  return said.length === 0 ? null : Math.min(...said);
+}

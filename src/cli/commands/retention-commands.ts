@@ -7,6 +7,7 @@ import type {
   RetentionPolicyInput,
   RetentionPolicyView,
   RetentionSimulation,
+  RetentionTrash,
 } from '@strongroom/client';
 import type { Command } from 'commander';
 import { LIMITS } from '../../limits.ts';
@@ -169,7 +170,7 @@ function simulationText(simulation: RetentionSimulation, session: Session): stri
 }
 
 function explanationText(explanation: RetentionExplanation, session: Session): string {
-  const { rule, endsAt, hiddenAt, archivesAt, holds, state } = explanation;
+  const { rule, endsAt, hiddenAt, archivesAt, holds, state, trash } = explanation;
   const head = linesOf([
     ['memory', explanation.memory],
     ['state', state],
@@ -178,6 +179,7 @@ function explanationText(explanation: RetentionExplanation, session: Session): s
     ['hidden', hiddenAt === null ? 'not by itself' : showTime(hiddenAt)],
     ...(archivesAt === null ? [] : [['archived', showTime(archivesAt)] as [string, string]]),
     ...holds.map((hold): [string, string] => ['held by', hold]),
+    ...trash.map((one): [string, string] => [`${one.of} in trash`, trashText(one)]),
   ]);
   const rows = explanation.considered.map(({ rule: name, applies, at }) => [
     name,
@@ -187,6 +189,11 @@ function explanationText(explanation: RetentionExplanation, session: Session): s
   const columns = [{ title: 'RULE' }, { title: 'APPLIES' }, { title: 'UNTIL' }];
   return `${head}\n${tableText(columns, rows, session.place)}`;
 }
+
+const trashText = ({ at, endsAt, keptBy }: RetentionTrash): string =>
+  endsAt === null
+    ? `since ${showTime(at)}, kept by ${keptBy.join(', ')}`
+    : `since ${showTime(at)}, until ${showTime(endsAt)}`;
 
 const linesOf = (lines: readonly (readonly [string, string])[]): string =>
   lines.map(([name, value]) => `${printable(name).padEnd(13)}  ${printable(value)}\n`).join('');

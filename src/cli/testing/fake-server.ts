@@ -378,7 +378,7 @@ function retention({ body, path }: Request, action: string | undefined): Answer 
       { rule: 'vault', applies: true, at: NOW },
     ];
     const explained = { memory: MEMORY_ID, state: 'live', rule: 'vault', endsAt: NOW, hiddenAt: NOW };
-    return { status: 200, body: { ...explained, archivesAt: null, considered, holds: [] } };
+    return { status: 200, body: { ...explained, archivesAt: null, considered, holds: [], trash: [] } };
   }
   const none = { days: null, archiveAfterDays: null, minimumDays: null };
   const given = (body ?? {}) as Record<string, object>;

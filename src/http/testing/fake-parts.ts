@@ -107,6 +107,7 @@ const explanation: RetentionExplanation = {
   hiddenAt: null,
   archivesAt: null,
   considered: [],
+  trash: [],
   holds: [],
 };
 const hold: Hold = {
