@@ -264,6 +264,8 @@ async function sowRetention(
     await sower.send(name, { path: { vault: word(`vault of ${name}`) }, body: {} });
   await sower.must('explainRetention', { path: { vault, memory }, headers: why('explainRetention') });
   await sower.must('explainEntry', { path: { n: '0' }, headers: why('explainEntry') });
+  await sower.must('explainLog', { headers: why('explainLog') });
+  await sower.send('explainLog', { query: { at: word('moment of a line') } });
   await sower.send('explainEntry', { path: { n: word('entry that is explained') } });
   await sower.send('explainRetention', {
     path: { vault: word('vault of an explanation'), memory: word('memory of an explanation') },

@@ -131,6 +131,7 @@ const GRANTED: Readonly<Record<string, Maker>> = {
     path: `${VAULT}/retention/simulate`,
     body: { memories: { days: 1 } },
   }),
+  explainLog: () => get('/v1/retention/log?at=2026-05-07'),
   explainEntry: () => get('/v1/ledger/entries/0/retention'),
   explainRetention: async (deployment) => get(`${await onMemory(deployment)}/retention`),
   placeHold: async (deployment) => ({

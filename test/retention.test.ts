@@ -1,14 +1,17 @@
 /** How long things are kept, over HTTP, on a deployment of their own. */
 import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { RetentionExplanation, RetentionSimulation } from '@strongroom/client';
 import { realEnvironment } from '../src/environment.ts';
 import { trustClock } from '../src/deployment.ts';
+import { LogFiles } from '../src/http/log-files.ts';
 import { silentLog } from '../src/http/request-log.ts';
 import { openStrongroom, type Strongroom } from '../src/strongroom.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
-import { idOf, TestDeployment, type Answer } from './deployment.ts';
+import { idOf, TestDeployment, type Answer, type Json } from './deployment.ts';
 
 const BASE = '/v1/vaults/default/memories';
 const POLICY = '/v1/vaults/default/retention';
@@ -150,6 +153,47 @@ test('an entry of the ledger says until when it is kept, a refusal as one of the
   year.setUTCFullYear(year.getUTCFullYear() + 1);
   assert.equal(json['keptUntil'], year.toISOString());
   for (const n of [9999, 'first', '-1', '1e3']) assert.equal((await explained(n)).status, 404, String(n));
+});
+
+test('a line of the application log says which file it is in and when that goes, and then it goes', async (t) => {
+  const settings = { logFolder: 'logs', logDays: 3 };
+  const deployment = await TestDeployment.start(t, { settings });
+  const explained = async (query = ''): Promise<Json> =>
+    (await deployment.must('GET', `/v1/retention/log${query}`)).json;
+  const at = new Date(deployment.clock.now()).toISOString();
+  const file = `strongroom-${at.slice(0, 10)}.jsonl`;
+  const now = await explained();
+  const endsAt = `${new Date(Date.parse(at) + 4 * DAY_MS).toISOString().slice(0, 10)}T00:00:00.000Z`;
+  assert.deepEqual(now, { class: 'application', days: 3, at, file, endsAt });
+  assert.equal((await explained(`?at=${at.slice(0, 10)}`))['endsAt'], endsAt);
+  assert.equal((await explained(`?at=${encodeURIComponent(at)}`))['endsAt'], endsAt);
+  const files = new LogFiles({
+    folder: join(deployment.directory, 'logs'),
+    days: 3,
+    clock: deployment.clock,
+  });
+  files.write('a line of the day\n');
+  files.close();
+  deployment.clock.advance(Date.parse(endsAt) - deployment.clock.now() - 1);
+  files.prune();
+  assert.ok((await readdir(join(deployment.directory, 'logs'))).includes(file));
+  deployment.clock.advance(1);
+  files.prune();
+  assert.ok(!(await readdir(join(deployment.directory, 'logs'))).includes(file));
+  for (const wrong of ['yesterday', '2026-02-30', '2026-05-07T10:00:00', '1']) {
+    const answer = await deployment.call('GET', `/v1/retention/log?at=${wrong}`);
+    assert.deepEqual([answer.status, answer.json['code']], [400, 'request.invalid'], wrong);
+    assert.match(answer.text, /"path":"\/at"/);
+  }
+  const body = { name: 'narrow', scopes: [{ actions: ['retention.*'], vaults: ['default'] }] };
+  const key = String((await deployment.must('POST', '/v1/keys', { body })).json['apiKey']);
+  assert.equal((await deployment.call('GET', '/v1/retention/log', { key })).status, 403);
+});
+
+test('a log that goes to the platform is said to be the platform’s to keep', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const { json } = await deployment.must('GET', '/v1/retention/log');
+  assert.deepEqual([json['days'], json['file'], json['endsAt']], [null, null, null]);
 });
 
 test('a simulation says what would go, and changes nothing', async (t) => {

@@ -100,6 +100,18 @@ export interface EntryRetention {
   details: 'kept' | 'none' | 'erased';
 }
 
+/** How long a line of the application log is kept. */
+export interface LogRetention {
+  class: 'application';
+  /** Null where the log goes to the platform, which then keeps it or not. */
+  days: number | null;
+  at: string;
+  /** The file of that day (UTC), in the server's folder of logs. */
+  file: string | null;
+  /** The file is removed within an hour of this moment, as a whole. */
+  endsAt: string | null;
+}
+
 export interface RetentionEffect {
   vault: string;
   class: 'memories' | 'conversations';

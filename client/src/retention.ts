@@ -1,6 +1,7 @@
 import { pathOf, type CallOptions, type Transport, type VersionedOptions } from './transport.ts';
 import type {
   EntryRetention,
+  LogRetention,
   RetentionExplanation,
   RetentionPolicyInput,
   RetentionPolicyView,
@@ -53,6 +54,16 @@ export class Retention {
   explainEntry(n: number, options?: CallOptions): Promise<EntryRetention> {
     const path = pathOf('v1', 'ledger', 'entries', String(n), 'retention');
     return this.#transport.json({ method: 'GET', path, options });
+  }
+
+  /** Until when a line of the application log is kept that was written at a moment, or on a day (UTC); without one: now. */
+  explainLog(query: { at?: string | undefined } = {}, options?: CallOptions): Promise<LogRetention> {
+    return this.#transport.json({
+      method: 'GET',
+      path: '/v1/retention/log',
+      query: { ...query },
+      options,
+    });
   }
 }
 

@@ -114,6 +114,7 @@ const REQUESTS: Readonly<Record<string, (stage: Stage) => Promise<Request> | Req
     path: inVault(stage, '/retention/simulate'),
     body: {},
   }),
+  explainLog: () => get('/v1/retention/log'),
   explainEntry: () => get('/v1/ledger/entries/0/retention'),
   explainRetention: async (stage) => get(await onMemory(stage, '/retention')),
   placeHold: async (stage) => ({

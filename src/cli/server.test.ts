@@ -90,6 +90,7 @@ test('the server takes every call of the client', async () => {
       () => strongroom.keys.create({ name: 'k', scopes: [{ actions: ['memory.*'], vaults: ['*'] }] }),
     ],
     ['explainEntry', () => strongroom.retention.explainEntry(7)],
+    ['explainLog', () => strongroom.retention.explainLog({ at: '2026-05-07' })],
     ['listKeys', () => strongroom.keys.list()],
     ['rotateKey', () => strongroom.keys.rotate(KEY_ID)],
     ['revokeKey', () => strongroom.keys.revoke(KEY_ID)],

@@ -5,6 +5,7 @@
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../environment.ts';
+import { logFileEndsAt, logFileOf, matchLogFile } from '../lifecycle/log-days.ts';
 
 export interface LogFilesParts {
   readonly folder: string;
@@ -12,12 +13,9 @@ export interface LogFilesParts {
   readonly clock: Clock;
 }
 
-const NAME = /^strongroom-(\d{4}-\d{2}-\d{2})\.jsonl$/;
-const DAY_MS = 86_400_000;
-
 export class LogFiles {
   readonly #parts: LogFilesParts;
-  #day = '';
+  #name = '';
   #file: number | null = null;
 
   constructor(parts: LogFilesParts) {
@@ -28,18 +26,18 @@ export class LogFiles {
 
   /** One line, its break included. */
   write(line: string): void {
-    const day = dayOf(this.#parts.clock.now());
-    if (this.#file === null || day !== this.#day) this.#open(day);
+    const name = logFileOf(this.#parts.clock.now());
+    if (this.#file === null || name !== this.#name) this.#open(name);
     if (this.#file !== null) writeSync(this.#file, line);
   }
 
   /** Removes the files of days that are over for longer than was set. */
   prune(): void {
     const { folder, days, clock } = this.#parts;
-    const oldest = dayOf(clock.now() - days * DAY_MS);
+    const now = clock.now();
     for (const name of readdirSync(folder)) {
-      const day = NAME.exec(name)?.[1];
-      if (day !== undefined && day < oldest) rmSync(join(folder, name), { force: true });
+      const day = matchLogFile(name);
+      if (day !== null && logFileEndsAt(day, days) <= now) rmSync(join(folder, name), { force: true });
     }
   }
 
@@ -48,12 +46,10 @@ export class LogFiles {
     this.#file = null;
   }
 
-  #open(day: string): void {
+  #open(name: string): void {
     this.close();
-    this.#file = openSync(join(this.#parts.folder, `strongroom-${day}.jsonl`), 'a', 0o600);
-    this.#day = day;
+    this.#file = openSync(join(this.#parts.folder, name), 'a', 0o600);
+    this.#name = name;
     this.prune();
   }
 }
-
-const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 'yyyy-mm-dd'.length);

@@ -37,6 +37,7 @@ import type {
   LedgerPage,
   LedgerProof,
   LedgerQuery,
+  LogRetention,
   MemoriesAdded,
   Memory,
   MemoryHistory,
@@ -180,6 +181,8 @@ export interface Retention {
   ): Promise<RetentionSimulation>;
   explainRetention(context: RequestContext, place: MemoryPlace): Promise<RetentionExplanation>;
   explainEntry(context: RequestContext, n: number): Promise<EntryRetention>;
+  /** `at` null: of a line that is written now. */
+  explainLog(context: RequestContext, at: number | null): Promise<LogRetention>;
 }
 
 export interface Holds {

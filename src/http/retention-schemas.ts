@@ -77,6 +77,22 @@ export const entryRetention = z.object({
   details: z.enum(['kept', 'none', 'erased']),
 });
 
+export const logRetentionQuery = z.strictObject({
+  at: z
+    .union([z.iso.datetime({ offset: true }), z.iso.date()], {
+      error: 'is neither a date-time with its offset (RFC 3339) nor a day',
+    })
+    .optional(),
+});
+
+export const logRetention = z.object({
+  class: z.literal('application'),
+  days: z.int().nullable(),
+  at: z.string(),
+  file: z.string().nullable(),
+  endsAt: z.string().nullable(),
+});
+
 const effect = z.object({
   vault: z.string(),
   class: z.enum(['memories', 'conversations']),

@@ -6,6 +6,8 @@ import { defineRoute, type AnswerHeaders, type Route } from './route.ts';
 import { noBody, nothing } from './schema-parts.ts';
 import {
   entryRetention,
+  logRetention,
+  logRetentionQuery,
   retentionExplanation,
   retentionPolicy,
   retentionPolicyInput,
@@ -44,6 +46,20 @@ export const retentionRoutes = (retention: Retention): readonly Route[] => [
     answer: entryRetention,
     status: 200,
     run: (context, { params }) => retention.explainEntry(context, entryNumberOf(params.n)),
+  }),
+  defineRoute({
+    name: 'explainLog',
+    method: 'GET',
+    url: '/v1/retention/log',
+    action: 'retention.explain',
+    summary: 'Until when a line of the application log is kept, by when it was written',
+    params: nothing,
+    query: logRetentionQuery,
+    body: noBody,
+    answer: logRetention,
+    status: 200,
+    run: (context, { query }) =>
+      retention.explainLog(context, query.at === undefined ? null : Date.parse(query.at)),
   }),
 ];
 

@@ -53,6 +53,7 @@ const equal: readonly true[] = [
   true satisfies Equal<typeof memories.searchInput, client.SearchInput>,
   true satisfies Equal<typeof memories.searchResults, client.SearchResults>,
   true satisfies Equal<typeof retention.entryRetention, client.EntryRetention>,
+  true satisfies Equal<typeof retention.logRetention, client.LogRetention>,
   true satisfies Equal<typeof erasures.erasureTarget, client.ErasureTarget>,
   true satisfies Equal<typeof erasures.erasureInput, client.ErasureInput>,
   true satisfies Equal<typeof erasures.erasure, client.Erasure>,

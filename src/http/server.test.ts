@@ -77,6 +77,7 @@ const GOOD_REQUESTS: readonly (InjectOptions & { calls: string; status: number }
   { method: 'POST', url: `${retentionUrl}/simulate`, payload: {}, calls: 'simulateRetention', status: 200 },
   { method: 'GET', url: `${oneUrl}/retention`, calls: 'explainRetention', status: 200 },
   { method: 'GET', url: '/v1/ledger/entries/7/retention', calls: 'explainEntry', status: 200 },
+  { method: 'GET', url: '/v1/retention/log?at=2026-05-07', calls: 'explainLog', status: 200 },
   {
     method: 'POST',
     url: '/v1/holds',

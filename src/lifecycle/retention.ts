@@ -1,6 +1,10 @@
-/** Retention as its owners see it: shown, set, tried out, and explained for any memory and any entry of the ledger. */
+/**
+ * Retention as its owners see it: shown, set, tried out, and explained for any memory, any entry of the ledger and any line
+ * of the application log.
+ */
 import type {
   EntryRetention,
+  LogRetention,
   RetentionExplanation,
   RetentionPolicyInput,
   RetentionPolicyView,
@@ -21,6 +25,7 @@ import type { Vault } from '../vaults/vault.ts';
 import { requireVersion, type Vaults } from '../vaults/vaults.ts';
 import { kindsOf, type DueParts } from './due-memories.ts';
 import type { HoldGuard } from './hold-guard.ts';
+import { logFileEndsAt, logFileOf } from './log-days.ts';
 import type { Policies } from './policies.ts';
 import { DAY_MS, parsePolicy, policyView, SECURITY_LOG_MONTHS } from './retention-policy.ts';
 import { resolve, type Facts } from './retention-resolver.ts';
@@ -195,6 +200,21 @@ export class Retention {
       keptUntil: (isRefusal ? monthsLater(entry.at, SECURITY_LOG_MONTHS) : endsAt).toISOString(),
       endsAt: endsAt.toISOString(),
       details,
+    };
+  }
+
+  /** Until when a line of the application log is kept that was written at a moment; null: one that is written now. */
+  async explainLog(context: RequestContext, at: number | null): Promise<LogRetention> {
+    const { access, recorder, logDays, clock } = this.#parts;
+    access.require(context, 'retention.explain', null);
+    const ms = at ?? clock.now();
+    await recorder.record(context, { action: 'retention.explain', target: context.organization });
+    return {
+      class: 'application',
+      days: logDays,
+      at: iso(ms),
+      file: logDays === null ? null : logFileOf(ms),
+      endsAt: logDays === null ? null : iso(logFileEndsAt(ms, logDays)),
     };
   }
 

@@ -1,5 +1,6 @@
 /** retention show, set, simulate, explain: of the organization, or of a vault that is named. */
 import type {
+  LogRetention,
   RetentionClass,
   RetentionEffect,
   RetentionExplanation,
@@ -81,10 +82,19 @@ export function retentionCommands(program: Command, session: Session): void {
     });
   retention
     .command('explain')
-    .description('which rule decides about a memory, and when it ends')
-    .argument('<vault>', 'its vault')
-    .argument('<memory>', 'mem_…')
-    .action(async (vault: string, memory: string) => {
+    .description('which rule decides about a memory, or a line of the application log, and when it ends')
+    .argument('<vault>', 'its vault; or the word log')
+    .argument(
+      '[memory]',
+      'mem_…; of the log, the day or the time of a line (by default one that is written now)',
+    )
+    .action(async (vault: string, memory?: string) => {
+      if (vault === 'log' && memory?.startsWith('mem_') !== true) {
+        const line = await session.client.retention.explainLog(given({ at: memory }));
+        await session.show(line, () => logText(line));
+        return;
+      }
+      if (memory === undefined) throw usage('say which memory: retention explain VAULT mem_…');
       const explanation = await session.client.retention.explain(vault, memory);
       await session.show(explanation, () => explanationText(explanation, session));
     });
@@ -188,6 +198,17 @@ function explanationText(explanation: RetentionExplanation, session: Session): s
   ]);
   const columns = [{ title: 'RULE' }, { title: 'APPLIES' }, { title: 'UNTIL' }];
   return `${head}\n${tableText(columns, rows, session.place)}`;
+}
+
+function logText({ days: kept, file, at, endsAt }: LogRetention): string {
+  if (kept === null || file === null || endsAt === null)
+    return 'kept by the platform: the server has no folder for its log\n';
+  return linesOf([
+    ['line', `of ${showTime(at)}`],
+    ['file', file],
+    ['rule', `the application log is kept ${kept} days`],
+    ['ends', showTime(endsAt)],
+  ]);
 }
 
 const trashText = ({ at, endsAt, keptBy }: RetentionTrash): string =>

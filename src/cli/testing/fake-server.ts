@@ -380,6 +380,10 @@ function retention({ body, path }: Request, action: string | undefined): Answer 
     const explained = { memory: MEMORY_ID, state: 'live', rule: 'vault', endsAt: NOW, hiddenAt: NOW };
     return { status: 200, body: { ...explained, archivesAt: null, considered, holds: [], trash: [] } };
   }
+  if (action === 'log') {
+    const file = 'strongroom-2026-11-21.jsonl';
+    return { status: 200, body: { class: 'application', days: 90, at: NOW, file, endsAt: NOW } };
+  }
   const none = { days: null, archiveAfterDays: null, minimumDays: null };
   const given = (body ?? {}) as Record<string, object>;
   return {

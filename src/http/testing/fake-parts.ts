@@ -5,6 +5,7 @@ import type {
   Backup,
   Drill,
   EntryRetention,
+  LogRetention,
   Erasure,
   Rewind,
   Hold,
@@ -91,6 +92,7 @@ const retentionPolicy: RetentionPolicyView = {
   logs: { ledgerYears: 7, securityMonths: 12, applicationDays: null },
   version: 1,
 };
+const LOG_RETENTION: LogRetention = { class: 'application', days: null, at: AT, file: null, endsAt: null };
 const ENTRY_RETENTION: EntryRetention = {
   entry: 7,
   class: 'ledger',
@@ -266,6 +268,7 @@ export function fakeParts(): Fake {
         did('simulateRetention', context, input, { removes: [], keeps: [], archives: [], looked: 0 }),
       explainRetention: (context, ...input) => did('explainRetention', context, input, explanation),
       explainEntry: (context, ...input) => did('explainEntry', context, input, ENTRY_RETENTION),
+      explainLog: (context, ...input) => did('explainLog', context, input, LOG_RETENTION),
     },
     holds: {
       placeHold: (context, ...input) => did('placeHold', context, input, hold),
