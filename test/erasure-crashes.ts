@@ -41,11 +41,11 @@ export async function crash(
   await deployment.serve();
   const made = await sow(deployment);
   await deployment.must('POST', '/v1/vaults/default/search', { body: { query: 'canary' } });
-  const grace = kind === 'organization' ? { graceDays: 0 } : {};
+  const target = KINDS[kind](made);
+  const plan = await deployment.must('POST', '/v1/erasures', { body: { target, dryRun: true } });
+  const grace = kind === 'organization' ? { graceDays: 0, confirm: plan.json['confirm'] } : {};
   isLooking = true;
-  await deployment.must('POST', '/v1/erasures', {
-    body: { target: KINDS[kind](made), reason: 'a crash', ...grace },
-  });
+  await deployment.must('POST', '/v1/erasures', { body: { target, reason: 'a crash', ...grace } });
   await deployment.stop();
   if (kind === 'organization') await deployment.opened(({ erasures }) => erasures.settled());
   isLooking = false;

@@ -423,6 +423,35 @@ test('an organization can be closed, taken back, and ends after its days with ev
   ]);
 });
 
+test('an organization ends without a grace period only after a dry run of it as it is', async (t) => {
+  verifies('RET-04');
+  const deployment = await TestDeployment.start(t);
+  const organization = String((await deployment.must('GET', '/v1/ledger/checkpoint')).json['log']);
+  await added(deployment, 'default', { text: 'tea' });
+  const close = (more: object): Promise<Answer> =>
+    deployment.call('POST', '/v1/erasures', {
+      body: { target: { organization }, reason: 'moved', graceDays: 0, ...more },
+    });
+  const other = await planned(deployment, { vault: 'default' });
+  const early = await planned(deployment, { organization });
+  assert.equal(early.json['count'], 1);
+  for (const more of [{}, { confirm: 'made-up' }, { confirm: other.json['confirm'] }]) {
+    const refused = await close(more);
+    assert.deepEqual([refused.status, pathsOf(refused)], [400, ['/confirm']]);
+  }
+  await added(deployment, 'default', { text: 'more tea' });
+  assert.equal((await close({ confirm: early.json['confirm'] })).json['code'], 'conflict');
+  assert.deepEqual((await deployment.must('GET', '/v1/erasures')).json['erasures'], []);
+  await deployment.must('GET', BASE);
+  const { confirm } = (await planned(deployment, { organization })).json;
+  const asked = await close({ confirm });
+  assert.deepEqual([asked.status, asked.json['state']], [202, 'requested']);
+  await deployment.stop();
+  await deployment.serve();
+  const done = await settled(deployment, idOf(asked));
+  assert.deepEqual([done['kind'], done['removed']], ['organization', 2]);
+});
+
 test('on PostgreSQL each kind of erasure comes to its end, and what was erased is known again', async (t) => {
   const postgres = await testPostgres();
   if ('absent' in postgres) return t.skip(postgres.absent);
@@ -459,8 +488,9 @@ test('on PostgreSQL each kind of erasure comes to its end, and what was erased i
   assert.equal(again.json['code'], 'erased.before');
   await settled(deployment, idOf(await erased(deployment, { vault: 'kept' })));
   const organization = (await deployment.must('GET', '/v1/ledger/checkpoint')).json['log'];
+  const { confirm } = (await planned(deployment, { organization })).json;
   const closing = await deployment.must('POST', '/v1/erasures', {
-    body: { target: { organization }, reason: 'moved', graceDays: 0 },
+    body: { target: { organization }, reason: 'moved', graceDays: 0, confirm },
   });
   await deployment.stop();
   await deployment.serve();

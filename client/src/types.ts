@@ -255,13 +255,13 @@ export interface ErasureInput {
   reason?: string | undefined;
   /** Says how many memories would go, and gives what confirms it; nothing is erased. */
   dryRun?: boolean | undefined;
-  /** Of a dry run with the same target. Needed for a filter. */
+  /** Of a dry run with the same target. Needed for a filter, and to close an organization without a grace period. */
   confirm?: string | undefined;
   /** 16 to 64 random bytes, base64url: with `requester` they make the certificate recognisable to you alone. Not kept. */
   nonce?: string | undefined;
   /** Whom the certificate is for; by default the id of the API key. Not kept. */
   requester?: string | undefined;
-  /** For an organization: days until it is erased, at most 14, which is the default. */
+  /** For an organization: days until it is erased, at most 14, which is the default; 0 asks for `confirm`. */
   graceDays?: number | undefined;
 }
 

@@ -323,7 +323,7 @@ export class ErasureRequests {
     const confirmed =
       input.confirm === undefined ? null : this.#confirmations.take(context, input.target, input.confirm);
     if (found.kind === 'filter') return this.#beginFilter(context, found, confirmed);
-    if (confirmed === null) requireNoConfirmation(input.target, found);
+    if (confirmed === null) requireRevocable(input, found);
     else await this.#requireUnchanged(context, found, confirmed);
     const organization = await organizations.get(context.organization);
     return async (tx, by) => {
@@ -434,8 +434,12 @@ function endingOf(found: Found): Ending | null {
   return { kind: 'conversation', vault, conversation: found.conversation.id };
 }
 
-/** A name in the trash may have been another vault's a moment ago: who erases twice must not hit the one below. */
-function requireNoConfirmation(target: ErasureTarget, found: Found): void {
+/** What asks for a second look although it names its target. Throws `request.invalid`. */
+function requireRevocable({ target, graceDays }: ErasureInput, found: Found): void {
+  // Everything there is, and no day on which it could be taken back.
+  if (found.kind === 'organization' && graceDays === 0)
+    throw notConfirmed('is needed to close without a grace period: do a dry run first');
+  // The name may have been another vault's a moment ago: who asks twice must not end the one below.
   if (found.kind === 'vault' && found.isTrashed && target.vault !== found.vault.id)
     throw notConfirmed('is needed for a vault in the trash: do a dry run first, or name it by its id');
 }

@@ -83,13 +83,25 @@ test('erasures are listed, shown and taken back; an organization is closed and r
   assert.match((await run(['erasures', 'list', '--state', 'hidden'])).out, /^ID +KIND +STATE/);
   assert.deepEqual(JSON.parse((await run(['--json', 'erasures', 'get', ID])).out), ERASURE);
   assert.equal((await run(['erasures', 'cancel', ID])).code, 0);
-  assert.equal((await run(['organization', 'close', '--reason', 'moved'])).code, 2);
+  const unsure = await run(['organization', 'close', '--reason', 'moved']);
+  assert.equal(unsure.code, 2);
+  assert.match(unsure.err, /3 memories/, 'it says what would go');
   sent.length = 0;
   const closed = await run(['organization', 'close', '--reason', 'moved', '--grace-days', '3', '--yes']);
   assert.equal(closed.code, 0);
   assert.match(closed.err, /organization reopen era_/);
   const [body] = sent as { reason: string; graceDays: number }[];
   assert.deepEqual([body?.reason, body?.graceDays], ['moved', 3]);
+  sent.length = 0;
+  const atOnce = await run(['organization', 'close', '--reason', 'moved', '--grace-days', '0', '--yes']);
+  assert.deepEqual([atOnce.code, /reopen/.test(atOnce.err)], [0, false]);
+  assert.deepEqual(
+    (sent as { dryRun?: boolean; confirm?: string }[]).map(({ dryRun, confirm }) => [dryRun, confirm]),
+    [
+      [true, undefined],
+      [undefined, 'sealed'],
+    ],
+  );
   assert.equal((await run(['organization', 'reopen', ID])).code, 0);
   assert.match((await run(['organization', 'reopen'])).out, new RegExp(ID), 'its id need not be known');
   assert.match((await run(['erasures', 'recipients', ID])).out, /^HOW +BY +VAULT +LAST\nexport +key_/);

@@ -131,14 +131,23 @@ function organizationCommands(program: Command, session: Session): void {
     )
     .option('--yes', 'really')
     .action(async (flags: { reason: string; graceDays?: number; yes?: boolean }) => {
-      if (flags.yes !== true)
-        throw usage('this erases the organization with everything in it: add --yes if it is meant');
-      const { log } = await session.client.ledger.checkpoint();
       const { reason, graceDays } = flags;
-      const input = { target: { organization: log }, reason, ...given({ graceDays }) };
+      const { log } = await session.client.ledger.checkpoint();
+      const target = { organization: log };
+      // A grace period is the second look; without one the server asks for the first.
+      const isLooked = flags.yes !== true || graceDays === 0;
+      const plan = isLooked ? await session.client.erasures.plan(target) : null;
+      if (plan !== null && flags.yes !== true)
+        throw usage(`this erases ${planWords(plan)}, everything in it: add --yes if it is meant`);
+      const confirm = plan?.confirm;
+      const input = { target, reason, ...given({ graceDays, confirm }) };
       const asked = await session.client.erasures.request(input);
       await showErasure(session, asked);
-      session.say(`Until ${asked.dueAt ?? 'then'} it can be taken back: organization reopen ${asked.id}`);
+      session.say(
+        graceDays === 0
+          ? 'It ends within the hour.'
+          : `Until ${asked.dueAt ?? 'then'} it can be taken back: organization reopen ${asked.id}`,
+      );
     });
   organization
     .command('reopen')
