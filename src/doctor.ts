@@ -10,6 +10,7 @@ import { backupFolders, isLoopback, keystorePlaces, type Settings } from './conf
 import { realEnvironment } from './environment.ts';
 import { StrongroomError } from './errors.ts';
 import { fileSystemOf } from './keys/file-system.ts';
+import { keystoreHealth, waitingText, type KeystoreHealth } from './keystore-health.ts';
 import type { Strongroom } from './strongroom.ts';
 
 export interface Finding {
@@ -75,6 +76,7 @@ async function openOf(patient: Patient): Promise<readonly Finding[]> {
       findings.push({ name: 'opens', status: 'ok', detail: `keyring at epoch ${open.keyring.epoch}` });
       for (const { replica, what } of open.keyring.findings)
         findings.push({ name: 'keystore', status: 'warning', detail: `${replica}: ${what}` });
+      findings.push(...awayFindings(await keystoreHealth(open)));
       findings.push(...keyFindings(await open.rotations.ages(), realEnvironment.clock.now()));
     });
     return findings;
@@ -84,6 +86,15 @@ async function openOf(patient: Patient): Promise<readonly Finding[]> {
     return [{ name: 'opens', status: 'failing', detail: `${error.code}: ${error.message}` }];
   }
 }
+
+/** Replicas without which no erasure is done. */
+const awayFindings = (health: KeystoreHealth): readonly Finding[] =>
+  health.away.map((name) => ({
+    name: 'keystore replicas',
+    status: 'warning',
+    detail: `${name} is away: ${waitingText(health)} for it`,
+    advice: `Bring it back. If it is gone for good: strongroom keystore lost ${name} --reason WHY`,
+  }));
 
 /** Keys that should have been replaced by now, and replaced ones that should be gone. */
 function keyFindings(ages: readonly RotationKeyAge[], nowMs: number): readonly Finding[] {
@@ -113,16 +124,19 @@ async function askServer({ reach: { url, ca } }: Patient): Promise<readonly Find
   const fetch = createNodeFetch({ ca: ca === null ? undefined : readCa(ca) });
   try {
     const { status, checks } = await new Client({ url, fetch, retries: 0, timeoutMs: 10_000 }).health();
-    const failing = checks.filter((check) => check.status !== 'ok');
+    const unwell = checks.filter((check) => check.status !== 'ok');
     if (status === 'ok')
       return [running, { name: 'health', status: 'ok', detail: `${url} answers that it is well` }];
     return [
       running,
-      ...failing.map(({ name, detail = 'does not work' }) => ({
+      ...unwell.map(({ name, status: how, detail = 'does not work' }) => ({
         name: 'health',
-        status: 'failing' as const,
+        status: how === 'degraded' ? ('warning' as const) : ('failing' as const),
         detail: `${name}: ${detail}`,
-        advice: 'Nothing is done while it is so. The log of the server says more.',
+        advice:
+          how === 'degraded'
+            ? 'Everything else is served meanwhile. Bring it back; stop the server and run this again to see which.'
+            : 'Nothing is done while it is so. The log of the server says more.',
       })),
     ];
   } catch (error) {

@@ -4,6 +4,7 @@ import type { Assurance } from './assurance/assurance.ts';
 import { claimGauges } from './assurance/gauges.ts';
 import type { HealthCheck, HttpParts } from './http/parts.ts';
 import { StrongroomError } from './errors.ts';
+import { keystoreCheck, keystoreGauges } from './keystore-health.ts';
 import { isReadAction } from './ledger/actions.ts';
 import { SYSTEM } from './store/store.ts';
 import type { Strongroom } from './strongroom.ts';
@@ -98,6 +99,7 @@ export function httpParts(
           help: 'How far the clock is ahead of what is trusted: nothing is destroyed by it.',
           value: Math.floor(open.scheduler.state.aheadMs / 1000),
         },
+        ...(await keystoreGauges(open)),
         ...claimGauges(
           // A store that cannot be read is told by readiness.
           await assurance.standings().catch(() => []),
@@ -116,6 +118,7 @@ async function readiness(open: Strongroom, log: Log): Promise<readonly HealthChe
     store.health.ok ? answers : { name: 'store', ...store.health },
     await check('keyring', log, () => Promise.resolve(open.keyring.spareLeaves)),
     { name: 'ledger', ...ledger.health },
+    await keystoreCheck(open),
   ];
 }
 

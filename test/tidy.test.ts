@@ -32,6 +32,7 @@ const LAYERS = [
     'initialise.ts',
     'housekeeping.ts',
     'http-parts.ts',
+    'keystore-health.ts',
     'worlds.ts',
     'doctor.ts',
     'restoring.ts',

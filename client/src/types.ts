@@ -449,9 +449,13 @@ export interface LedgerConsistency {
   proof: string;
 }
 
+/** `keystore.away`: a replica of the keystore cannot be reached, and erasures wait for it. */
+export type HealthCode = 'keystore.away';
+
+/** `degraded`: requests are served (200), and an operator is needed all the same; `failing`: they are not (503). */
 export interface Health {
-  status: 'ok' | 'failing';
-  checks: { name: string; status: 'ok' | 'failing'; detail?: string }[];
+  status: 'ok' | 'degraded' | 'failing';
+  checks: { name: string; status: 'ok' | 'degraded' | 'failing'; code?: HealthCode; detail?: string }[];
 }
 
 /** `pass` alone means held. `stale`: too old, of another build, or never checked. */

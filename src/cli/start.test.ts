@@ -109,4 +109,13 @@ describe('verdicts', () => {
     assert.equal(code, 1);
     assert.match(out, /failing +ledger: cannot be written/);
   });
+
+  it('a degraded server says what is missing, and serves', async (t) => {
+    const bench = new TestBench(t);
+    const checks = [{ name: 'keystore', status: 'degraded', code: 'keystore.away', detail: '1 of 2 away' }];
+    bench.server.intercept = () => ({ status: 200, body: { status: 'degraded', checks } });
+    const { code, out } = await bench.run(['health']);
+    assert.equal(code, 0);
+    assert.match(out, /^degraded strongroom\ndegraded keystore: 1 of 2 away$/m);
+  });
 });

@@ -2,11 +2,18 @@
 import { z } from 'zod';
 import { schemaNotes } from './schema-parts.ts';
 
-const status = z.enum(['ok', 'failing']);
+const status = z.enum(['ok', 'degraded', 'failing']);
 
 export const health = z.object({
   status,
-  checks: z.array(z.object({ name: z.string(), status, detail: z.string().optional() })),
+  checks: z.array(
+    z.object({
+      name: z.string(),
+      status,
+      code: z.enum(['keystore.away']).optional(),
+      detail: z.string().optional(),
+    }),
+  ),
 });
 
 /** RFC 9457. */

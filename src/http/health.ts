@@ -1,4 +1,7 @@
-/** `/healthz`, `/readyz`, `/metrics`: for machines that watch; no key, no entry in the ledger, nothing of content. */
+/**
+ * `/healthz`, `/readyz`, `/metrics`: for machines that watch; no key, no entry in the ledger, nothing of content. What is
+ * degraded answers 200, because whoever balances load would take away what works.
+ */
 import type { Health } from '@strongroom/client';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
@@ -7,7 +10,7 @@ import { METRICS_TYPE, type RequestMetrics } from './metrics.ts';
 import type { HealthCheck, HealthReads } from './parts.ts';
 
 export function addHealthRoutes(app: FastifyInstance, reads: HealthReads, metrics: RequestMetrics): void {
-  const answers = { 200: jsonOf(health, 'Everything works'), 503: jsonOf(health, 'Something does not') };
+  const answers = { 200: jsonOf(health, 'Requests are served'), 503: jsonOf(health, 'Something does not') };
   const schema = (operationId: string, summary: string) => ({
     operationId,
     summary,
@@ -49,11 +52,12 @@ const jsonOf = (schema: z.ZodType, description: string) => ({
 function answer(reply: FastifyReply, checks: readonly HealthCheck[]): FastifyReply {
   const isOk = checks.every((check) => check.ok);
   const body: Health = {
-    status: isOk ? 'ok' : 'failing',
-    checks: checks.map(({ name, ok, detail }) => ({
-      name,
-      status: ok ? 'ok' : 'failing',
-      ...(detail === undefined ? {} : { detail }),
+    status: isOk ? (checks.some(isDegraded) ? 'degraded' : 'ok') : 'failing',
+    checks: checks.map((check) => ({
+      name: check.name,
+      status: check.ok ? (isDegraded(check) ? 'degraded' : 'ok') : 'failing',
+      ...(check.degraded === undefined ? {} : { code: check.degraded }),
+      ...(check.detail === undefined ? {} : { detail: check.detail }),
     })),
   };
   return reply
@@ -61,3 +65,5 @@ function answer(reply: FastifyReply, checks: readonly HealthCheck[]): FastifyRep
     .type('application/json; charset=utf-8')
     .send(JSON.stringify(body));
 }
+
+const isDegraded = ({ degraded }: HealthCheck): boolean => degraded !== undefined;

@@ -25,6 +25,7 @@ import type {
   ErasurePage,
   ErasurePlan,
   ErasureRecipients,
+  HealthCode,
   Hold,
   HoldInput,
   HoldPage,
@@ -249,6 +250,8 @@ export interface Verifications {
 export interface HealthCheck {
   readonly name: string;
   readonly ok: boolean;
+  /** It works, and something that it should have is not there. */
+  readonly degraded?: HealthCode;
   /** Content-free: anybody may read it. */
   readonly detail?: string;
 }

@@ -77,6 +77,11 @@ export class Keyring {
     return [...membersOf(this.#epochs.keystore.intents)];
   }
 
+  /** Those of them that are not at hand. */
+  away(): Promise<readonly string[]> {
+    return this.#epochs.keystore.away();
+  }
+
   /** Replicas that were wiped or declared lost: certificates say so. */
   get dropped(): readonly DroppedReplica[] {
     return droppedOf(this.#epochs.keystore.intents);

@@ -50,6 +50,7 @@ export class Keystore {
   readonly #findings: Finding[] = [];
   /** Replicas that have missed what was written beside the root, or whose content is not trusted yet. */
   readonly #stale = new Set<string>();
+  #missing: readonly string[] = [];
   #intents: Intents = NO_INTENTS;
   #witness: Witness = { epoch: 0, intents: 0, generation: 0, ledger: null, backup: null };
 
@@ -113,7 +114,29 @@ export class Keystore {
       targets.push({ replica, cell: freeCell(root, kept), isCurrent });
       forget(root);
     }
+    this.#missing = missing;
     return { targets, missing, seenEpoch };
+  }
+
+  /**
+   * Replicas that an erasure would wait for: those that could not be used when it was last tried, and those whose root is
+   * not there now. No root is read for it, because anybody may ask.
+   */
+  async away(): Promise<readonly string[]> {
+    const names = [...membersOf(this.#intents)];
+    const isAway = await Promise.all(
+      names.map(async (name) => this.#missing.includes(name) || !(await this.#isThere(name))),
+    );
+    return names.filter((_, at) => isAway[at]);
+  }
+
+  async #isThere(name: string): Promise<boolean> {
+    try {
+      return (await this.#replicas.get(name)?.exists()) ?? false;
+    } catch (error) {
+      if (isDiskError(error)) return false;
+      throw error;
+    }
   }
 
   async #readRoot(replica: Replica): Promise<RootFile | null> {

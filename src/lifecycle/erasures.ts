@@ -374,6 +374,18 @@ export class Erasures implements Eraser {
     return true;
   }
 
+  /** How many are hidden and not destroyed: they wait for a replica that is away, or for a moment. */
+  async waiting(): Promise<number> {
+    const { waiting } = await this.#parts.store.read(SYSTEM, (db) =>
+      db
+        .selectFrom('erasures')
+        .select((of) => of.fn.countAll<number | bigint>().as('waiting'))
+        .where('state', '=', 'hidden')
+        .executeTakeFirstOrThrow(),
+    );
+    return Number(waiting);
+  }
+
   async row(id: string): Promise<ErasureRow | null> {
     const row = await this.#parts.store.read(SYSTEM, (db) =>
       db.selectFrom('erasures').selectAll().where('id', '=', id).executeTakeFirst(),
