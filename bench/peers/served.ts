@@ -31,26 +31,29 @@ export interface ServedSide {
   readonly knob: string;
   readonly recall: number;
   readonly addsPerSecond: number;
-  /** One at a time. */
+  /** By how many were asked at a time, in the order of `SERVED.searchesInFlight`. */
+  readonly searches: readonly Searches[];
+}
+
+export interface Searches {
+  readonly inFlight: number;
+  readonly perSecond: number;
   readonly p50Ms: number;
   readonly p95Ms: number;
-  /** So many at a time. */
-  readonly perSecond: number;
-  readonly p50BusyMs: number;
 }
 
 export interface ServedFigures {
   readonly ours: ServedSide;
   readonly chroma: ServedSide;
   readonly reached: boolean;
+  /** Of the rates at as many at a time as give each side its highest. */
   readonly perSecondRatio: number;
-  /** One at a time, and many. */
-  readonly p50Ratio: number;
-  readonly p50BusyRatio: number;
+  /** Ours to theirs, by how many were asked at a time. */
+  readonly ratios: readonly { readonly inFlight: number; readonly perSecond: number; readonly p50: number }[];
   readonly addRatio: number;
 }
 
-export const SERVED = { batchSize: 100, addsInFlight: 4, searchesInFlight: 8 } as const;
+export const SERVED = { batchSize: 100, addsInFlight: 4, searchesInFlight: [1, 8, 64] } as const;
 /** The first is Chroma's default. */
 const EXPANSIONS = [100, 200, 400, 800, 1600];
 const RECALL_MAX = 0.999;
@@ -145,10 +148,8 @@ async function tune(
 const asked = (asking: Asking, target: Target): Promise<Pass> =>
   asking.ask('search', { target, inFlight: 1, seconds: null });
 
-interface Round {
-  readonly alone: Pass;
-  readonly busy: Pass;
-}
+/** A pass for each number at a time. */
+type Round = readonly Pass[];
 
 interface Rounds {
   readonly ours: readonly Round[];
@@ -161,21 +162,28 @@ async function searchBoth(
   { rounds, seconds, log }: ServedOptions,
 ): Promise<Rounds> {
   const found: { ours: Round[]; theirs: Round[] } = { ours: [], theirs: [] };
-  const measure = async (target: Target): Promise<Round> => ({
-    alone: await asked(asking, target),
-    busy: await asking.ask('search', { target, inFlight: SERVED.searchesInFlight, seconds }),
-  });
+  const measure = async (target: Target): Promise<Round> => {
+    const passes: Pass[] = [];
+    for (const inFlight of SERVED.searchesInFlight)
+      passes.push(await asking.ask('search', { target, inFlight, seconds: inFlight === 1 ? null : seconds }));
+    return passes;
+  };
   for (let round = 0; round < rounds; round++) {
     const [a, b] = [await measure(ours), await measure(theirs)];
     found.ours.push(a);
     found.theirs.push(b);
-    log(
-      `  round ${round + 1}: Strongroom ${Math.round(a.busy.perSecond)}/s, p50 ${a.alone.p50Ms.toFixed(2)} ms; ` +
-        `Chroma ${Math.round(b.busy.perSecond)}/s, p50 ${b.alone.p50Ms.toFixed(2)} ms`,
-    );
+    log(`  round ${round + 1}: Strongroom ${passesText(a)}; Chroma ${passesText(b)}`);
   }
   return found;
 }
+
+const passesText = (passes: Round): string =>
+  passes
+    .map(({ perSecond, p50Ms }, at) => {
+      const inFlight = SERVED.searchesInFlight[at] ?? 0;
+      return `${inFlight} at a time ${Math.round(perSecond)}/s p50 ${p50Ms.toFixed(2)} ms`;
+    })
+    .join(', ');
 
 type Nameless = Omit<ServedSide, 'name' | 'knob'>;
 
@@ -184,25 +192,31 @@ function figuresOf(
   added: Added,
 ): Omit<ServedFigures, 'ours' | 'chroma' | 'reached'> & { ours: Nameless; chroma: Nameless } {
   const ratio = (of: (round: Round) => number): number =>
-    median(ours.map((round, at) => of(round) / of(theirs[at] as Round)));
+    median(ours.map((round, at) => of(round) / of(theirs[at] ?? [])));
   return {
     ours: sideOf(ours, added.ours),
     chroma: sideOf(theirs, added.theirs),
-    perSecondRatio: ratio(({ busy }) => busy.perSecond),
-    p50Ratio: ratio(({ alone }) => alone.p50Ms),
-    p50BusyRatio: ratio(({ busy }) => busy.p50Ms),
+    perSecondRatio: ratio((round) => Math.max(...round.map(({ perSecond }) => perSecond))),
+    ratios: SERVED.searchesInFlight.map((inFlight, at) => ({
+      inFlight,
+      perSecond: ratio((round) => round[at]?.perSecond ?? Number.NaN),
+      p50: ratio((round) => round[at]?.p50Ms ?? Number.NaN),
+    })),
     addRatio: added.ours / added.theirs,
   };
 }
 
 function sideOf(rounds: readonly Round[], addsPerSecond: number): Nameless {
-  const of = (figure: (round: Round) => number): number => median(rounds.map(figure));
+  const of = (at: number, figure: (pass: Pass) => number): number =>
+    median(rounds.flatMap((round) => round.slice(at, at + 1).map(figure)));
   return {
     addsPerSecond,
-    recall: of(({ alone }) => alone.recall),
-    p50Ms: of(({ alone }) => alone.p50Ms),
-    p95Ms: of(({ alone }) => alone.p95Ms),
-    perSecond: of(({ busy }) => busy.perSecond),
-    p50BusyMs: of(({ busy }) => busy.p50Ms),
+    recall: of(0, ({ recall }) => recall),
+    searches: SERVED.searchesInFlight.map((inFlight, at) => ({
+      inFlight,
+      perSecond: of(at, ({ perSecond }) => perSecond),
+      p50Ms: of(at, ({ p50Ms }) => p50Ms),
+      p95Ms: of(at, ({ p95Ms }) => p95Ms),
+    })),
   };
 }
