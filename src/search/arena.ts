@@ -34,6 +34,11 @@ export class Arena {
     );
   }
 
+  /** How long the memory is; another number means another buffer. */
+  get lengthBytes(): number {
+    return this.#end;
+  }
+
   /** Bytes handed out and not given back. */
   get usedBytes(): number {
     return this.#usedBytes;

@@ -126,6 +126,7 @@ export const LAYOUT = {
   queryNumbers: 64,
   shortBase: 4,
   shortCandidates: 8,
+  shortClaims: 12,
   shortNumbers: 64,
   listBytes: 32,
   listOwn: 4,

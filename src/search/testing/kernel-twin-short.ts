@@ -79,14 +79,16 @@ export function twinOfShortCodes(room: Memory): ShortKernel {
     },
     scanShort(query, count, lists, listCount, blocksMax, floor, out, bounds) {
       let found = 0;
+      const claims = [0, 0, 0, 0];
       for (let n = 0; n < listCount; n++)
         found = scanList(
           room,
-          { query, count, blocksMax, floor: f32(floor), out, bounds },
+          { query, count, blocksMax, floor: f32(floor), out, bounds, claims },
           lists + n * LAYOUT.listBytes,
           found,
         );
       room.words(query + LAYOUT.shortCandidates, 1)[0] = found;
+      room.floats(query + LAYOUT.shortClaims, 1)[0] = fourSums(4, 4, (i) => claims[i] as number);
     },
   };
 }
@@ -97,10 +99,10 @@ interface Place {
   readonly count: number;
 }
 
-/** Eight numbers of four lanes take 16 bytes: number i is in byte i mod 4 of its lane, low if it is one of the first four. */
+/** Eight numbers of sixteen lanes take 64 bytes: number i is in byte i mod 4 of its lane, low if it is one of the first four. */
 function byteOf(room: Memory, { block, lane, count }: Place, i: number): Uint8Array {
-  const group = Math.floor(lane / 4) * 2 * count + Math.floor(i / 8) * 16;
-  return room.bytes(block + LAYOUT.blockHead + group + (lane % 4) * 4 + (i % 4), 1);
+  const group = Math.floor(lane / 16) * 8 * count + Math.floor(i / 8) * 64;
+  return room.bytes(block + LAYOUT.blockHead + group + (lane % 16) * 4 + (i % 4), 1);
 }
 
 const readStep = (room: Memory, place: Place, i: number): number =>
@@ -119,11 +121,13 @@ interface Scan {
   readonly floor: number;
   readonly out: number;
   readonly bounds: number;
+  /** What the errors of candidates are taken to be, summed up by lanes. */
+  readonly claims: number[];
 }
 
 function scanList(
   room: Memory,
-  { query, count, blocksMax, floor, out, bounds }: Scan,
+  { query, count, blocksMax, floor, out, bounds, claims }: Scan,
   list: number,
   found: number,
 ): number {
@@ -141,7 +145,8 @@ function scanList(
       const factor = (part: number): number => room.floats(block + part, BLOCK_LANES)[lane] as number;
       const signs = f32(f32(f32(sum) * unit) + base);
       const estimate = f32(f32(own + factor(LAYOUT.blockA)) + f32(factor(LAYOUT.blockB) * signs));
-      const bound = f32(estimate + f32(factor(LAYOUT.blockE) * reach));
+      const claim = f32(factor(LAYOUT.blockE) * reach);
+      const bound = f32(estimate + claim);
       if (isMeasured) {
         const away = f32(estimate - middle);
         const square = f32(away * away);
@@ -149,6 +154,7 @@ function scanList(
         fourths[lane % 4] = f32((fourths[lane % 4] as number) + f32(square * square));
       }
       if (!(bound >= floor)) continue;
+      claims[lane % 4] = f32((claims[lane % 4] as number) + claim);
       room.words(out, found + 1)[found] = room.words(block + LAYOUT.blockRows, BLOCK_LANES)[lane] as number;
       room.floats(bounds, found + 1)[found++] = bound;
     }

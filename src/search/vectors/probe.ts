@@ -28,9 +28,11 @@ const EXCESS_MAX = 6;
 const TAIL_STEPS = 64;
 const TAIL_END = 8;
 const TAIL = tailTable();
-/** Of bent tails fewer steps are worked out, and none anew for a bend so little different. */
+/** Of bent tails fewer steps are worked out, once for all bends so little different. */
 const BENT_STEPS = 8;
 const ALIKE = 0.04;
+/** By steps of the bend, which has a few hundred. */
+const BENT_TAILS = new Map<number, Float64Array>();
 /** After looking at so many lists it is worth while to say when to ask again: that far, in part, because the floor rises meanwhile. */
 const FAR = 128;
 /** So many lists of those that come next are asked what they hold; of the others one in so many. */
@@ -53,12 +55,11 @@ export class Probe {
   #radii = new Float64Array(0);
   #version = -1;
   /** Tails bent as those of the scores at hand are. */
-  #bentBy = Number.NaN;
+  #tails = TAIL;
   /** What the forecast goes by; and the place in the order before which it need not be asked again. */
   #kappaHere = 0;
   #slope = 0;
   #askFrom = 0;
-  readonly #tails = new Float64Array(BENT_STEPS * TAIL_END + 2);
   readonly #starts = new Uint32Array(BUCKETS + 1);
   #kappa = FIRST_KAPPA;
   #next = 0;
@@ -178,7 +179,7 @@ export class Probe {
     this.#squaresBefore = this.#squares;
     this.#measured = this.#squares = 0;
     if (floor === Number.NEGATIVE_INFINITY || kappa === null || this.#next < this.#askFrom) return false;
-    this.#bendTails(this.#freedom());
+    this.#tails = bentTails(this.#freedom());
     this.#slope = this.#trend();
     this.#kappaHere = kappa;
     const { count } = this.#lists;
@@ -211,12 +212,6 @@ export class Probe {
     }
     const part = this.#tailAt(above / (spread * (this.#widths[list] as number) + 1e-30));
     return part * (this.#lists.counts[list] as number);
-  }
-
-  #bendTails(freedom: number): void {
-    if (Math.abs(freedom - this.#bentBy) <= ALIKE * Math.abs(freedom)) return;
-    this.#bentBy = freedom;
-    for (let i = 0; i < this.#tails.length; i++) this.#tails[i] = tail(bent(i / BENT_STEPS, freedom));
   }
 
   #tailAt(z: number): number {
@@ -293,6 +288,21 @@ export class Probe {
     this.#bases = withRoom(this.#bases, count);
     this.#radii = withRoom(this.#radii, count);
   }
+}
+
+/** The tail of a distribution with `freedom`, or with one that is alike. */
+function bentTails(freedom: number): Float64Array {
+  const step = Math.round(Math.log(Math.abs(freedom)) / ALIKE);
+  const name = freedom < 0 ? ~step : step;
+  let tails = BENT_TAILS.get(name);
+  if (tails === undefined) {
+    const by = Math.sign(freedom) * Math.exp(step * ALIKE);
+    tails = Float64Array.from({ length: BENT_STEPS * TAIL_END + 2 }, (_, i) =>
+      tail(bent(i / BENT_STEPS, by)),
+    );
+    BENT_TAILS.set(name, tails);
+  }
+  return tails;
 }
 
 /** Where the normal distribution has the tail that one with `freedom` has at z. */

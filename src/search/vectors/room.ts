@@ -81,6 +81,7 @@ class Room implements VectorRoom {
   readonly learnFrom: number;
   readonly #signs = new Map<number, number>();
   #views: readonly [Uint8Array, Uint32Array, Float32Array];
+  #viewedBytes: number;
 
   constructor(arena: Arena, kernel: Kernel, exactBytesMax: number, learnFrom: number) {
     this.exactBytesMax = exactBytesMax;
@@ -89,6 +90,7 @@ class Room implements VectorRoom {
     this.kernel = kernel;
     this.scratch = layOut(arena.take(BLOCK_BYTES_MAX));
     this.#views = viewsOf(arena);
+    this.#viewedBytes = arena.lengthBytes;
   }
 
   get bytes(): Uint8Array {
@@ -110,7 +112,11 @@ class Room implements VectorRoom {
   }
 
   #current(): readonly [Uint8Array, Uint32Array, Float32Array] {
-    if (this.#views[0].buffer !== this.arena.memory.buffer) this.#views = viewsOf(this.arena);
+    // Asked some hundred times in a search: a number is compared in less time than a buffer is asked for.
+    if (this.#viewedBytes !== this.arena.lengthBytes) {
+      this.#views = viewsOf(this.arena);
+      this.#viewedBytes = this.arena.lengthBytes;
+    }
     return this.#views;
   }
 }

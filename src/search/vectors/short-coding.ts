@@ -20,8 +20,6 @@ const LIST_CODES = 48;
 const LIST_GROWTH = 0.4;
 /** Rows are padded to a multiple of so many numbers. */
 const ROW_NUMBERS = 64;
-/** Rows that tell what deviation codes claim. */
-const WIDTHS = 4;
 /** Rows coded of late, about; and what they may lie more across. */
 const SHARE_ROWS = 512;
 const STALE = 1.5;
@@ -57,6 +55,8 @@ export class ShortCoding implements Coding {
   /** The deviation that codes before the last settling claimed, and how many of it their bounds were above the estimates. */
   #claimed = 0;
   #deviations = 0;
+  /** By how much the bounds of the candidates that wait are above their estimates, in all. */
+  #claims = 0;
 
   constructor(room: VectorRoom, rows: Rows, directions: Directions, isEuclidean: boolean) {
     this.#room = room;
@@ -213,7 +213,7 @@ export class ShortCoding implements Coding {
       while (
         to < look.count &&
         to - from < BATCH_LISTS &&
-        codes + (counts[look.chosen[to] as number] as number) <= BATCH_CODES / 2
+        codes + (counts[look.chosen[to] as number] as number) <= blocksFor(waiting) * BLOCK_LANES
       );
       waiting = this.#scanSome(look, from, to, waiting);
       from = to;
@@ -233,21 +233,10 @@ export class ShortCoding implements Coding {
     return (this.#drift.mean + this.#drift.deviation * deviations) * this.#widen;
   }
 
-  beforeScoring({ lists, probe, deviations }: Look, waiting: number): void {
-    const { words, floats, scratch } = this.#room;
+  beforeScoring({ deviations }: Look, waiting: number): void {
     this.#deviations = deviations / this.#widen;
-    const step = Math.max(1, Math.floor(waiting / WIDTHS));
-    let sum = 0;
-    let asked = 0;
-    for (let i = 0; i < waiting; i += step) {
-      const row = words[scratch.rows / 4 + i] as number;
-      const place = words[(row + LAYOUT.rowPlace) / 4] as number;
-      const lane = place % BLOCK_LANES;
-      const error = floats[(place - lane + LAYOUT.blockE) / 4 + lane] as number;
-      sum += error * probe.distanceOf(lists.listOf(row));
-      asked++;
-    }
-    if (asked > 0) this.#claimed = (sum / asked) * this.#widen;
+    if (deviations !== 0) this.#claimed = ((this.#claims / waiting) * this.#widen) / deviations;
+    this.#claims = 0;
   }
 
   learn(scored: number, sum: number, squares: number): void {
@@ -288,9 +277,9 @@ export class ShortCoding implements Coding {
       floats[at + LAYOUT.listMiddle / 4] = probe.meanOf(list);
       words[at + LAYOUT.listMeasured / 4] = Number(!isHasty || list % MEASURED_EVERY === 0);
     }
-    const blocks = BATCH_CODES / 2 / BLOCK_LANES;
     // A list so long that one call does not reach its end stands alone.
     for (let isLeft = true; isLeft; isLeft = words[start] !== 0 && to === from + 1) {
+      const blocks = blocksFor(waiting);
       kernel.scanShort(
         scratch.short,
         this.#count,
@@ -302,6 +291,7 @@ export class ShortCoding implements Coding {
         scratch.bounds + waiting * 4,
       );
       waiting += words[(scratch.short + LAYOUT.shortCandidates) / 4] as number;
+      this.#claims += floats[(scratch.short + LAYOUT.shortClaims) / 4] as number;
       if (waiting > BATCH_CODES / 2) {
         settle(waiting);
         waiting = 0;
@@ -391,3 +381,6 @@ export class ShortCoding implements Coding {
     floats[(scratch.short + LAYOUT.shortBase) / 4] = (-7.5 * sum * most) / 127;
   }
 }
+
+/** So many blocks can be scanned before there may be no place for what they let through, beside what waits. */
+const blocksFor = (waiting: number): number => Math.floor((BATCH_CODES - waiting) / BLOCK_LANES);

@@ -7,10 +7,9 @@
  *     B = |r|² / ⟨r, s⟩        A = ⟨r, c⟩ − B ⟨s, c⟩ + base        E² = (B² |s|² − |r|²) / (count − 1) + rest
  *
  * a score is estimated as by one-bit codes (codes.ts), p being the query seen in the same directions. `rest` is for what lies across all of them.
- * Lanes lie in a block as they do there; at F stands |r|². Of four lanes each eight numbers take 16 bytes: four bytes for each lane, with numbers 0 to 3 in
- * the low halves and 4 to 7 in the high ones.
+ * Lanes lie in a block as they do there; at F stands |r|². Of sixteen lanes, which are scanned together, each eight numbers take 64 bytes: four bytes for
+ * each lane, with numbers 0 to 3 in the low halves and 4 to 7 in the high ones.
  */
-import { fetchAhead } from './ahead';
 import { keep } from './keep';
 import {
   BLOCK_A,
@@ -132,7 +131,7 @@ export function encodeShort(
       bits |= (<u32>(<i32>step + 8)) << (((<u32>j & 3) << 3) | (<u32>j & 4));
     }
     store<u32>(word, bits);
-    word += 16;
+    word += 64;
   }
   const b: f32 = own > 0 ? square / own : 0;
   const error2 = max(b * b * steps - square, <f32>0) / <f32>(count - 1) + rest;
@@ -147,7 +146,7 @@ export function encodeShort(
 }
 
 function wordOf(block: usize, lane: u32, count: u32): usize {
-  return block + BLOCK_CODES + <usize>((lane >> 2) * (count << 1)) + ((<usize>lane & 3) << 2);
+  return block + BLOCK_CODES + <usize>((lane >> 4) * (count << 3)) + ((<usize>lane & 15) << 2);
 }
 
 /** Moves a code over another, in the same block or not, and empties the lane it came from. */
@@ -156,7 +155,7 @@ export function moveShort(from: usize, fromLane: u32, to: usize, toLane: u32, co
     store<u32>(to + part + ((<usize>toLane) << 2), load<u32>(from + part + ((<usize>fromLane) << 2)));
   const source = wordOf(from, fromLane, count);
   const target = wordOf(to, toLane, count);
-  for (let i: usize = 0; i < (<usize>count) << 1; i += 16) store<u32>(target + i, load<u32>(source + i));
+  for (let i: usize = 0; i < (<usize>count) << 3; i += 64) store<u32>(target + i, load<u32>(source + i));
   store<u32>(<usize>load<u32>(to + ((<usize>toLane) << 2), BLOCK_ROWS), <u32>to | toLane, 12);
   clearShort(from, fromLane, count);
 }
@@ -166,12 +165,13 @@ export function clearShort(block: usize, lane: u32, count: u32): void {
   for (let part: usize = BLOCK_ROWS; part < BLOCK_CODES; part += 128)
     store<u32>(block + part + ((<usize>lane) << 2), 0);
   const word = wordOf(block, lane, count);
-  for (let i: usize = 0; i < (<usize>count) << 1; i += 16) store<u32>(word + i, 0);
+  for (let i: usize = 0; i < (<usize>count) << 3; i += 64) store<u32>(word + i, 0);
 }
 
 /**
  * Scans lists, at most `blocksMax` blocks of each. `query` holds the unit f32 and base f32 of its numbers, which are i8 and begin at 64 (a score is
- * own + A + B (unit × sum + base)); at 8 it receives how many candidates were found. Of each list 32 bytes are given:
+ * own + A + B (unit × sum + base)); at 8 it receives how many candidates were found, and at 12 the sum f32 of their E × reach. Of each list 32
+ * bytes are given:
  *
  *     0  first block u32; receives where to go on    4  own f32    8  reach f32    12  middle f32    16  whether to measure u32
  *    20  receives the sums f32 of the squares, and at 24 of the fourth powers, of (estimate − middle), if it is to be measured
@@ -192,10 +192,11 @@ export function scanShort(
   const base = f32x4.splat(f32.load(query, 4));
   const floors = f32x4.splat(floor);
   const mask = i8x16.splat(15);
-  const width: usize = (<usize>count) << 1;
+  const half: usize = (<usize>count) << 3;
   const numbers = query + 64;
   const first = out;
   const all = lists + ((<usize>listCount) << 5);
+  let claims = f32x4.splat(0);
   for (; lists < all; lists += 32) {
     const own = f32x4.splat(f32.load(lists, 4));
     const reach = f32x4.splat(f32.load(lists, 8));
@@ -205,45 +206,60 @@ export function scanShort(
     let fourths = f32x4.splat(0);
     let block = <usize>load<u32>(lists);
     for (let left = blocksMax; left > 0 && block !== 0; left--) {
-      // The block after this one is on its way while this one is scanned.
       let next = <usize>load<u32>(block);
       if (next === 0 && lists + 32 < all) next = <usize>load<u32>(lists, 32);
-      if (next !== 0) {
-        fetchAhead(next, 1);
-        fetchAhead(next + BLOCK_A, BLOCK_CODES - BLOCK_A + (width << 3));
-      }
+      // Each line of the block after this one is asked for (ahead.ts) beside its namesake of this one.
+      const ahead: usize = next === 0 ? 0 : next - block;
+      load<u8>(block + ahead);
       const held = load<u32>(block, 4);
       let codes = block + BLOCK_CODES;
-      for (let lane: u32 = 0; lane < held; lane += 8) {
+      for (let lane: u32 = 0; lane < held; lane += 16) {
         let a = i32x4.splat(0);
         let b = i32x4.splat(0);
+        let c = i32x4.splat(0);
+        let d = i32x4.splat(0);
         let at = numbers;
-        for (const end = codes + width; codes < end; codes += 16) {
+        for (const end = codes + half; codes < end; codes += 64) {
+          load<u8>(codes + ahead);
           const low = v128.load32_splat(at);
           const high = v128.load32_splat(at, 4);
-          const x = v128.load(codes);
-          const y = v128.load(codes + width);
-          a = i32x4.relaxed_dot_i8x16_i7x16_add_s(low, v128.and(x, mask), a);
-          b = i32x4.relaxed_dot_i8x16_i7x16_add_s(low, v128.and(y, mask), b);
-          a = i32x4.relaxed_dot_i8x16_i7x16_add_s(high, v128.and(i16x8.shr_u(x, 4), mask), a);
-          b = i32x4.relaxed_dot_i8x16_i7x16_add_s(high, v128.and(i16x8.shr_u(y, 4), mask), b);
+          const w = v128.load(codes);
+          const x = v128.load(codes, 16);
+          const y = v128.load(codes, 32);
+          const z = v128.load(codes, 48);
+          a = i32x4.relaxed_dot_i8x16_i7x16_add_s(low, v128.and(w, mask), a);
+          b = i32x4.relaxed_dot_i8x16_i7x16_add_s(low, v128.and(x, mask), b);
+          c = i32x4.relaxed_dot_i8x16_i7x16_add_s(low, v128.and(y, mask), c);
+          d = i32x4.relaxed_dot_i8x16_i7x16_add_s(low, v128.and(z, mask), d);
+          a = i32x4.relaxed_dot_i8x16_i7x16_add_s(high, v128.and(i16x8.shr_u(w, 4), mask), a);
+          b = i32x4.relaxed_dot_i8x16_i7x16_add_s(high, v128.and(i16x8.shr_u(x, 4), mask), b);
+          c = i32x4.relaxed_dot_i8x16_i7x16_add_s(high, v128.and(i16x8.shr_u(y, 4), mask), c);
+          d = i32x4.relaxed_dot_i8x16_i7x16_add_s(high, v128.and(i16x8.shr_u(z, 4), mask), d);
           at += 8;
         }
-        codes += width;
-        for (let half: u32 = 0; half < 8; half += 4) {
-          const from = block + ((<usize>(lane + half)) << 2);
-          const sums = half === 0 ? a : b;
-          const signs = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(sums), unit), base);
-          const estimate = f32x4.add(
-            f32x4.add(own, v128.load(from, BLOCK_A)),
-            f32x4.mul(v128.load(from, BLOCK_B), signs),
-          );
-          const bound = f32x4.add(estimate, f32x4.mul(v128.load(from, BLOCK_E), reach));
-          const isAbove = f32x4.ge(bound, floors);
-          if (!isMeasured && !v128.any_true(isAbove)) continue;
+        const from = block + ((<usize>lane) << 2);
+        load<u8>(from + ahead, BLOCK_A);
+        load<u8>(from + ahead, BLOCK_B);
+        load<u8>(from + ahead, BLOCK_E);
+        const estimateA = estimateOf(from, a, unit, base, own);
+        const estimateB = estimateOf(from + 16, b, unit, base, own);
+        const estimateC = estimateOf(from + 32, c, unit, base, own);
+        const estimateD = estimateOf(from + 48, d, unit, base, own);
+        const boundA = f32x4.add(estimateA, f32x4.mul(v128.load(from, BLOCK_E), reach));
+        const boundB = f32x4.add(estimateB, f32x4.mul(v128.load(from, BLOCK_E + 16), reach));
+        const boundC = f32x4.add(estimateC, f32x4.mul(v128.load(from, BLOCK_E + 32), reach));
+        const boundD = f32x4.add(estimateD, f32x4.mul(v128.load(from, BLOCK_E + 48), reach));
+        const areAbove = v128.or(
+          v128.or(f32x4.ge(boundA, floors), f32x4.ge(boundB, floors)),
+          v128.or(f32x4.ge(boundC, floors), f32x4.ge(boundD, floors)),
+        );
+        if (!isMeasured && !v128.any_true(areAbove)) continue;
+        for (let four: u32 = 0; four < 4; four++) {
+          const estimate = oneOf(four, estimateA, estimateB, estimateC, estimateD);
+          const bound = oneOf(four, boundA, boundB, boundC, boundD);
           // The last group may be part full.
           const isHeld = i32x4.lt_u(
-            i32x4.add(i32x4.splat(lane + half), i32x4(0, 1, 2, 3)),
+            i32x4.add(i32x4.splat(lane + (four << 2)), i32x4(0, 1, 2, 3)),
             i32x4.splat(held),
           );
           if (isMeasured) {
@@ -252,9 +268,12 @@ export function scanShort(
             squares = f32x4.add(squares, square);
             fourths = f32x4.add(fourths, f32x4.mul(square, square));
           }
-          const passed = i32x4.bitmask(v128.and(isHeld, isAbove));
+          const isAbove = v128.and(isHeld, f32x4.ge(bound, floors));
+          const passed = i32x4.bitmask(isAbove);
           if (passed === 0) continue;
-          const kept = keep(passed, v128.load(from, BLOCK_ROWS), bound, out, bounds);
+          const place = from + ((<usize>four) << 4);
+          claims = f32x4.add(claims, v128.and(f32x4.mul(v128.load(place, BLOCK_E), reach), isAbove));
+          const kept = keep(passed, v128.load(place, BLOCK_ROWS), bound, out, bounds);
           out += kept;
           bounds += kept;
         }
@@ -266,4 +285,14 @@ export function scanShort(
     f32.store(lists, total(fourths), 24);
   }
   store<u32>(query, <u32>((out - first) >> 2), 8);
+  f32.store(query, total(claims), 12);
+}
+
+function estimateOf(from: usize, sums: v128, unit: v128, base: v128, own: v128): v128 {
+  const signs = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(sums), unit), base);
+  return f32x4.add(f32x4.add(own, v128.load(from, BLOCK_A)), f32x4.mul(v128.load(from, BLOCK_B), signs));
+}
+
+function oneOf(at: u32, a: v128, b: v128, c: v128, d: v128): v128 {
+  return at === 0 ? a : at === 1 ? b : at === 2 ? c : d;
 }
