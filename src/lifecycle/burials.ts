@@ -9,6 +9,7 @@ import type { Tx } from '../store/store.ts';
 import { chunks } from '../vaults/derivations.ts';
 import { decodeScope, matchMemory, type JoinedRow } from '../vaults/memory-row.ts';
 import { selectVersions } from '../vaults/memory-store.ts';
+import { memoryPages } from '../vaults/memory-walk.ts';
 import type { Buried, Tombstones } from '../vaults/tombstones.ts';
 import type { Vaults } from '../vaults/vaults.ts';
 import type { Vault } from '../vaults/vault.ts';
@@ -52,10 +53,9 @@ export class Burials {
     const isDying = ({ slot, scope }: Row): boolean =>
       slots.has(slot as Slot) || decodeScope(scope).some(([, one]) => slots.has(one));
     for (const vault of await this.#asking(organization)) {
-      for (let after: string | null = ''; after !== null;) {
-        const ids = await this.#page(tx, vault, after);
-        after = ids.at(-1) ?? null;
-        if (ids.length === 0) break;
+      const walk = { vault: vault.id, pageRows: PAGE_ROWS };
+      for await (const page of memoryPages((work) => work(tx.sql), walk)) {
+        const ids = page.map(({ id }) => id);
         const rows = await selectVersions(tx.sql, vault, ids).execute();
         const dying = rows.filter(isDying);
         if (dying.length === 0) continue;
@@ -64,18 +64,6 @@ export class Burials {
       }
     }
     return buried;
-  }
-
-  async #page(tx: Tx, vault: Vault, after: string): Promise<readonly string[]> {
-    const rows = await tx.sql
-      .selectFrom('memories')
-      .select('id')
-      .where('vault', '=', vault.id)
-      .where('id', '>', after)
-      .orderBy('id')
-      .limit(PAGE_ROWS)
-      .execute();
-    return rows.map(({ id }) => id);
   }
 
   async #asking({ id }: Organization): Promise<readonly Vault[]> {

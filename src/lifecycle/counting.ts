@@ -3,70 +3,47 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { OrganizationId } from '../ids.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { Slot } from '../keys/slot.ts';
-import type { Store } from '../store/store.ts';
+import { rowsWhere, type Store } from '../store/store.ts';
 import { deadScopes } from '../vaults/living.ts';
 import { decodeScope } from '../vaults/memory-row.ts';
+import { memoryPages } from '../vaults/memory-walk.ts';
 
 const PAGE_ROWS = 1000;
 
-/** Of the organization's living memories, archived ones too, those whose key contains the slot. */
+export interface Under {
+  readonly organization: OrganizationId;
+  /** Where all of it lies; null: in any vault. */
+  readonly vault: string | null;
+  readonly slot: Slot;
+}
+
+/** Of the living memories, archived ones too, those whose key contains the slot. */
 export async function countUnder(
   { store, keyring }: { readonly store: Store; readonly keyring: Keyring },
-  organization: OrganizationId,
-  slot: Slot,
+  { organization, vault, slot }: Under,
 ): Promise<number> {
   const isDead = deadScopes(keyring);
   const contains = new Map<string, boolean>();
-  let count = 0;
-  for (const table of ['memory_versions', 'archived_versions'] as const)
-    for (let after: string | null = ''; after !== null;) {
-      const rows: readonly Versioned[] = await pageOf(store, organization, { table, after });
-      after = rows.at(-1)?.id ?? null;
-      for (const { slot: own, scope } of rows) {
+  // A memory that is changed meanwhile is met twice.
+  const counted = new Set<string>();
+  const walk = { vault, pageRows: PAGE_ROWS };
+  for await (const page of memoryPages((work) => store.read(organization, work), walk)) {
+    const current = new Map(page.map(({ id, version }) => [id, version]));
+    const ids = [...current.keys()];
+    for (const table of ['memory_versions', 'archived_versions'] as const) {
+      const rows = await store.read(organization, (db) =>
+        rowsWhere(db, table, ['memory', 'version', 'slot', 'scope'], {
+          among: { column: 'memory', values: ids },
+        }),
+      );
+      for (const { memory, version, slot: own, scope } of rows) {
+        if (version !== current.get(memory)) continue;
         const isUnder = contains.get(scope) ?? decodeScope(scope).some(([, part]) => part === slot);
         contains.set(scope, isUnder);
-        if (isUnder && !isDead(scope) && !keyring.isErased(own as Slot)) count++;
+        if (isUnder && !isDead(scope) && !keyring.isErased(own as Slot)) counted.add(memory);
       }
-      await turn();
     }
-  return count;
+    await turn();
+  }
+  return counted.size;
 }
-
-interface Versioned {
-  readonly id: string;
-  readonly slot: number;
-  readonly scope: string;
-}
-
-interface Page {
-  readonly table: 'memory_versions' | 'archived_versions';
-  readonly after: string;
-}
-
-/** Current versions in the order of their memories. */
-const pageOf = (
-  store: Store,
-  organization: OrganizationId,
-  { table, after }: Page,
-): Promise<readonly Versioned[]> =>
-  store.read(organization, (db) =>
-    db
-      .selectFrom('memories')
-      .innerJoin(
-        (from) =>
-          from
-            .selectFrom(table)
-            .select(['memory', 'version', 'slot', 'scope'])
-            .where('organization', '=', organization)
-            .as('versions'),
-        (join) =>
-          join
-            .onRef('versions.memory', '=', 'memories.id')
-            .onRef('versions.version', '=', 'memories.version'),
-      )
-      .select(['memories.id', 'versions.slot', 'versions.scope'])
-      .where('memories.id', '>', after)
-      .orderBy('memories.id')
-      .limit(PAGE_ROWS)
-      .execute(),
-  );

@@ -285,7 +285,10 @@ export class ErasureRequests {
             ? found.vault.slot
             : (await organizations.get(context.organization)).slot;
     const digest = found.kind === 'organization' ? context.organization : targetIdOf(found);
-    return { count: await countUnder(this.#parts, context.organization, slot), digest };
+    // Nothing is derived from another vault's memories.
+    const vault = 'vault' in found ? found.vault.id : null;
+    const under = { organization: context.organization, vault, slot };
+    return { count: await countUnder(this.#parts, under), digest };
   }
 
   async #countMemories(context: RequestContext, ids: readonly string[]): Promise<Looked> {

@@ -3,6 +3,7 @@
  * every replica of the keystore has forgotten its keys: a missing row never causes a puncture. How many memories went is
  * counted in the same transactions, so the count is what really was removed, whatever crash came between.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Environment } from '../environment.ts';
 import type { OrganizationId } from '../ids.ts';
 import type { Keyring } from '../keys/keyring.ts';
@@ -10,13 +11,14 @@ import { decodeSlots, type Slot } from '../keys/slot.ts';
 import type { ErasureRow } from '../store/schema.ts';
 import type { BlobStore } from '../store/blobs.ts';
 import { TABLES } from '../store/migrations.ts';
-import { SYSTEM, type Store, type Tx } from '../store/store.ts';
+import { rowsWhere, SYSTEM, type ReadSql, type Store, type Tx } from '../store/store.ts';
 import { isTenantTable } from '../store/table.ts';
 import { chunks } from '../vaults/derivations.ts';
 import type { People } from '../vaults/people.ts';
 import type { Segments } from '../vaults/segments.ts';
 import { livingOf } from '../vaults/living.ts';
 import { decodeScope } from '../vaults/memory-row.ts';
+import { memoryPages } from '../vaults/memory-walk.ts';
 
 export interface PurgeParts {
   readonly store: Store;
@@ -29,7 +31,7 @@ export interface PurgeParts {
 
 const BATCH_ROWS = 500;
 /** Rows of memories looked at in one read, where those to remove have to be looked for. */
-const SEARCH_ROWS = 5_000;
+const SEARCH_ROWS = 2_000;
 
 /** Thrown between two batches once the process is closing: the next opening goes on. */
 class Stopped extends Error {}
@@ -95,24 +97,18 @@ export class Purge {
   /** By the person or the conversation, and whatever else has that slot in its key. */
   async #scoped(row: ErasureRow): Promise<void> {
     const column = row.kind === 'subject' ? 'subject' : 'conversation';
-    const { store } = this.#parts;
     const organization = row.organization as OrganizationId;
-    await this.#removeEach(row, (after) =>
-      store.read(organization, async (db) => {
-        const rows = await db
-          .selectFrom('memories')
-          .select(['id', column])
-          .where('id', '>', after)
-          .orderBy('id')
-          .limit(SEARCH_ROWS)
-          .execute();
-        const found = rows.filter((memory) => memory[column as keyof typeof memory] === row.target);
-        return { ids: found.map(({ id }) => id), last: rows.at(-1)?.id ?? null };
-      }),
-    );
-    await this.#removeEach(row, (after) => this.#deadDerived(organization, after));
     const slots = await this.#slotsOf(row);
-    await this.#removeOlder(row, new Set(slots));
+    const dead = new Set(slots);
+    for await (const page of this.#pages(row, row.kind === 'subject' ? null : row.vault)) {
+      await turn();
+      const own = page.filter((memory) => memory[column] === row.target).map(({ id }) => id);
+      for (const part of chunks(own)) await this.#write(row, (tx) => this.#remove(tx, row, part));
+      const isGone = new Set(own);
+      const changed = page.filter(({ id, version }) => version > 1 && !isGone.has(id));
+      for (const part of chunks(changed.map(({ id }) => id))) await this.#removeOlder(row, part, dead);
+    }
+    await this.#removeDerived(row, organization);
     await this.#write(row, async (tx) => {
       await tx.sql.deleteFrom('tied_slots').where('tied_to', 'in', slots.slice(0, 1)).execute();
       const table = row.kind === 'subject' ? 'subjects' : 'conversations';
@@ -121,40 +117,42 @@ export class Purge {
   }
 
   /** Older versions, kept for a vault's history, of memories that are about somebody or something else by now. */
-  async #removeOlder(row: ErasureRow, dead: ReadonlySet<Slot>): Promise<void> {
-    const organization = row.organization as OrganizationId;
-    for (let after: string | null = ''; after !== null;) {
-      const from: string = after;
-      const page = await this.#parts.store.read(organization, (db) =>
-        db
-          .selectFrom('memories')
-          .select(['id', 'version'])
-          .where('id', '>', from)
-          .orderBy('id')
-          .limit(SEARCH_ROWS)
-          .execute(),
-      );
-      after = page.at(-1)?.id ?? null;
-      const changed = page.flatMap(({ id, version }) => (version > 1 ? [id] : []));
-      for (const part of chunks(changed)) await this.#write(row, (tx) => removeVersions(tx, part, dead));
-    }
+  async #removeOlder(row: ErasureRow, memories: readonly string[], dead: ReadonlySet<Slot>): Promise<void> {
+    const { store } = this.#parts;
+    const found = await store.read(row.organization as OrganizationId, (db) =>
+      deadVersions(db, memories, dead),
+    );
+    // Most have none, and no commit is made for them.
+    if (found.length === 0) return;
+    await this.#write(row, async (tx) => {
+      for (const { table, memory, version } of found)
+        await tx.sql.deleteFrom(table).where('memory', '=', memory).where('version', '=', version).execute();
+    });
   }
 
   /** Memories that were derived from others and whose keys are gone. */
-  #deadDerived(organization: OrganizationId, after: string) {
+  async #removeDerived(row: ErasureRow, organization: OrganizationId): Promise<void> {
     const { store, keyring } = this.#parts;
-    return store.read(organization, async (db) => {
-      const rows = await db
-        .selectFrom('memory_sources')
-        .select('memory')
-        .distinct()
-        .where('memory', '>', after)
-        .orderBy('memory')
-        .limit(BATCH_ROWS)
-        .execute();
-      const ids = rows.map(({ memory }) => memory);
-      const living = new Set((await livingOf(db, keyring, ids)).map(({ id }) => id));
-      return { ids: ids.filter((id) => !living.has(id)), last: ids.at(-1) ?? null };
+    for (let after: DerivedRow | null = null; ;) {
+      const from: DerivedRow | null = after;
+      const page: readonly DerivedRow[] = await store.read(organization, (db) =>
+        derivedPage(db, from).execute(),
+      );
+      after = page.at(-1) ?? null;
+      if (after === null) return;
+      const ids = [...new Set(page.map(({ memory }) => memory))];
+      const living = await store.read(organization, (db) => livingOf(db, keyring, ids));
+      const isLiving = new Set(living.map(({ id }) => id));
+      const gone = ids.filter((id) => !isLiving.has(id));
+      for (const part of chunks(gone)) await this.#write(row, (tx) => this.#remove(tx, row, part));
+    }
+  }
+
+  #pages(row: ErasureRow, vault: string | null) {
+    const { store } = this.#parts;
+    return memoryPages((work) => store.read(row.organization as OrganizationId, work), {
+      vault,
+      pageRows: SEARCH_ROWS,
     });
   }
 
@@ -164,27 +162,29 @@ export class Purge {
   }
 
   async #removeVault(row: ErasureRow, vault: string): Promise<void> {
-    const { store, segments, people } = this.#parts;
+    const { segments, people } = this.#parts;
     const organization = row.organization as OrganizationId;
     await segments.discard(vault);
-    await this.#removeEach(row, (after) =>
-      store.read(organization, async (db) => {
-        const rows = await db
-          .selectFrom('memories')
-          .select('id')
-          .where('vault', '=', vault)
-          .where('id', '>', after)
-          .orderBy('id')
-          .limit(BATCH_ROWS)
-          .execute();
-        return { ids: rows.map(({ id }) => id), last: rows.at(-1)?.id ?? null };
-      }),
-    );
+    for await (const page of this.#pages(row, vault))
+      for (const part of chunks(page.map(({ id }) => id)))
+        await this.#write(row, (tx) => this.#remove(tx, row, part));
     people.drop({ organization, vault });
     await this.#removeBlobs(row, vault);
+    await this.#removeTombstones(row, vault);
     // Which tables have the column is only known as data.
     for (const table of VAULT_TABLES as readonly 'conversations'[])
       await this.#write(row, (tx) => tx.sql.deleteFrom(table).where('vault', '=', vault).execute());
+  }
+
+  /** By their sets: that is what they are found by. */
+  async #removeTombstones(row: ErasureRow, vault: string): Promise<void> {
+    const sets = await this.#parts.store.read(row.organization as OrganizationId, (db) =>
+      rowsWhere(db, 'tombstone_sets', ['id'], { equal: { vault } }),
+    );
+    for (const part of chunks(sets.map(({ id }) => id)))
+      await this.#write(row, (tx) =>
+        tx.sql.deleteFrom('tombstones').where('tombstone_set', 'in', part).execute(),
+      );
   }
 
   /** Archives and copies of them, whose keys were under the vault's. */
@@ -218,19 +218,6 @@ export class Purge {
       if (key === undefined) continue;
       for (let isMore = true; isMore;)
         isMore = await this.#write(row, (tx) => removeSome(tx, table, key, organization));
-    }
-  }
-
-  /** Removes what `next` finds, page by page; `last` says from where it goes on. */
-  async #removeEach(
-    row: ErasureRow,
-    next: (after: string) => Promise<{ readonly ids: readonly string[]; readonly last: string | null }>,
-  ): Promise<void> {
-    for (let after: string | null = ''; after !== null;) {
-      const { ids, last }: { readonly ids: readonly string[]; readonly last: string | null } =
-        await next(after);
-      for (const part of chunks(ids)) await this.#write(row, (tx) => this.#remove(tx, row, part));
-      after = last;
     }
   }
 
@@ -270,18 +257,47 @@ export class Purge {
   }
 }
 
+interface DeadVersion {
+  readonly table: 'memory_versions' | 'archived_versions';
+  readonly memory: string;
+  readonly version: number;
+}
+
 /** Of some memories the versions that have one of the slots in their keys. */
-async function removeVersions(tx: Tx, memories: readonly string[], dead: ReadonlySet<Slot>): Promise<void> {
+async function deadVersions(
+  sql: ReadSql,
+  memories: readonly string[],
+  dead: ReadonlySet<Slot>,
+): Promise<readonly DeadVersion[]> {
+  const found: DeadVersion[] = [];
   for (const table of ['memory_versions', 'archived_versions'] as const) {
-    const rows = await tx.sql
-      .selectFrom(table)
-      .select(['memory', 'version', 'slot', 'scope'])
-      .where('memory', 'in', memories)
-      .execute();
+    const rows = await rowsWhere(sql, table, ['memory', 'version', 'slot', 'scope'], {
+      among: { column: 'memory', values: memories },
+    });
     for (const { memory, version, slot: own, scope } of rows)
       if (dead.has(own as Slot) || decodeScope(scope).some(([, slot]) => dead.has(slot)))
-        await tx.sql.deleteFrom(table).where('memory', '=', memory).where('version', '=', version).execute();
+        found.push({ table, memory, version });
   }
+  return found;
+}
+
+interface DerivedRow {
+  readonly memory: string;
+  readonly source: string;
+}
+
+/** What was derived, in the order of what it was derived from, which an index has. */
+export function derivedPage(sql: ReadSql, after: DerivedRow | null) {
+  const ordered = sql
+    .selectFrom('memory_sources')
+    .select(['memory', 'source'])
+    .orderBy('source')
+    .orderBy('memory')
+    .limit(BATCH_ROWS);
+  if (after === null) return ordered;
+  return ordered.where(({ eb, refTuple, tuple }) =>
+    eb(refTuple('source', 'memory'), '>', tuple(after.source, after.memory)),
+  );
 }
 
 /** What goes with an organization: all of its tables but the ledger and the record of its erasures. */
@@ -290,10 +306,14 @@ export const PURGED_TABLES: readonly string[] = Object.entries(TABLES).flatMap((
   return isTenantTable(table) && !isKept ? [name] : [];
 });
 
-/** What says in which vault it lies; memories go before, one by one, because they are counted. */
-const VAULT_TABLES = PURGED_TABLES.filter(
-  (name) => 'vault' in (TABLES[name]?.columns ?? {}) && name !== 'memories',
-);
+/**
+ * What says in which vault it lies. What says of which memory it is has gone with it: to look for more of that by the vault
+ * would read all that there is of every other one.
+ */
+const VAULT_TABLES = PURGED_TABLES.filter((name) => {
+  const columns = TABLES[name]?.columns ?? {};
+  return 'vault' in columns && !('memory' in columns) && name !== 'memories' && name !== 'tombstones';
+});
 
 /** Whether there may be more. */
 async function removeSome(

@@ -7,6 +7,7 @@ import { vaultSearch } from './migrations/0005-vault-search.ts';
 import { recovery } from './migrations/0006-recovery.ts';
 import { erasures } from './migrations/0007-erasures.ts';
 import { changesOfAVault } from './migrations/0008-changes-of-a-vault.ts';
+import { slotsOfArchivedVersions } from './migrations/0009-slots-of-archived-versions.ts';
 import type { TableName } from './schema.ts';
 import { isTenantTable, type Migration, type Table, type Tables } from './table.ts';
 
@@ -19,6 +20,7 @@ export const MIGRATIONS: readonly Migration[] = [
   recovery,
   erasures,
   changesOfAVault,
+  slotsOfArchivedVersions,
 ];
 
 /** Every table as it stands after all steps. */
