@@ -112,8 +112,7 @@ export async function* dueMemories(
   const aged = oldEnough(rules, now, isThorough);
   for (const select of [expiredByThemselves(now), aged]) {
     if (select === null) continue;
-    for (let after = ''; ;) {
-      const rows = await parts.store.read(vault.organization.id, (db) => select(db, vault, after));
+    for await (const rows of pagesOf(parts, vault, select)) {
       const kinds = namesKinds(rules) ? await kindsOf(parts, vault, rows) : NO_KINDS;
       const due: Due[] = [];
       for (const row of rows) {
@@ -130,15 +129,42 @@ export async function* dueMemories(
         });
       }
       if (due.length > 0) yield due;
-      const last = rows.at(-1);
-      if (last === undefined || rows.length < PAGE_ROWS) break;
-      after = last.id;
       await turn();
     }
   }
 }
 
-type Select = (db: ReadSql, vault: Vault, after: string) => Promise<readonly DatedRow[]>;
+/**
+ * Most vaults have no more than a page, and are asked once. Where there are more it is gone on state by state, in the order
+ * of an index: for all states together each page would sort everything that is left.
+ */
+async function* pagesOf(
+  { store }: DueParts,
+  vault: Vault,
+  select: Select,
+): AsyncGenerator<readonly DatedRow[]> {
+  const page = (states: readonly string[], after: string) =>
+    store.read(vault.organization.id, (db) => select(db, { vault, states, after }));
+  const first = await page(KEPT_STATES, '');
+  yield first;
+  if (first.length < PAGE_ROWS) return;
+  const last = first.at(-1)?.id ?? '';
+  for (const state of KEPT_STATES)
+    for (let after = last; ;) {
+      const rows = await page([state], after);
+      if (rows.length > 0) yield rows;
+      if (rows.length < PAGE_ROWS) break;
+      after = rows.at(-1)?.id ?? after;
+    }
+}
+
+interface From {
+  readonly vault: Vault;
+  readonly states: readonly string[];
+  readonly after: string;
+}
+
+type Select = (db: ReadSql, from: From) => Promise<readonly DatedRow[]>;
 
 interface DatedRow {
   readonly id: string;
@@ -149,20 +175,24 @@ interface DatedRow {
   readonly expires_at: number | null;
 }
 
-const dated = (db: ReadSql, vault: Vault, after: string) =>
-  db
+function dated(db: ReadSql, { vault, states, after }: From) {
+  const [only] = states;
+  const page = db
     .selectFrom('memories')
     .select(['id', 'state', 'version', 'conversation', 'created_at', 'expires_at'])
     .where('vault', '=', vault.id)
-    .where('state', 'in', KEPT_STATES)
     .where('id', '>', after)
     .orderBy('id')
     .limit(PAGE_ROWS);
+  return only !== undefined && states.length === 1
+    ? page.where('state', '=', only as Due['state'])
+    : page.where('state', 'in', KEPT_STATES);
+}
 
 const expiredByThemselves =
   (now: number): Select =>
-  (db, vault, after) =>
-    dated(db, vault, after).where('expires_at', '<=', now).execute();
+  (db, from) =>
+    dated(db, from).where('expires_at', '<=', now).execute();
 
 /** Ids are ordered by time, so what is too young is not even read. */
 function oldEnough(rules: ExpiryRules, now: number, isThorough: boolean): Select | null {
@@ -171,9 +201,9 @@ function oldEnough(rules: ExpiryRules, now: number, isThorough: boolean): Select
   const until = now - shortest;
   if (until < 0) return null;
   // Row by row, because one statement over a large vault would hold up everybody else.
-  if (isThorough) return (db, vault, after) => dated(db, vault, after).execute();
-  return (db, vault, after) =>
-    dated(db, vault, after)
+  if (isThorough) return (db, from) => dated(db, from).execute();
+  return (db, from) =>
+    dated(db, from)
       .where('id', '<', idBefore('memory', until + SLACK_MS))
       .where('created_at', '<=', until)
       .execute();
