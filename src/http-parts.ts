@@ -57,6 +57,7 @@ export function httpParts(
     retention,
     holds,
     archive: archiveRequests,
+    exports: open.exports,
     erasures: {
       request: (context, input) => erasureRequests.request(context, input),
       list: (context, query) => erasureRequests.list(context, query),

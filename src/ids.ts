@@ -22,6 +22,7 @@ export const ID_PREFIXES = {
   hold: 'hld',
   archive: 'arc',
   archiveRequest: 'arq',
+  export: 'exp',
   backup: 'bkp',
   drill: 'drl',
   rotation: 'rot',
@@ -38,6 +39,7 @@ export type MemoryId = Id<'memory'>;
 export type SubjectId = Id<'subject'>;
 export type ConversationId = Id<'conversation'>;
 export type KeyId = Id<'key'>;
+export type ExportId = Id<'export'>;
 export type HoldId = Id<'hold'>;
 export type BackupId = Id<'backup'>;
 export type DrillId = Id<'drill'>;

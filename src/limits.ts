@@ -35,6 +35,11 @@ export const LIMITS = {
   archiveWaitHoursMax: 48,
   archiveCopyHoursMax: 30 * 24,
   archiveMemoriesMax: 1000,
+  /** Of the exports that a vault keeps here, for how long, and of the bytes of one. */
+  exportsMax: 10,
+  exportDaysDefault: 7,
+  exportDaysMax: 30,
+  exportBytesMax: 4 * 1024 * 1024 * 1024,
   holdMemoriesMax: 1000,
   holdsMax: 1000,
   /** Of what is sent to an embedding service in one exchange, and of what it may answer. */

@@ -60,6 +60,7 @@ async function openAll(options: OpenStrongroom, closing: Closing): Promise<Stron
   late.retiredCursors.set(() => keeping.rotations.retiredCursors);
   const recovery = await openRecovery(options, { base, trust, content });
   late.current.set(currentBy({ erasing, keeping, recovery }));
+  closing.add(() => keeping.exports.close());
   closing.add(() => recovery.backups.close());
   closing.add(() => recovery.rewinds.close());
   if (base.restoring === null) await goOn(options.log, keeping, recovery);
@@ -80,6 +81,7 @@ function currentBy({
   return (context, id) => {
     if (isId('hold', id)) return keeping.holds.current(context, id);
     if (isId('archiveRequest', id)) return keeping.archiveRequests.current(context, id);
+    if (isId('export', id)) return keeping.exports.current(context, id);
     if (isId('policy', id)) return keeping.retention.current(context, id);
     if (isId('backup', id) || isId('drill', id)) return recovery.backupDesk.current(id);
     if (isId('erasure', id)) return erasing.erasureRequests.current(context, id);

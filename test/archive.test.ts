@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import type { Memory } from '@strongroom/client';
-import type { SettingsInput } from '../src/config.ts';
 import { decryptStream } from '../src/crypto/cobblestone.ts';
 import type { Slot } from '../src/keys/slot.ts';
 import { decodeArchive } from '../src/lifecycle/archive-file.ts';
@@ -12,8 +11,7 @@ import { SYSTEM } from '../src/store/store.ts';
 import type { Strongroom } from '../src/strongroom.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
 import { idOf, TestDeployment, type Answer, type DeploymentOptions } from './deployment.ts';
-import { testPostgres } from './postgres.ts';
-import { RestoredCopy } from './recovery.ts';
+import { RestoredCopy, settingsFor } from './recovery.ts';
 
 const BASE = '/v1/vaults/default/memories';
 const REQUESTS = '/v1/archive/requests';
@@ -421,14 +419,3 @@ for (const engine of ['sqlite', 'postgres'] as const)
       );
     });
   });
-
-async function settingsFor(t: TestContext, engine: 'sqlite' | 'postgres'): Promise<SettingsInput | null> {
-  if (engine === 'sqlite') return {};
-  const server = await testPostgres();
-  if ('absent' in server) {
-    t.skip(server.absent);
-    return null;
-  }
-  const database = await server.createDatabase();
-  return { database: database.url, databaseOwner: database.ownerUrl };
-}

@@ -45,7 +45,7 @@ const SWIFT = [
   'NET-04',
   'FUN-01',
 ];
-const HALF = ['ACC-05', 'KEY-04', 'TEN-01', 'TEN-02', 'CRY-02', 'RET-07', 'LLM-08'];
+const HALF = ['ACC-05', 'KEY-04', 'TEN-01', 'TEN-02', 'RET-07', 'LLM-08'];
 
 interface Running {
   readonly strongroom: Strongroom;

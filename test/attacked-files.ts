@@ -123,16 +123,47 @@ function rowIn(content: Buffer, columns: readonly [string, string][]): Record<st
   return row;
 }
 
-type Listed = [string, number, number, string, string, number, number, number];
+/** Pieces of kept exports whose rows and files are both there: named by the export and their number. */
+export function exportFiles(blobs: string, rows: Rows): AttackedFile[] {
+  const folder = join(blobs, 'exports');
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).flatMap((file) => {
+    const [id = '', number = ''] = file.split('.');
+    const row = rows.exports.find((one) => one.id === id);
+    const home = rows.organizations.find((one) => one.id === row?.organization)?.slot;
+    const place = rows.vaults.find((one) => one.id === row?.vault)?.slot;
+    if (row === undefined || home === undefined || place === undefined) return [];
+    const { organization, vault, slot: own } = row;
+    const scope = [
+      ['organization', home],
+      ['vault', place],
+    ];
+    return [
+      {
+        name: `export ${file}`,
+        bytes: readFileSync(join(folder, file)),
+        context: Buffer.from(`strongroom/export/1 ${organization} ${vault} ${id} ${Number(number)}`),
+        own,
+        scope: [home, place],
+        info: Buffer.from(JSON.stringify(['record/1', id, 1, scope])),
+        within: (plaintext: Buffer) => boxesInArchive(plaintext, { organization, vault }),
+      },
+    ];
+  });
+}
 
-/** "SRAR" 1, the length of a list, the list, the boxes in its order. */
+/** Memory, version, slot, scope; whatever else the kind of file says; bytes of the body, of the vector. */
+type Listed = [string, number, number, string, ...(string | number | null)[]];
+
+/** "SRAR" or "SREX", 1, the length of a list, the list, the boxes in its order. */
 function boxesInArchive(
   archive: Buffer,
   { organization, vault }: { readonly organization: string; readonly vault: string },
 ): AttackedRecord[] {
   let at = 9 + archive.readUInt32BE(5);
   const list = JSON.parse(archive.toString('utf8', 9, at)) as Listed[];
-  return list.flatMap(([memory, version, own, encoded, , , ...lengths]) => {
+  return list.flatMap(([memory, version, own, encoded, ...more]) => {
+    const lengths = more.slice(-2) as number[];
     const scope = JSON.parse(encoded) as [string, number][];
     return (['body_box', 'vector_box'] as const).flatMap((column, place) => {
       const length = lengths[place] ?? 0;

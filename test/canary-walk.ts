@@ -184,6 +184,7 @@ export async function sowEverything(sower: Sower, canaries: Canaries): Promise<S
     query: { include: 'vector' },
     headers: why('exportMemories'),
   });
+  await sowExports(sower, canaries, { at, filter, why });
   await sower.must('getVault', { path: at, headers: why('getVault') });
   await sower.must('listVaults', { headers: why('listVaults') });
   await sowReview(sower, canaries, why);
@@ -194,6 +195,25 @@ export async function sowEverything(sower: Sower, canaries: Canaries): Promise<S
   await sowRewinds(sower, canaries, { vault, why });
   await sowRefusals(sower, canaries, { vault, memory: kept, why });
   return { vault, kept };
+}
+
+/** One with everything in it that stays, and one by a filter that ends. */
+async function sowExports(
+  sower: Sower,
+  canaries: Canaries,
+  { at, filter, why }: { at: { vault: string }; filter: (of: string) => object; why: Why },
+): Promise<void> {
+  const made = await sower.must('createExport', { path: at, body: {}, headers: why('createExport') });
+  const one = { export: idOf(made) };
+  await sower.must('readExport', { path: one, query: { include: 'vector' }, headers: why('readExport') });
+  await sower.must('getExport', { path: one, headers: why('getExport') });
+  const body = { filter: filter('an export'), expiresInDays: 1 };
+  const other = await sower.must('createExport', { path: at, body, headers: why('an export by filter') });
+  await sower.must('listExports', { path: at, headers: why('listExports') });
+  await sower.must('deleteExport', { path: { export: idOf(other) }, headers: why('deleteExport') });
+  for (const name of ['getExport', 'readExport', 'deleteExport'])
+    await sower.send(name, { path: { export: canaries.word(`export of ${name}`) } });
+  await sower.send('listExports', { path: at, query: { cursor: canaries.word('cursor of listExports') } });
 }
 
 type Why = (name: string) => Readonly<Record<string, string>>;

@@ -11,7 +11,7 @@ import { verifies } from '../src/assurance/testing/verifies.ts';
 /** Free text by its schema, but no word fits: an id, a number, an action, a range of addresses, a model of the operator's. Sent, and refused. */
 const NEVER_GRANTED = [
   /^requestErasure body confirm$/,
-  / path (memory|key|n|hold|request|erasure)$/,
+  / path (memory|key|n|hold|request|export|erasure)$/,
   / query (cursor|action)$/,
   / header if-match$/,
   / body (cursor|embedder)$/,

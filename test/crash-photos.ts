@@ -65,6 +65,7 @@ export class Walk {
         walk.#useKeys(),
         deployment.must('POST', '/v1/backups', { body: { kind: round === 0 ? 'full' : 'incremental' } }),
         walk.#rotate(),
+        walk.#export(),
       ]);
       await deployment.must('POST', '/v1/drills');
       // What the first round left in a segment is erased in the second, so that the segment dies and is written anew.
@@ -107,6 +108,14 @@ export class Walk {
   async #rotate(): Promise<void> {
     await this.deployment.must('POST', '/v1/rotations', { body: {} });
     await this.deployment.must('POST', '/v1/rotations', { body: { retired: 'destroy' } });
+  }
+
+  /** One that ends and one that stays. */
+  async #export(): Promise<void> {
+    const path = '/v1/vaults/default/exports';
+    const made = await this.deployment.must('POST', path, { body: {} });
+    await this.deployment.must('DELETE', `/v1/exports/${idOf(made)}`);
+    await this.deployment.must('POST', path, { body: {} });
   }
 
   /** All that is wrong with any photo. Several at a time: each waits for the disk most of the time. */

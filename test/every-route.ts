@@ -69,6 +69,13 @@ const newRequest = async (deployment: TestDeployment): Promise<string> => {
   );
 };
 
+/** In a vault of its own, which keeps only so many. */
+const newExport = async (deployment: TestDeployment): Promise<string> => {
+  const path = `/v1/vaults/${await newVault(deployment)}`;
+  await deployment.must('POST', `${path}/memories`, { body: { text: `memory ${made++}` } });
+  return `/v1/exports/${idOf(await deployment.must('POST', `${path}/exports`, { body: {} }))}`;
+};
+
 const get = (path: string): Request => ({ method: 'GET', path });
 const onMemory = async (deployment: TestDeployment): Promise<string> =>
   `${VAULT}/memories/${await newMemory(deployment)}`;
@@ -164,6 +171,11 @@ const GRANTED: Readonly<Record<string, Maker>> = {
     await deployment.must('POST', `${path}/approve`);
     return get(`${path}/memories`);
   },
+  createExport: () => ({ method: 'POST', path: `${VAULT}/exports`, body: { expiresInDays: 1 } }),
+  listExports: () => get(`${VAULT}/exports`),
+  getExport: async (deployment) => get(await newExport(deployment)),
+  readExport: async (deployment) => get(`${await newExport(deployment)}/memories`),
+  deleteExport: async (deployment) => ({ method: 'DELETE', path: await newExport(deployment) }),
   approveMemory: async (deployment) => ({ method: 'POST', path: `${await onReview(deployment)}/approve` }),
   rejectMemory: async (deployment) => ({ method: 'POST', path: `${await onReview(deployment)}/reject` }),
   restoreVault: async (deployment) => {

@@ -3,13 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { encryptInPlace, roomBefore } from '../src/crypto/cobblestone.ts';
+import { encryptInPlace, roomBefore, type CobblestoneKey } from '../src/crypto/cobblestone.ts';
 import type { Bytes } from '../src/bytes/encoding.ts';
 import { realEnvironment } from '../src/environment.ts';
 import type { BackupId } from '../src/ids.ts';
 import { RecordKeys } from '../src/keys/record-key.ts';
 import type { Slot } from '../src/keys/slot.ts';
 import { encodeArchive } from '../src/lifecycle/archive-file.ts';
+import { encodeExport } from '../src/lifecycle/export-file.ts';
 import { backupKey, pieceContext, readEnvelope } from '../src/recovery/manifest.ts';
 import { PieceWriter } from '../src/recovery/piece.ts';
 import { blockOf, encodeRow } from '../src/store/row-bytes.ts';
@@ -22,7 +23,7 @@ test("after a random history, all bytes ever written and today's keystore give b
   const { leaks, losses, opened, values } = history.judge();
   t.diagnostic(
     `${[...history.done].map(([name, count]) => `${name} ${count}`).join(', ')}; ` +
-      `${history.witness.pages} pages, ${history.witness.records} boxes, ${history.witness.files} files of backups and archives, ${opened} opened, ${values} values tried`,
+      `${history.witness.pages} pages, ${history.witness.records} boxes, ${history.witness.files} files of backups, archives and exports, ${opened} opened, ${values} values tried`,
   );
   assert.deepEqual(leaks, []);
   assert.deepEqual(losses, []);
@@ -32,9 +33,9 @@ test("after a random history, all bytes ever written and today's keystore give b
   assert.ok(dead.length > 1 && opened > 20 && values > 500);
 });
 
-const ACTED = ['put into the attic', 'a month goes by', 'add', 'add', 'back up', 'erase'];
+const ACTED = ['put into the attic', 'a month goes by', 'add', 'add', 'make an export', 'back up', 'erase'];
 
-test('what a backup or an archive would give back under keys that live is found', async (t) => {
+test('what a backup, an archive or an export would give back under keys that live is found', async (t) => {
   const history = await History.run(t, 5, 0);
   const { deployment, witness } = history;
   await deployment.serve();
@@ -43,7 +44,8 @@ test('what a backup or an archive would give back under keys that live is found'
   witness.seeStore();
   const names = [...witness.attack().opened.keys()];
   // The attack reaches into both, whose own keys live; the boxes within stay shut.
-  for (const kind of ['backup bkp_', 'archive arc_']) assert.ok(names.some((name) => name.startsWith(kind)));
+  for (const kind of ['backup bkp_', 'archive arc_', 'export exp_'])
+    assert.ok(names.some((name) => name.startsWith(kind)));
   assert.deepEqual(history.judge().leaks, []);
   const dead = history.all.flatMap(({ versions }) => versions).find(({ fate }) => fate === 'dead');
   const content = dead?.needles[0] ?? Buffer.alloc(0);
@@ -51,6 +53,7 @@ test('what a backup or an archive would give back under keys that live is found'
     Promise.resolve([
       forgePiece(open, deployment.directory, content),
       forgeArchive(open, deployment.directory, content),
+      forgeExport(open, deployment.directory, content),
     ]),
   );
   witness.seeStore();
@@ -80,12 +83,45 @@ function forgePiece({ keyring }: Strongroom, directory: string, content: Buffer)
 
 /** An archive that holds content where a box should lie. */
 function forgeArchive({ keyring }: Strongroom, directory: string, content: Buffer): string {
-  const { archives, organizations, vaults } = rowsOf(directory);
-  const [row] = archives;
-  const home = organizations.find(({ id }) => id === row?.organization);
-  const place = vaults.find(({ id }) => id === row?.vault);
-  assert.ok(row !== undefined && home !== undefined && place !== undefined);
+  const rows = rowsOf(directory);
+  const [row] = rows.archives;
+  assert.ok(row !== undefined);
   const version = { memory: 'mem_forged', version: 1, slot: row.slot, scope: '[]', author: '', createdAt: 0 };
+  const to = fileKey(
+    { keyring },
+    rows,
+    row,
+    `strongroom/archive/1 ${row.organization} ${row.vault} ${row.id}`,
+  );
+  const plaintext = encodeArchive([{ ...version, body: new Uint8Array(content), vector: null }]);
+  writeFileSync(join(directory, 'blobs', row.blob), encrypted(to, plaintext));
+  return `archive ${row.id}`;
+}
+
+/** The same for a second piece of an export. */
+function forgeExport({ keyring }: Strongroom, directory: string, content: Buffer): string {
+  const rows = rowsOf(directory);
+  const row = rows.exports.find(({ state }) => state === 'ready');
+  assert.ok(row !== undefined);
+  const { id, organization, vault, slot } = row;
+  const about = { subject: null, conversation: null, writtenAt: 0 };
+  const version = { memory: 'mem_forged', version: 1, slot, scope: '[]', ...about };
+  const to = fileKey({ keyring }, rows, row, `strongroom/export/1 ${organization} ${vault} ${id} 2`);
+  const plaintext = encodeExport([{ ...version, body: new Uint8Array(content), vector: null }]);
+  writeFileSync(join(directory, 'blobs', 'exports', `${id}.000002`), encrypted(to, plaintext));
+  return `export ${id}.000002`;
+}
+
+/** Of a file under its own slot and its vault's. */
+function fileKey(
+  { keyring }: Pick<Strongroom, 'keyring'>,
+  { organizations, vaults }: ReturnType<typeof rowsOf>,
+  row: { readonly id: string; readonly slot: number; readonly organization: string; readonly vault: string },
+  context: string,
+): CobblestoneKey {
+  const home = organizations.find(({ id }) => id === row.organization);
+  const place = vaults.find(({ id }) => id === row.vault);
+  assert.ok(home !== undefined && place !== undefined);
   const key = new RecordKeys(keyring).key({
     id: row.id,
     version: 1,
@@ -95,17 +131,12 @@ function forgeArchive({ keyring }: Strongroom, directory: string, content: Buffe
       ['vault', place.slot as Slot],
     ],
   });
-  const context = new Uint8Array(
-    Buffer.from(`strongroom/archive/1 ${row.organization} ${row.vault} ${row.id}`),
-  );
-  const plaintext = encodeArchive([{ ...version, body: new Uint8Array(content), vector: null }]);
-  const laid: Bytes = new Uint8Array(roomBefore(plaintext.length) + plaintext.length).subarray(
-    roomBefore(plaintext.length),
-  );
+  return { key, context: new Uint8Array(Buffer.from(context)) };
+}
+
+function encrypted(to: CobblestoneKey, plaintext: Bytes): Bytes {
+  const room = roomBefore(plaintext.length);
+  const laid: Bytes = new Uint8Array(room + plaintext.length).subarray(room);
   laid.set(plaintext);
-  writeFileSync(
-    join(directory, 'blobs', row.blob),
-    encryptInPlace({ key, context }, laid, realEnvironment.random),
-  );
-  return `archive ${row.id}`;
+  return encryptInPlace(to, laid, realEnvironment.random);
 }

@@ -8,6 +8,7 @@
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { LIMITS } from '../src/limits.ts';
 import { Housekeeping } from '../src/housekeeping.ts';
 import type { Strongroom } from '../src/strongroom.ts';
 import { Canaries } from './canary.ts';
@@ -384,6 +385,19 @@ async function changeOne(history: History): Promise<Kept[]> {
   return [kept];
 }
 
+/** Of one vault; the oldest of as many as it keeps makes room. */
+async function exportOne(history: History): Promise<Kept[]> {
+  const { deployment } = history;
+  const path = `/v1/vaults/${history.somewhere().vault}/exports`;
+  const { exports } = (await deployment.must('GET', path)).json as {
+    exports: { id: string; state: string }[];
+  };
+  const ready = exports.filter(({ state }) => state === 'ready');
+  if (ready.length >= LIMITS.exportsMax) await deployment.must('DELETE', `/v1/exports/${ready.at(-1)?.id}`);
+  await deployment.must('POST', path, { body: { expiresInDays: 30 } });
+  return [];
+}
+
 const withDerived = (kept: Kept): Kept[] => [kept, ...kept.derived.flatMap(withDerived)];
 
 async function eraseOne(history: History): Promise<Kept[]> {
@@ -490,6 +504,14 @@ export const ACTS: readonly Act[] = [
       return true;
     },
   },
+  {
+    name: 'make an export',
+    weight: 1.5,
+    run: async (history) => {
+      await exportOne(history);
+      return true;
+    },
+  },
   { name: 'back up', weight: 0.8, run: (history) => history.backUp('full') },
   {
     name: 'back up what changed',
@@ -510,7 +532,7 @@ export const ACTS: readonly Act[] = [
     name: 'crash',
     weight: 1.5,
     run: async (history) => {
-      const work = history.pick([addOne, changeOne, eraseOne]);
+      const work = history.pick([addOne, changeOne, eraseOne, exportOne]);
       if (work === undefined) return false;
       await history.crash(() => work(history));
       return true;

@@ -159,8 +159,16 @@ const RULES: Readonly<Record<string, Rule>> = {
     const files = entries
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + '/blobs/'.length));
-    return files.filter((file) => !known.has(file));
+    const exports = new Set(rows.exports.flatMap(({ id, state }) => (state === 'ready' ? [id] : [])));
+    return files.filter((file) => !known.has(file) && !exports.has(exportIn(file)));
   },
+
+  'no export is half made, and what has ended is dead': ({ open, rows }) =>
+    rows.exports.flatMap(({ id, state, slot }) =>
+      state === 'making' || (state === 'ready') === open.keyring.isErased(slot as Slot)
+        ? [`${id} is ${state}`]
+        : [],
+    ),
 
   'no rotation is half done': ({ rows }) => {
     const peppers = new Set(
@@ -183,6 +191,9 @@ const RULES: Readonly<Record<string, Rule>> = {
     );
   },
 };
+
+/** The export that a piece is of. */
+const exportIn = (file: string): string => /^exports\/(exp_\w{26})\.\d{6}$/.exec(file)?.[1] ?? '';
 
 interface UsedSlot {
   readonly slot: Slot;
@@ -219,6 +230,8 @@ function slotsInUse(rows: Rows): UsedSlot[] {
     use(slot, `${memory} version ${version}`, vault, 'living');
   for (const { memory, version, slot, vault } of rows.superseded_slots)
     use(slot, `${memory} version ${version}`, vault, 'either');
+  for (const { id, slot, vault, state } of rows.exports)
+    use(slot, id, vault, state === 'ready' ? 'living' : 'dead');
   for (const { id, slot, vault } of rows.segments) use(slot, id, vault, 'living');
   for (const { id, slot, state } of rows.backups)
     use(slot, id, 'deployment', state === 'complete' ? 'living' : 'either');

@@ -12,8 +12,7 @@ import { command } from './command.ts';
 import { faultPoints } from './crash-photos.ts';
 import { idOf, TestDeployment, temporaryFolder } from './deployment.ts';
 import { checkInvariants } from './invariants.ts';
-import { testPostgres } from './postgres.ts';
-import { RestoredCopy } from './recovery.ts';
+import { RestoredCopy, settingsFor } from './recovery.ts';
 
 const MEMORIES = '/v1/vaults/default/memories';
 
@@ -23,17 +22,6 @@ const add = async (deployment: TestDeployment, text: string, vault = 'default'):
       body: { text, subject: 'ann', vector: [1, 2] },
     }),
   );
-
-async function settingsFor(t: TestContext, engine: 'sqlite' | 'postgres'): Promise<SettingsInput | null> {
-  if (engine === 'sqlite') return {};
-  const server = await testPostgres();
-  if ('absent' in server) {
-    t.skip(server.absent);
-    return null;
-  }
-  const database = await server.createDatabase();
-  return { database: database.url, databaseOwner: database.ownerUrl };
-}
 
 interface Aged {
   readonly deployment: TestDeployment;

@@ -18,6 +18,7 @@ import {
   type Call,
   type TestDeployment,
 } from './deployment.ts';
+import { testPostgres } from './postgres.ts';
 
 export interface RestoreInput {
   readonly at?: number;
@@ -130,4 +131,19 @@ export class RestoredCopy {
       await server.close();
     }
   }
+}
+
+/** A database of its own; null, the test being skipped, where there is none of that engine. */
+export async function settingsFor(
+  t: TestContext,
+  engine: 'sqlite' | 'postgres',
+): Promise<SettingsInput | null> {
+  if (engine === 'sqlite') return {};
+  const server = await testPostgres();
+  if ('absent' in server) {
+    t.skip(server.absent);
+    return null;
+  }
+  const database = await server.createDatabase();
+  return { database: database.url, databaseOwner: database.ownerUrl };
 }

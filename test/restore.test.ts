@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { copyFile, cp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
-import type { SettingsInput } from '../src/config.ts';
+import { test } from 'node:test';
 import { verifies } from '../src/assurance/testing/verifies.ts';
 import { StrongroomError } from '../src/errors.ts';
 import type { Slot } from '../src/keys/slot.ts';
@@ -16,25 +15,11 @@ import type { Strongroom } from '../src/strongroom.ts';
 import { openEveryBox, readRows, type Rows } from './boxes.ts';
 import { idOf, TestDeployment, type Json } from './deployment.ts';
 import { checkInvariants } from './invariants.ts';
-import { testPostgres } from './postgres.ts';
-import { RestoredCopy } from './recovery.ts';
+import { RestoredCopy, settingsFor } from './recovery.ts';
 
 const MEMORIES = '/v1/vaults/default/memories';
 const SEARCH = '/v1/vaults/default/search';
 const DAY_MS = 86_400_000;
-
-type Engine = 'sqlite' | 'postgres';
-
-async function settingsFor(t: TestContext, engine: Engine): Promise<SettingsInput | null> {
-  if (engine === 'sqlite') return {};
-  const server = await testPostgres();
-  if ('absent' in server) {
-    t.skip(server.absent);
-    return null;
-  }
-  const database = await server.createDatabase();
-  return { database: database.url, databaseOwner: database.ownerUrl };
-}
 
 const add = async (deployment: TestDeployment, text: string, more: object = {}): Promise<string> =>
   idOf(await deployment.must('POST', MEMORIES, { body: { text, ...more } }));

@@ -3,18 +3,17 @@ import assert from 'node:assert/strict';
 import { cpSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { verifies } from '../src/assurance/testing/verifies.ts';
-import type { SettingsInput } from '../src/config.ts';
 import { realEnvironment } from '../src/environment.ts';
 import { silentLog } from '../src/http/request-log.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import { openStrongroom } from '../src/strongroom.ts';
 import { readMemories } from './afterwards.ts';
 import { faultPoints } from './crash-photos.ts';
+import { settingsFor } from './recovery.ts';
 import { idOf, TestDeployment, temporaryFolder, type Json } from './deployment.ts';
 import { checkInvariants } from './invariants.ts';
-import { testPostgres } from './postgres.ts';
 
 const VAULT = '/v1/vaults/default';
 const MEMORIES = `${VAULT}/memories`;
@@ -58,17 +57,6 @@ const found = async (deployment: TestDeployment, query: string): Promise<readonl
   const { json } = await deployment.must('POST', `${VAULT}/search`, { body: { query, limit: 50 } });
   return (json['results'] as { id: string }[]).map(({ id }) => id).sort();
 };
-
-async function settingsFor(t: TestContext, engine: 'sqlite' | 'postgres'): Promise<SettingsInput | null> {
-  if (engine === 'sqlite') return {};
-  const server = await testPostgres();
-  if ('absent' in server) {
-    t.skip(server.absent);
-    return null;
-  }
-  const database = await server.createDatabase();
-  return { database: database.url, databaseOwner: database.ownerUrl };
-}
 
 for (const engine of ['sqlite', 'postgres'] as const)
   test(`a vault goes back to a moment, and what was erased since does not come back (${engine})`, async (t) => {

@@ -18,7 +18,7 @@ import {
   type AttackedRecord,
   type AttackResult,
 } from './closure-attack.ts';
-import { archiveFiles, backupFiles, recordTitle, type PieceRows } from './attacked-files.ts';
+import { archiveFiles, backupFiles, exportFiles, recordTitle, type PieceRows } from './attacked-files.ts';
 import { rowBoxes, type PlacedBox, type Rows } from './boxes.ts';
 import { TestDeployment } from './deployment.ts';
 import { readAll, withDatabase } from './raw-database.ts';
@@ -110,7 +110,7 @@ export class Witness {
     });
   }
 
-  /** Pieces of backups, archives and copies out of them. */
+  /** Pieces of backups and exports, archives and copies out of them. */
   #seeFiles(rows: Rows): void {
     for (const table of HOMES) this.#keepHomes(table, rows[table]);
     const files = [
@@ -121,6 +121,7 @@ export class Witness {
         within: (found) => this.#within(found),
       }),
       ...archiveFiles(join(this.#directory, 'blobs'), rows),
+      ...exportFiles(join(this.#directory, 'blobs'), rows),
     ];
     for (const file of files) this.#files.set(file.name, file);
   }

@@ -19,6 +19,7 @@ export type {
 } from './memories.ts';
 export { sentVector, type Vector } from './vector.ts';
 export type { Erasures } from './erasures.ts';
+export type { Exports } from './exports.ts';
 export type { Keys } from './keys.ts';
 export type { Ledger } from './ledger.ts';
 export type { Backups } from './backups.ts';

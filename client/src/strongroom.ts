@@ -11,6 +11,7 @@
 import { Archive } from './archive.ts';
 import { Backups } from './backups.ts';
 import { platformEnvironment, type ClientEnvironment } from './environment.ts';
+import { Exports } from './exports.ts';
 import { Holds } from './holds.ts';
 import { Erasures } from './erasures.ts';
 import { Keys } from './keys.ts';
@@ -32,6 +33,7 @@ export class Strongroom {
   readonly retention: Retention;
   readonly holds: Holds;
   readonly archive: Archive;
+  readonly exports: Exports;
   readonly ledger: Ledger;
   readonly verifications: Verifications;
   readonly backups: Backups;
@@ -47,6 +49,7 @@ export class Strongroom {
     this.retention = new Retention(this.#transport);
     this.holds = new Holds(this.#transport);
     this.archive = new Archive(this.#transport);
+    this.exports = new Exports(this.#transport);
     this.ledger = new Ledger(this.#transport);
     this.verifications = new Verifications(this.#transport);
     this.backups = new Backups(this.#transport);

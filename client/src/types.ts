@@ -4,6 +4,7 @@
  * Times are ISO 8601 in UTC ("2026-05-07T10:00:00.000Z"). Ids, versions and times of record are the server's; in a
  * `…Input` they do not occur. A vector is an array of finite float32 numbers, 2 to 4,096 of them.
  */
+import type { Export } from './export-types.ts';
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [name: string]: JsonValue };
 export type JsonObject = { [name: string]: JsonValue };
@@ -324,8 +325,8 @@ export interface Certificate {
 
 /** Somebody who took a copy away before the erasure, which is theirs to end. */
 export interface ErasureRecipient {
-  /** An export of a vault, or a copy out of its archive. */
-  how: 'export' | 'archive';
+  /** An export of a vault, a copy out of its archive, or an export that is kept on the server. */
+  how: 'export' | 'archive' | 'kept';
   /** The key that did it. */
   principal: string;
   vault?: string;
@@ -334,6 +335,8 @@ export interface ErasureRecipient {
 
 export interface ErasureRecipients {
   recipients: ErasureRecipient[];
+  /** Kept on the server and made before: nothing of what was erased opens in them. */
+  exports: Export[];
 }
 
 export interface CertificateKey {
@@ -700,6 +703,7 @@ export interface Problem {
   instance?: string;
   errors?: { path: string; message: string; in?: FaultPlace }[];
 }
+export type * from './export-types.ts';
 export type * from './retention-types.ts';
 
 /**

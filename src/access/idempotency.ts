@@ -228,6 +228,7 @@ const STATUS: Partial<Record<Action, number>> = {
   'key.create': 201,
   'hold.place': 201,
   'archive.request': 201,
+  'export.create': 201,
   'key.rotate': 201,
   'backup.create': 201,
   'backup.drill': 201,
@@ -237,6 +238,7 @@ const STATUS: Partial<Record<Action, number>> = {
   'key.revoke': 204,
   'hold.release': 204,
   'archive.refuse': 204,
+  'export.delete': 204,
 };
 
 const placeOf = (context: RequestContext): Place => ({

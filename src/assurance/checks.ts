@@ -10,6 +10,7 @@ import { expiryCheck } from './checks/expiry.ts';
 import { certificateCheck } from './checks/certificate.ts';
 import { closingCheck } from './checks/closing.ts';
 import { erasureRequestsCheck } from './checks/erasure-requests.ts';
+import { exportsCheck } from './checks/exports.ts';
 import { failClosedCheck } from './checks/fail-closed.ts';
 import { finalityCheck } from './checks/finality.ts';
 import { floodCheck } from './checks/flood.ts';
@@ -47,6 +48,7 @@ export const CHECKS: readonly Check[] = [
   segmentsCheck,
   appendOnlyCheck,
   failClosedCheck,
+  exportsCheck,
   egressCheck,
   overdueCheck,
   // These turn the clock of the scratch instance.

@@ -51,6 +51,10 @@ const newKey = async (stage: Stage): Promise<string> =>
 const newHold = async (stage: Stage): Promise<string> =>
   (await stage.tenant.client.holds.place({ name: name(stage), target: { vault: await newVault(stage) } })).id;
 
+/** Of a vault of its own, which keeps only so many. */
+const newExport = async (stage: Stage): Promise<string> =>
+  `/v1/exports/${(await stage.tenant.client.exports.create(await newVault(stage))).id}`;
+
 /** Asked for by a key of its own, because nobody approves what they asked for. */
 const newRequest = async (stage: Stage): Promise<string> => {
   const { world, tenant, vault } = stage;
@@ -148,6 +152,15 @@ const REQUESTS: Readonly<Record<string, (stage: Stage) => Promise<Request> | Req
     await client.archive.approve(id);
     return get(`/v1/archive/requests/${id}/memories`);
   },
+  createExport: async (stage) => ({
+    method: 'POST',
+    path: `/v1/vaults/${await newVault(stage)}/exports`,
+    body: { expiresInDays: 1 },
+  }),
+  listExports: (stage) => get(inVault(stage, '/exports')),
+  getExport: async (stage) => get(await newExport(stage)),
+  readExport: async (stage) => get(`${await newExport(stage)}/memories`),
+  deleteExport: async (stage) => ({ method: 'DELETE', path: await newExport(stage) }),
   approveMemory: async (stage) => ({ method: 'POST', path: `${await onReview(stage)}/approve` }),
   rejectMemory: async (stage) => ({ method: 'POST', path: `${await onReview(stage)}/reject` }),
   restoreVault: async (stage) => {

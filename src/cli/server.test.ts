@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Strongroom, type FetchAnswer, type Memory } from '@strongroom/client';
 import type { Problem } from '@strongroom/client';
-import { ERASURE_ID, fakeServer, GOOD_KEY, KEY_ID, MEMORY_ID } from '../http/testing/fake-parts.ts';
+import {
+  ERASURE_ID,
+  EXPORT_ID,
+  fakeServer,
+  GOOD_KEY,
+  KEY_ID,
+  MEMORY_ID,
+} from '../http/testing/fake-parts.ts';
 
 /** The client over the server's routes and schemas, in one process. */
 function clientOfServer() {
@@ -79,6 +86,11 @@ test('the server takes every call of the client', async () => {
     ['getErasure', () => strongroom.erasures.get(ERASURE_ID)],
     ['cancelErasure', () => strongroom.erasures.cancel(ERASURE_ID)],
     ['getCertificate', () => strongroom.erasures.certificate(ERASURE_ID)],
+    ['createExport', () => strongroom.exports.create('default')],
+    ['listExports', () => strongroom.exports.list('default')],
+    ['getExport', () => strongroom.exports.get(EXPORT_ID)],
+    ['readExport', () => Array.fromAsync(strongroom.exports.memories(EXPORT_ID))],
+    ['deleteExport', () => strongroom.exports.remove(EXPORT_ID)],
     ['erasureRecipients', () => strongroom.erasures.recipients(ERASURE_ID)],
     ['certificateKey', () => strongroom.erasures.certificateKey()],
     ['memoryHistory', () => vault.history(MEMORY_ID)],

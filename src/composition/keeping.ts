@@ -4,6 +4,8 @@ import { LedgerPruning } from '../ledger/pruning.ts';
 import { ArchiveCopies } from '../lifecycle/archive-copies.ts';
 import { ArchiveRequests } from '../lifecycle/archive-requests.ts';
 import { Archives } from '../lifecycle/archives.ts';
+import { ExportPieces } from '../lifecycle/export-pieces.ts';
+import { Exports } from '../lifecycle/exports.ts';
 import { HoldNotes } from '../lifecycle/hold-notes.ts';
 import { Holds } from '../lifecycle/holds.ts';
 import { Lifecycle } from '../lifecycle/lifecycle.ts';
@@ -34,7 +36,8 @@ export async function openKeeping(
   const { store, keyring, slots } = base;
   const { access, certificateSigners, cursors, destruction, ledger, newId, organizations } = trust;
   const { pepper, recorder, recordKeys, sealer, services, signers } = trust;
-  const { blobs, guard, holdGuard, indexes, people, policies, rows, time, tombstones, vaults } = content;
+  const { blobs, guard, holdGuard, indexes, people, policies, rows, rules, time, tombstones, vaults } =
+    content;
   const { erasureNotes, erasures, vaultEndings } = erasing;
   const { rotateLedgerDays, rotateServiceDays, retiredKeyDays } = options.settings;
   const rotations = new Rotations({
@@ -133,6 +136,22 @@ export async function openKeeping(
     newId,
     clock: environment.clock,
   });
+  const exportPieces = new ExportPieces({ keys: recordKeys, cipher, blobs, environment });
+  const exports = new Exports({
+    store,
+    sealer,
+    slots,
+    recorder,
+    ledger,
+    cursors,
+    vaults,
+    rows,
+    retention: rules,
+    pieces: exportPieces,
+    destruction,
+    newId,
+    environment,
+  });
   const pruning = new LedgerPruning({ store, ledger, destruction });
   // During a restore nothing is written yet: it is done again when that is committed.
   if (base.restoring === null) {
@@ -160,6 +179,7 @@ export async function openKeeping(
       (now) => vaultEndings.endDue(now),
       (now) => archives.tend(now),
       (now) => archiveRequests.tend(now),
+      (now) => exports.tend(now),
       (now) => pruning.run(now),
     ],
   );
@@ -173,6 +193,8 @@ export async function openKeeping(
     holds,
     archives,
     archiveRequests,
+    exportPieces,
+    exports,
     scheduler,
     lifecycle,
   };

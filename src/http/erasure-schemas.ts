@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { isId } from '../ids.ts';
 import { LIMITS } from '../limits.ts';
+import { keptExport } from './export-schemas.ts';
 import { ledgerKey } from './ledger-schemas.ts';
 import { cursor, filter, label, memoryId, queryLimit, schemaNotes } from './schema-parts.ts';
 
@@ -108,12 +109,13 @@ export const erasurePage = z.object({ erasures: z.array(erasure), next: z.string
 export const erasureRecipients = z.object({
   recipients: z.array(
     z.object({
-      how: z.enum(['export', 'archive']),
+      how: z.enum(['export', 'archive', 'kept']),
       principal: z.string(),
       vault: z.string().optional(),
       lastAt: z.string(),
     }),
   ),
+  exports: z.array(keptExport),
 });
 
 export const certificate = z.object({ certificate: z.string(), verifierKey: z.string() });

@@ -211,6 +211,7 @@ function placeOf({ vault, memory }: MemoryPlace): MemoryPlace {
   return { vault, memory };
 }
 
-async function* linesOf(memories: AsyncIterable<Memory>): AsyncIterable<string> {
+/** Each checked against what is published. */
+export async function* linesOf(memories: AsyncIterable<Memory>): AsyncIterable<string> {
   for await (const each of memories) yield `${JSON.stringify(memory.parse(each))}\n`;
 }

@@ -19,6 +19,9 @@ import type {
   Certificate,
   CertificateKey,
   Erasure,
+  Export,
+  ExportInput,
+  ExportPage,
   EntryRetention,
   ErasureInput,
   ErasureListQuery,
@@ -206,6 +209,17 @@ export interface Archive {
   readRequest(context: RequestContext, request: string, page: PageRequest): Promise<MemoryPage>;
 }
 
+export interface Exports {
+  /** Resolves once it is ready. Throws `conflict` beyond what a vault, or an export, may hold. */
+  createExport(context: RequestContext, vault: string, input: ExportInput): Promise<Export>;
+  listExports(context: RequestContext, vault: string, page: PageRequest): Promise<ExportPage>;
+  getExport(context: RequestContext, id: string): Promise<Export>;
+  /** Throws `conflict` for one that is not ready or has ended. The entry is durable before the first memory comes out. */
+  readExport(context: RequestContext, id: string, query: Include): AsyncIterable<Memory>;
+  /** Throws `conflict` for one that is not ready. */
+  deleteExport(context: RequestContext, id: string): Promise<void>;
+}
+
 export interface Erasures {
   /** Durable and hidden when this resolves, or (a dry run) only counted. */
   request(context: RequestContext, input: ErasureInput): Promise<Erasure | ErasurePlan>;
@@ -355,6 +369,7 @@ export interface HttpParts {
   readonly retention: Retention;
   readonly holds: Holds;
   readonly archive: Archive;
+  readonly exports: Exports;
   readonly erasures: Erasures;
   readonly ledger: LedgerReads;
   readonly verifications: Verifications;

@@ -142,7 +142,7 @@ export function defineRoute<
 
 interface StreamSpec<P extends z.ZodType, Q extends z.ZodType> extends Pick<
   RouteSpec<P, Q, z.ZodType, z.ZodType>,
-  'name' | 'url' | 'action' | 'summary' | 'params' | 'query'
+  'name' | 'url' | 'action' | 'summary' | 'params' | 'query' | 'conflicts'
 > {
   readonly answer: z.ZodType;
   readonly lines: (

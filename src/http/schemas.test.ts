@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
 import * as holds from './hold-schemas.ts';
 import * as archive from './archive-schemas.ts';
+import * as exports from './export-schemas.ts';
 import * as backups from './backup-schemas.ts';
 import * as erasures from './erasure-schemas.ts';
 import * as health from './health-schemas.ts';
@@ -77,6 +78,9 @@ const equal: readonly true[] = [
   true satisfies Equal<typeof archive.archiveRequestInput, client.ArchiveRequestInput>,
   true satisfies Equal<typeof archive.archiveRequest, client.ArchiveRequest>,
   true satisfies Equal<typeof archive.archiveRequestPage, client.ArchiveRequestPage>,
+  true satisfies Equal<typeof exports.exportInput, client.ExportInput>,
+  true satisfies Equal<typeof exports.keptExport, client.Export>,
+  true satisfies Equal<typeof exports.exportPage, client.ExportPage>,
   true satisfies Equal<typeof ledger.ledgerQuery, client.LedgerQuery>,
   true satisfies Equal<typeof ledger.ledgerEntry, client.LedgerEntry>,
   true satisfies Equal<typeof ledger.ledgerPage, client.LedgerPage>,

@@ -27,6 +27,7 @@ import { SECURITY_HEADERS, TRANSPORT_SECURITY } from './headers.ts';
 import { erasureRoutes } from './erasures.ts';
 import { addHealthRoutes } from './health.ts';
 import { parseJson } from './json-body.ts';
+import { exportRoutes } from './exports.ts';
 import { holdRoutes } from './holds.ts';
 import { keyRoutes } from './keys.ts';
 import { ledgerRoutes } from './ledger.ts';
@@ -83,6 +84,7 @@ export const routesOf = (parts: HttpParts): readonly Route[] => [
   ...retentionRoutes(parts.retention),
   ...holdRoutes(parts.holds),
   ...archiveRoutes(parts.archive),
+  ...exportRoutes(parts.exports),
   ...keyRoutes(parts.access),
   ...erasureRoutes(parts.erasures),
   ...ledgerRoutes(parts.ledger),

@@ -5,7 +5,7 @@
  * `CATALOGUE_VERSION`, which each entry carries, so that a reader knows whether an unknown name is newer or forged.
  */
 
-export const CATALOGUE_VERSION = 2;
+export const CATALOGUE_VERSION = 3;
 
 interface ActionKind {
   /** Whether it only looks: nothing but the ledger changes. */
@@ -74,6 +74,11 @@ export const ACTIONS = {
   'archive.approve': change,
   'archive.refuse': change,
   'archive.read': read,
+  'export.create': change,
+  'export.list': read,
+  'export.get': read,
+  'export.read': read,
+  'export.delete': change,
   'backup.list': read,
   'backup.drill': change,
   'vault.rewind': change,
@@ -93,6 +98,7 @@ export const ACTIONS = {
   'memory.archive': event,
   'archive.copy': event,
   'archive.expire': event,
+  'export.end': event,
   'hold.restore': event,
   'ledger.prune': event,
   'vault.purge': event,

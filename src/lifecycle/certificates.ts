@@ -26,6 +26,7 @@ import { encodeStatement, type CertificateFacts, type ReplicaFacts } from './cer
 import { keyIdIn, keyIdOf, signEnvelope, STATEMENT_TYPE } from './envelope.ts';
 import { keyView, type HistoricKey, type Signers } from '../ledger/signers.ts';
 import type { ErasureRequests } from './erasure-requests.ts';
+import { exportsBefore } from './recipients.ts';
 import { digestOfRanges } from './slot-digest.ts';
 
 export interface CertificatesParts {
@@ -45,7 +46,8 @@ export interface CertificatesParts {
   readonly clock: Clock;
 }
 
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 
 export class Certificates {
   readonly #parts: CertificatesParts;
@@ -110,7 +112,7 @@ export class Certificates {
   }
 
   async #facts(row: ErasureRow): Promise<CertificateFacts> {
-    const { deployment, keyring, clock, backupDays } = this.#parts;
+    const { deployment, keyring, clock } = this.#parts;
     const request = await this.#request(row.id);
     const slots = decodeSlots(request.slots);
     this.#requireDead(slots);
@@ -127,9 +129,17 @@ export class Certificates {
         at: new Date(at).toISOString(),
       })),
       verifiedAt: clock.now(),
-      copiesUntil: (row.destroyed_at ?? clock.now()) + backupDays * DAY_MS,
+      copiesUntil: await this.#copiesUntil(row, row.destroyed_at ?? clock.now()),
       ledger: await this.#proof(row),
     };
+  }
+
+  /** When the last ciphertext goes: with the backups from before, or the exports, whose pieces go within an hour of their end. */
+  async #copiesUntil(row: ErasureRow, destroyedAt: number): Promise<number> {
+    const { store, backupDays } = this.#parts;
+    const exports = await exportsBefore(store, row, destroyedAt);
+    const ends = exports.map(({ expires_at, ended_at }) => (ended_at ?? expires_at) + HOUR_MS);
+    return Math.max(destroyedAt + backupDays * DAY_MS, ...ends);
   }
 
   async #request(id: string): Promise<KeyRequestRow> {

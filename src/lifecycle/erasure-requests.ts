@@ -41,7 +41,8 @@ import { Confirmations, digestOfMemories, notConfirmed, type Counted } from './c
 import { countUnder } from './counting.ts';
 import { erasureView } from './erasure-view.ts';
 import { keepersOf } from './keepers.ts';
-import { recipientsOf } from './recipients.ts';
+import { exportView } from './export-view.ts';
+import { exportsBefore, recipientsOf } from './recipients.ts';
 import type { Erasures, RequestedBy } from './erasures.ts';
 import type { HoldGuard } from './hold-guard.ts';
 
@@ -128,12 +129,13 @@ export class ErasureRequests {
   async recipients(context: RequestContext, id: string): Promise<ErasureRecipients> {
     const row = await this.reach(context, 'erasure.get', id);
     const recipients = await recipientsOf(this.#parts, row);
+    const exports = await exportsBefore(this.#parts.store, row, row.requested_at);
     await this.#parts.recorder.record(context, {
       action: 'erasure.get',
       target: row.id,
       count: recipients.length,
     });
-    return { recipients: [...recipients] };
+    return { recipients: [...recipients], exports: exports.map(exportView) };
   }
 
   /** Newest first. */

@@ -81,6 +81,12 @@ async function rowsOverdue({ store, guard }: OverdueParts, now: number): Promise
       .where('state', 'in', ['approved', 'ready'])
       .where('expires_at', '<=', now)
       .execute();
+    const exports = await db
+      .selectFrom('exports')
+      .select('expires_at')
+      .where('state', '=', 'ready')
+      .where('expires_at', '<=', now)
+      .execute();
     const entry = await db
       .selectFrom('ledger_entries')
       .select('at')
@@ -91,7 +97,7 @@ async function rowsOverdue({ store, guard }: OverdueParts, now: number): Promise
       .executeTakeFirst();
     return [
       ...late,
-      ...copies.map(({ expires_at }) => now - (expires_at ?? now)),
+      ...[...copies, ...exports].map(({ expires_at }) => now - (expires_at ?? now)),
       ...(entry === undefined ? [] : [now - entry.at - LEDGER_KEPT_S * 1000]),
     ];
   });

@@ -19,6 +19,7 @@ import type { Segments } from '../vaults/segments.ts';
 import { livingOf } from '../vaults/living.ts';
 import { decodeScope } from '../vaults/memory-row.ts';
 import { memoryPages } from '../vaults/memory-walk.ts';
+import { removePieces } from './export-pieces.ts';
 
 export interface PurgeParts {
   readonly store: Store;
@@ -187,7 +188,7 @@ export class Purge {
       );
   }
 
-  /** Archives and copies of them, whose keys were under the vault's. */
+  /** Archives, copies of them and exports, whose keys were under the vault's. */
   async #removeBlobs(row: ErasureRow, vault: string): Promise<void> {
     const { store, blobs } = this.#parts;
     const organization = row.organization as OrganizationId;
@@ -204,6 +205,10 @@ export class Purge {
       );
       for (const { blob } of rows) if (blob !== null) await blobs.delete(blob);
     }
+    const exports = await store.read(organization, (db) =>
+      db.selectFrom('exports').select('id').where('vault', '=', vault).execute(),
+    );
+    await removePieces(blobs, new Set(exports.map(({ id }) => id)));
   }
 
   /** Every table of tenants but those that are kept for years; the annotations of the columns say which. */

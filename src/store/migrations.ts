@@ -8,6 +8,7 @@ import { recovery } from './migrations/0006-recovery.ts';
 import { erasures } from './migrations/0007-erasures.ts';
 import { changesOfAVault } from './migrations/0008-changes-of-a-vault.ts';
 import { slotsOfArchivedVersions } from './migrations/0009-slots-of-archived-versions.ts';
+import { exports } from './migrations/0010-exports.ts';
 import type { TableName } from './schema.ts';
 import { isTenantTable, type Migration, type Table, type Tables } from './table.ts';
 
@@ -21,6 +22,7 @@ export const MIGRATIONS: readonly Migration[] = [
   erasures,
   changesOfAVault,
   slotsOfArchivedVersions,
+  exports,
 ];
 
 /** Every table as it stands after all steps. */

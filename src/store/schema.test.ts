@@ -7,6 +7,7 @@ import { rotation } from './migrations/0004-rotation.ts';
 import { vaultSearch } from './migrations/0005-vault-search.ts';
 import type { recovery } from './migrations/0006-recovery.ts';
 import type { erasures } from './migrations/0007-erasures.ts';
+import type { exports } from './migrations/0010-exports.ts';
 import { TABLES, TENANT_TABLES } from './migrations.ts';
 import type { Database, TableName } from './schema.ts';
 import { annotationFaults, type Column, type Table, type Tables } from './table.ts';
@@ -31,7 +32,8 @@ type Created = typeof foundation.creates &
   typeof rotation.creates &
   typeof vaultSearch.creates &
   typeof recovery.creates &
-  typeof erasures.creates;
+  typeof erasures.creates &
+  typeof exports.creates;
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 
 test('the row types are those of the tables, column by column', () => {

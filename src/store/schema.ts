@@ -9,9 +9,10 @@
  * Every row carries `change`, the number of the job that last wrote it; a table with `organization` is a tenant table.
  */
 import type { OrganizationId } from '../ids.ts';
+import type { ExportsDatabase } from './schema-exports.ts';
 import type { RetentionDatabase } from './schema-retention.ts';
 
-export interface Database extends RetentionDatabase {
+export interface Database extends RetentionDatabase, ExportsDatabase {
   meta: MetaRow;
   store_head: StoreHeadRow;
   epochs: EpochRow;

@@ -29,6 +29,7 @@ import type { Store } from '../store/store.ts';
 import { matchArchived, selectArchived, type ArchivedRow } from './archived-row.ts';
 import type { Embedding } from './embedding.ts';
 import type { VaultIndexes } from './indexes.ts';
+import { liveMemories } from './live-memories.ts';
 import { toFloat32 } from './memory-content.ts';
 import { memoryDeed } from './memory-deeds.ts';
 import { checkVector, invalid } from './memory-input.ts';
@@ -214,29 +215,13 @@ export class MemoryReads {
 
   /** Every live memory, oldest first. The entry is durable before the first one comes out. */
   async *exportMemories(context: RequestContext, reference: string, query: Include): AsyncGenerator<Memory> {
-    const { vaults, store, sealer, rows, recorder } = this.#parts;
+    const { vaults, store, sealer, rows, recorder, retention, environment } = this.#parts;
     const vault = await vaults.reach(context, 'memory.export', reference);
     await recorder.record(context, { action: 'memory.export', target: vault.id });
     const names = await rows.names(vault);
-    let after = '';
-    for (;;) {
-      const rules = await this.#parts.retention.of(vault);
-      const page = await store.read(vault.organization.id, (db) =>
-        selectWithVector(db, vault)
-          .where('memories.state', '=', 'live')
-          .where('memories.id', '>', after)
-          .orderBy('memories.id')
-          .limit(SCAN_PAGE_ROWS)
-          .execute(),
-      );
-      if (page.length === 0) return;
-      after = page.at(-1)?.id ?? after;
-      for (const row of page) {
-        const opened = matchMemory(sealer, vault, row);
-        if (opened === null || isOver(rules, opened, this.#now())) continue;
-        yield memoryView(opened, names, query.include === 'vector');
-      }
-    }
+    const live = { store, sealer, retention, clock: environment.clock };
+    for await (const opened of liveMemories(live, vault, { filter: null, names }))
+      yield memoryView(opened, names, query.include === 'vector');
   }
 
   async searchMemories(

