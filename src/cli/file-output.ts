@@ -5,23 +5,30 @@ import type { Session } from './session.ts';
 
 const TOGETHER = 64 * 1024;
 
-/**
- * Writes what `parts` give and returns how many they were. A file is written beside its place, readable by its owner
- * only, and takes its name at the end, so that an export that broke off is never mistaken for a whole one.
- */
+/** Writes what `parts` give and returns how many they were: onto standard output, or into a file as `writeFileWhole` does. */
 export async function writeWhole(
   session: Session,
   name: string | undefined,
   parts: AsyncIterable<string>,
 ): Promise<number> {
   if (name === undefined || name === '-') return await copy(parts, session.io.out);
-  const path = session.path(name);
+  return writeFileWhole(session.path(name), parts);
+}
+
+/**
+ * The same for text or bytes. A file is written beside its place, readable by its owner
+ * only, and takes its name at the end, so that an export that broke off is never mistaken for a whole one.
+ */
+export async function writeFileWhole(
+  path: string,
+  parts: AsyncIterable<string | Uint8Array>,
+): Promise<number> {
   const partial = `${path}.part`;
   await refuseExisting(path);
   const file = await open(partial, 'w', 0o600);
   let count = 0;
   try {
-    count = await copy(parts, (text) => file.appendFile(text));
+    count = await copy(parts, (part) => file.appendFile(part));
     await file.sync();
     await file.close();
     await rename(partial, path);
@@ -34,11 +41,18 @@ export async function writeWhole(
 }
 
 /** Lines are small and calls are not: several go out together. */
-async function copy(parts: AsyncIterable<string>, write: (text: string) => Promise<void>): Promise<number> {
+async function copy<Part extends string | Uint8Array>(
+  parts: AsyncIterable<Part>,
+  write: (part: Part | string) => Promise<void>,
+): Promise<number> {
   let count = 0;
   let held = '';
   for await (const part of parts) {
     count += 1;
+    if (typeof part !== 'string') {
+      await write(part);
+      continue;
+    }
     held += part;
     if (held.length < TOGETHER) continue;
     await write(held);

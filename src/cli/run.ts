@@ -7,6 +7,7 @@ import { exportCommand } from './commands/export-command.ts';
 import { holdCommands } from './commands/hold-commands.ts';
 import { importCommand } from './commands/import-command.ts';
 import { keyCommands } from './commands/key-commands.ts';
+import { keptExportCommands } from './commands/kept-export-commands.ts';
 import { ledgerCommands } from './commands/ledger-commands.ts';
 import { memoryCommands } from './commands/memory-commands.ts';
 import { retentionCommands } from './commands/retention-commands.ts';
@@ -38,6 +39,7 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   memoryCommands(program, session);
   importCommand(program, session);
   exportCommand(program, session);
+  keptExportCommands(program, session);
   vaultCommands(program, session);
   retentionCommands(program, session);
   holdCommands(program, session);

@@ -26,7 +26,7 @@ export const PROTECTION_CLAIMS: readonly Claim[] = [
     state: {
       kind: 'complete',
       notProven:
-        'That copies of backups and archives elsewhere are whole and kept safe: whoever has the keystore too opens them. What callers keep of plain answers, those of memories/export among them, is theirs to encrypt.',
+        'That copies of backups and archives elsewhere are whole and kept safe: whoever has the keystore too opens them. What callers keep of plain answers, those of memories/export among them, is theirs to encrypt: strongroom export --sealed does.',
       hoursFresh: 26,
       mend: 'Stop the server and keep the file: what is not sealed has to be written anew; strongroom backup --kind full makes a new backup.',
     },

@@ -6,6 +6,7 @@ import type { Erasure, ErasurePlan } from '@strongroom/client';
 import { SigningKey } from '../../crypto/signature.ts';
 import { introduce } from '../../ledger/ledger-keys.ts';
 import { encodeVkey, verifierKey } from '../../ledger/note.ts';
+import { EXPORT } from '../testing/fake-server.ts';
 import { TestBench } from '../testing/test-io.ts';
 
 const AT = '2026-11-21T10:00:00.000Z';
@@ -42,7 +43,10 @@ function bench(t: TestContext): {
     if (path.endsWith('/recipients'))
       return {
         status: 200,
-        body: { recipients: [{ how: 'export', principal: ERASURE.requestedBy, lastAt: AT }] },
+        body: {
+          recipients: [{ how: 'export', principal: ERASURE.requestedBy, lastAt: AT }],
+          exports: [EXPORT],
+        },
       };
     if (path.endsWith('/certificate'))
       return { status: 200, body: { certificate: '{"signed":true}\n', verifierKey: 'the key' } };
@@ -104,7 +108,9 @@ test('erasures are listed, shown and taken back; an organization is closed and r
   );
   assert.equal((await run(['organization', 'reopen', ID])).code, 0);
   assert.match((await run(['organization', 'reopen'])).out, new RegExp(ID), 'its id need not be known');
-  assert.match((await run(['erasures', 'recipients', ID])).out, /^HOW +BY +VAULT +LAST\nexport +key_/);
+  const recipients = (await run(['erasures', 'recipients', ID])).out;
+  assert.match(recipients, /^HOW +BY +VAULT +LAST\nexport +key_/);
+  assert.match(recipients, /Kept by the server.*\nID +STATE.*\nexp_0+1 +ready/);
 });
 
 test('a certificate is written as it came, and one that does not hold is told apart from a wrong key', async (t) => {

@@ -12,6 +12,7 @@ import { Ended, EXIT, usage } from '../exit.ts';
 import { writeWhole } from '../file-output.ts';
 import { given, jsonObject, wholeNumber } from '../flags.ts';
 import type { Session } from '../session.ts';
+import { EXPORT_COLUMNS, exportRow } from '../show/export.ts';
 import { counted } from '../show/number.ts';
 import { tableText } from '../show/table.ts';
 import { printable } from '../show/text.ts';
@@ -109,7 +110,12 @@ function listCommands(program: Command, session: Session): void {
         vault ?? '-',
         showTime(lastAt),
       ]);
-      await session.show(answer, () => tableText(columns, rows, session.place));
+      await session.show(answer, () => {
+        const taken = tableText(columns, rows, session.place);
+        if (answer.exports.length === 0) return taken;
+        const kept = tableText(EXPORT_COLUMNS, answer.exports.map(exportRow), session.place);
+        return `${taken}\nKept by the server, where nothing of it opens any more:\n${kept}`;
+      });
     });
   erasures
     .command('cancel')

@@ -3,6 +3,7 @@
  * line can see: ids that count up, a clock that stands still, problem documents, and answers kept by idempotency key.
  */
 import type {
+  Export,
   Fetch,
   FetchAnswer,
   JsonObject,
@@ -118,6 +119,7 @@ export class FakeServer {
     if (resource === 'retention') return retention(request, rest[0]);
     if (resource === 'holds') return holds(request, rest);
     if (resource === 'archive') return archive(request, rest.slice(1));
+    if (resource === 'exports') return exports(method, rest);
     if (resource === 'backups' || resource === 'drills') return backups(method, resource, rest);
     if (resource === 'rotations')
       return { status: 200, body: method === 'GET' ? { keys: [AGE] } : { rotations: [ROTATION] } };
@@ -139,6 +141,7 @@ export class FakeServer {
     const found = this.vaults.get(name) ?? [...this.vaults.values()].find(({ vault }) => vault.id === name);
     if (found === undefined) return problem(404, 'not_found', 'Not found');
     const [part, id, action] = rest;
+    if (part === 'exports') return exports(method, []);
     if (part === 'retention' || action === 'retention') return retention(request, action ?? id);
     if (part === 'memories' && id !== undefined && id !== 'list' && id !== 'export')
       return this.#memory(request, found.memories, [id, action]);
@@ -424,6 +427,26 @@ function holds({ method, body }: Request, [id, part]: string[]): Answer {
   };
   if (part === 'memories') return { status: 200, body: { memories: [memory], next: null } };
   return { status: 200, body: id === undefined ? { holds: [hold], next: null } : hold };
+}
+
+export const EXPORT: Export = {
+  id: 'exp_00000000000000000000000001',
+  vault: 'vlt_00000000000000000000000001',
+  state: 'ready',
+  memories: 1,
+  sizeBytes: 1096,
+  madeBy: 'key_00000000000000000000000001',
+  createdAt: NOW,
+  expiresAt: NOW,
+};
+
+function exports(method: string, [id, part]: string[]): Answer {
+  if (method === 'DELETE') return { status: 204 };
+  if (method === 'POST') return { status: 201, body: EXPORT };
+  const memory = { id: MEMORY_ID, text: 'kept', visibility: 'vault', version: 1 };
+  const line = JSON.stringify({ ...memory, createdAt: NOW, updatedAt: NOW });
+  if (part === 'memories') return { status: 200, body: [`${line}\n`] };
+  return { status: 200, body: id === undefined ? { exports: [EXPORT], next: null } : EXPORT };
 }
 
 function archive({ method, body }: Request, [id, part]: string[]): Answer {
