@@ -53,6 +53,7 @@ export class Wing {
     const probe = this.#probe;
     this.last.codes = this.last.lists = 0;
     if (lists.count === 0) return;
+    this.keeper.asked();
     probe.begin(this.#products(), sight);
     let batch = FIRST_BATCH;
     for (let isDone = false; !isDone;) {
