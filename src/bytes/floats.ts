@@ -29,3 +29,10 @@ export function decodeFloats(bytes: Uint8Array): Float32Array<ArrayBuffer> {
 
 /** From base64 in its one form; a RangeError on anything else. */
 export const parseFloats = (text: string): Float32Array<ArrayBuffer> => decodeFloats(decodeBase64(text));
+
+/** Where the first number stands that is NaN or infinite, or -1. */
+export function firstNotFinite(numbers: Float32Array): number {
+  // A loop with an index and no callback: each number of every vector that comes in goes through here.
+  for (let i = 0; i < numbers.length; i++) if (!Number.isFinite(numbers[i])) return i;
+  return -1;
+}

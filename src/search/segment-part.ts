@@ -6,6 +6,7 @@
  * (lengths, places, numbers that are not finite) is refused at once; a record is checked when it is read.
  */
 import { decodeUtf8, view } from '../bytes/encoding.ts';
+import { firstNotFinite } from '../bytes/floats.ts';
 import { StrongroomError } from '../errors.ts';
 import { LEAF_SLOTS } from '../keys/slot.ts';
 import {
@@ -19,7 +20,6 @@ import {
 import { TermPart, type Counts } from './term-part.ts';
 import type { HeldRecord, JsonObject, Metric } from './types.ts';
 import { paddedLength, rowBytesFor, type LowBits } from './vectors/rows.ts';
-import { firstNotFinite } from './vectors/vector-index.ts';
 
 /** Rows of one kind, one behind the other, and which records they belong to. */
 export interface RowColumn {

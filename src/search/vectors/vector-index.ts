@@ -5,6 +5,7 @@
  * border rows move over a few at a time, and a search asks both. Vectors whose lengths would overflow float32 when multiplied
  * (or vanish) stay exact for good. A vault that has been large stays coded: what codes left out does not come back.
  */
+import { firstNotFinite } from '../../bytes/floats.ts';
 import type { Fault } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
 import { bestOf, type Scored } from '../top.ts';
@@ -225,11 +226,4 @@ export class VectorIndex {
     if (this.#dimensions === null) throw new RangeError('the dimensions are not known yet');
     return this.#dimensions;
   }
-}
-
-/** Where the first number stands that is NaN or infinite, or -1. */
-export function firstNotFinite(vector: Float32Array): number {
-  // Loops with an index and no callback: each number of every vector that comes in goes through here.
-  for (let i = 0; i < vector.length; i++) if (!Number.isFinite(vector[i])) return i;
-  return -1;
 }
