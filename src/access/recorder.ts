@@ -5,6 +5,7 @@
  * one commit. What was only read or refused is written down before the answer leaves.
  */
 import type { Ledger } from '../ledger/ledger.ts';
+import type { SealedDetails } from '../ledger/details.ts';
 import type { EntryDraft, Facts } from '../ledger/entry.ts';
 import type { Action } from '../ledger/actions.ts';
 import type { ErrorCode } from '../errors.ts';
@@ -64,9 +65,20 @@ export class Recorder {
   }
 
   /** Makes the entry of a read or a refusal durable. */
-  async record(context: RequestContext, deed: Deed): Promise<void> {
+  record(context: RequestContext, deed: Deed): Promise<void> {
+    return this.#record(context, draftOf(context, deed));
+  }
+
+  /** Seals the entry of a read that is under way; what it answers makes it durable, with how many there were. */
+  prepare(context: RequestContext, deed: Deed): (count: number) => Promise<void> {
+    const draft = draftOf(context, deed);
+    const sealed = this.#ledger.seal(context.organization, draft);
+    return (count) => this.#record(context, { ...draft, count }, sealed);
+  }
+
+  async #record(context: RequestContext, draft: EntryDraft, sealed?: SealedDetails | null): Promise<void> {
     await this.#store.write(context.organization, (tx) => {
-      this.#ledger.append(tx, draftOf(context, deed));
+      this.#ledger.append(tx, draft, sealed);
       return Promise.resolve();
     });
     context.recorded = true;

@@ -15,7 +15,7 @@ import { SYSTEM, type ReadSql, type Store, type Tx } from '../store/store.ts';
 import { openCheckpointBy, signCheckpoint } from './checkpoint.ts';
 import { encodeConsistencyProof } from './consistency-proof.ts';
 import { logContents, type ContentsSource } from './contents.ts';
-import { openDetails, sealDetails } from './details.ts';
+import { openDetails, sealDetails, type SealedDetails } from './details.ts';
 import {
   DEPLOYMENT_LOG,
   draftBodies,
@@ -119,14 +119,22 @@ export class Ledger {
    * Adds an entry to the transaction, in the log of its organization, or of the deployment under SYSTEM. Throws a
    * RangeError for a draft that is not content-free and `erased` if a slot of the scope is dead: the job then fails.
    */
-  append(tx: Tx, draft: EntryDraft): void {
-    this.#appendTo(tx.organization === SYSTEM ? DEPLOYMENT_LOG : tx.organization, tx, draft);
+  append(tx: Tx, draft: EntryDraft, sealed?: SealedDetails | null): void {
+    this.#appendTo(tx.organization === SYSTEM ? DEPLOYMENT_LOG : tx.organization, tx, draft, sealed);
   }
 
-  #appendTo(log: LogId, tx: Tx, draft: EntryDraft): void {
+  /**
+   * The sealed details of an entry to come, for `append`: the longest part of writing one, and nothing in it depends on how what it
+   * records turns out. A slot that dies in between takes them along as it does later.
+   */
+  seal(log: LogId, draft: EntryDraft): SealedDetails | null {
     const { environment, sealer, periods } = this.#parts;
-    const at = environment.clock.now();
-    const sealed = sealDetails(draft, log, periods.slotAt(at), sealer);
+    return sealDetails(draft, log, periods.slotAt(environment.clock.now()), sealer);
+  }
+
+  #appendTo(log: LogId, tx: Tx, draft: EntryDraft, given?: SealedDetails | null): void {
+    const sealed = given === undefined ? this.seal(log, draft) : given;
+    const at = this.#parts.environment.clock.now();
     for (const [part, body] of draftBodies(draft, at, sealed?.reference ?? null).entries()) {
       tx.defer(this.#writer, { log, body, box: part === 0 ? (sealed?.box ?? null) : null });
     }

@@ -241,16 +241,21 @@ export class MemoryReads {
     const vector = await this.#queryVector(context, vault, { ...input, mode, weights });
     const withRecords = input.include !== 'vector';
     const asked = { query, vector, limit, filter, mode, weights, now: this.#now(), withRecords };
-    const { answer: found, isCurrent } = await indexes.ask(vault, async (index) =>
+    const asking = indexes.ask(vault, async (index) =>
       index.search({ ...asked, rules: await this.#parts.retention.of(vault) }),
     );
+    // Sealed while the index looks.
+    const sealing = turn().then(() =>
+      recorder.prepare(context, { action: 'memory.search', target: vault.id }),
+    );
+    const [{ answer: found, isCurrent }, record] = await Promise.all([asking, sealing]);
     // By the rules as they are now: one may have been set while the index looked.
     const rules = await this.#parts.retention.of(vault);
     const hits = found.filter(({ record }) => record === undefined || !isExpired(rules, record, this.#now()));
     // What the index holds is the answer, unless something was taken out of the vault while it looked.
     const isAnswered = withRecords && isCurrent();
     const results = isAnswered ? hits.flatMap(heldResult) : await this.#resultsOf(vault, hits, !withRecords);
-    await recorder.record(context, { action: 'memory.search', target: vault.id, count: results.length });
+    await record(results.length);
     return { results };
   }
 
