@@ -325,6 +325,54 @@ test('an archive that is damaged keeps no copy from its end, and no other vault 
     );
 });
 
+test('a filter that asks for no words erases what is archived as well; one that does says what it was not asked of', async (t) => {
+  verifies('PRV-02');
+  const { deployment, ann, bo, both, young } = await archived(t);
+  const plan = async (filter: object): Promise<Answer> =>
+    deployment.must('POST', '/v1/erasures', { body: { target: { vault: 'default', filter }, dryRun: true } });
+  const words = (await plan({ text: { contains: 'quinces' } })).json;
+  assert.deepEqual([words['count'], words['unasked']], [1, 3], 'the young one; what is put away is not read');
+  for (const mixed of [
+    { OR: [{ subject: 'bo' }, { 'metadata.x': 1 }] },
+    { NOT: [{ speaker: 'Ann' }] },
+    { at: { gt: '2020-01-01' }, subject: 'bo' },
+  ])
+    assert.equal((await plan(mixed)).json['unasked'], 3, JSON.stringify(mixed));
+  const created = (await deployment.must('GET', `${BASE}/${young}`)).json['createdAt'];
+  for (const [filter, count] of [
+    [{ kind: 'fact' }, 2],
+    [{ subject: 'bo' }, 2],
+    [{ createdAt: { lt: created } }, 3],
+    [{ NOT: [{ subject: 'bo' }] }, 3],
+    [{ subject: 'cy' }, 0],
+  ] as const) {
+    const { json } = await plan(filter);
+    assert.deepEqual([json['count'], json['unasked']], [count, undefined], JSON.stringify(filter));
+  }
+  const target = { vault: 'default', filter: { subject: 'bo' } };
+  const { confirm } = (await plan(target.filter)).json;
+  const hold = idOf(
+    await deployment.must('POST', '/v1/holds', { body: { name: 'x', target: { subject: 'ann' } } }),
+  );
+  const erase = (): Promise<Answer> =>
+    deployment.call('POST', '/v1/erasures', { body: { target, reason: 'asked for', confirm } });
+  assert.equal((await erase()).json['code'], 'held', 'one of them is ann’s as well');
+  await deployment.must('DELETE', `/v1/holds/${hold}`);
+  assert.deepEqual(
+    [(await erase()).status, idsIn(await deployment.must('GET', `${BASE}?state=archived`))],
+    [202, [ann]],
+  );
+  for (const gone of [bo, both]) assert.equal((await deployment.call('GET', `${BASE}/${gone}`)).status, 404);
+  await sweep(deployment);
+  await deployment.stop();
+  await deployment.opened(async (open) => {
+    assert.deepEqual(
+      (await versionsIn(open)).map(({ memory }) => memory),
+      [ann],
+    );
+  });
+});
+
 test('what is archived ends by its rules as well', async (t) => {
   const { deployment } = await archived(t);
   await deployment.must('PUT', '/v1/vaults/default/retention', {

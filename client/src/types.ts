@@ -301,6 +301,8 @@ export interface ErasurePlan {
   kind: Erasure['kind'];
   /** Of memories that would go, those derived from them included. */
   count: number;
+  /** Memories in the archive that the filter could not be asked of, because it asks for what they say: they stay. */
+  unasked?: number;
   confirm: string;
   expiresAt: string;
 }

@@ -93,6 +93,7 @@ export const erasurePlan = z.object({
   dryRun: z.literal(true),
   kind,
   count: z.int(),
+  unasked: z.int().optional(),
   keptBy: z.array(z.string()).optional(),
   confirm: z.string(),
   expiresAt: z.string(),

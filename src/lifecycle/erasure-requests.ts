@@ -74,6 +74,8 @@ type Found =
 
 /** What was counted, and where it is a list of memories, which would end. */
 interface Looked extends Counted {
+  /** Archived memories that a filter could not be asked of. */
+  readonly unasked?: number;
   readonly living?: readonly LivingMemory[];
 }
 
@@ -256,6 +258,7 @@ export class ErasureRequests {
       dryRun: true,
       kind,
       count: counted.count,
+      ...(counted.unasked === undefined || counted.unasked === 0 ? {} : { unasked: counted.unasked }),
       ...(keptBy.length === 0 ? {} : { keptBy }),
       ...this.#confirmations.give(context, target, counted),
     };
@@ -315,7 +318,8 @@ export class ErasureRequests {
     }
     const found = await this.#countMemories(context, [...memories.keys()]);
     const digest = digestOfMemories(Array.from(memories, ([id, version]) => ({ id, version })));
-    return { counted: { ...found, digest }, memories };
+    const unasked = await this.#parts.memories.unasked(vault, parsed);
+    return { counted: { ...found, digest, unasked }, memories };
   }
 
   /** What is done in the transaction; whatever takes long has been done before. */

@@ -17,7 +17,7 @@ import type { FilterableRecord, JsonObject } from './types.ts';
 
 export type Scalar = string | number | boolean | null;
 export type FilterOrder = 'gt' | 'gte' | 'lt' | 'lte';
-type MemoryField = keyof Omit<FilterableRecord, 'metadata'>;
+export type MemoryField = keyof Omit<FilterableRecord, 'metadata'>;
 
 /** Where the value comes from: a field of the memory, or a path into its metadata. */
 export type FilterField = { readonly field: MemoryField } | { readonly metadata: readonly string[] };
@@ -54,6 +54,13 @@ export function matchesFilter(filter: Filter, record: FilterableRecord): boolean
     case 'lte':
       return isOrdered(filter.op, valueOf(filter.of, record), filter.value);
   }
+}
+
+/** Whether it can be asked of records of which nothing but these fields is known. */
+export function asksOnly(filter: Filter, fields: ReadonlySet<MemoryField>): boolean {
+  if ('filters' in filter) return filter.filters.every((part) => asksOnly(part, fields));
+  if ('filter' in filter) return asksOnly(filter.filter, fields);
+  return 'field' in filter.of && fields.has(filter.of.field);
 }
 
 /** Lower case, the way `icontains` compares. */

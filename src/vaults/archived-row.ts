@@ -7,6 +7,7 @@ import type { SealedBox } from '../crypto/seal.ts';
 import { StrongroomError } from '../errors.ts';
 import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
+import type { MemoryField } from '../search/filter.ts';
 import type { ArchivedVersionRow } from '../store/schema-retention.ts';
 import type { ReadSql } from '../store/store.ts';
 import { decodeScope, isReadable, MEMORY_COLUMNS, type JoinedRow, type OpenedMemory } from './memory-row.ts';
@@ -19,6 +20,17 @@ export type ArchivedRow = Omit<JoinedRow, 'body_box' | 'vector_box'> & {
   readonly kind_box: Uint8Array | null;
   readonly archived_at: number;
 };
+
+/** What is known of an archived memory without a copy out of the archive. */
+export const ARCHIVED_FIELDS: ReadonlySet<MemoryField> = new Set([
+  'id',
+  'subject',
+  'conversation',
+  'kind',
+  'createdAt',
+  'updatedAt',
+  'expiresAt',
+] as const);
 
 /** Archived memories of a vault with their current version. */
 export const selectArchived = (sql: ReadSql, vault: Pick<Vault, 'id'>) =>

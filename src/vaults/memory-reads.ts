@@ -22,11 +22,11 @@ import { StrongroomError } from '../errors.ts';
 import { isId } from '../ids.ts';
 import type { RecordSealer } from '../keys/record-sealer.ts';
 import { isExpired, type ExpiryRules } from '../search/expiry.ts';
-import { matchesFilter, type Filter } from '../search/filter.ts';
+import { asksOnly, matchesFilter, type Filter } from '../search/filter.ts';
 import { parseFilter } from '../search/parse-filter.ts';
 import type { Hit } from '../search/types.ts';
 import type { Store } from '../store/store.ts';
-import { matchArchived, selectArchived, type ArchivedRow } from './archived-row.ts';
+import { ARCHIVED_FIELDS, matchArchived, selectArchived, type ArchivedRow } from './archived-row.ts';
 import type { Embedding } from './embedding.ts';
 import type { VaultIndexes } from './indexes.ts';
 import { liveMemories } from './live-memories.ts';
@@ -279,7 +279,10 @@ export class MemoryReads {
     return { version: row.version, body: memoryView(opened, names, false) };
   }
 
-  /** Every memory of the vault that the filter keeps, in the trash or not: for erasures. */
+  /**
+   * Every memory of the vault that the filter keeps, in the trash or not: for erasures. Of what is archived only where the
+   * filter asks for nothing that lies in the archive.
+   */
   async *matching(vault: Vault, filter: Filter): AsyncGenerator<OpenedMemory> {
     const names = await this.#parts.rows.names(vault);
     for (const state of ['live', 'trashed', 'review'] as const) {
@@ -291,6 +294,41 @@ export class MemoryReads {
         after = last;
       }
     }
+    if (asksOnly(filter, ARCHIVED_FIELDS)) yield* this.#archivedMatching(vault, filter, names);
+  }
+
+  async *#archivedMatching(vault: Vault, filter: Filter, names: NameLookup): AsyncGenerator<OpenedMemory> {
+    for (let after = ''; ;) {
+      const from = after;
+      const rows = await this.#parts.store.read(vault.organization.id, (db) =>
+        selectArchived(db, vault)
+          .where('memories.id', '>', from)
+          .orderBy('memories.id')
+          .limit(SCAN_PAGE_ROWS)
+          .execute(),
+      );
+      for (const row of rows) {
+        const opened = matchArchived(this.#parts.sealer, vault, row);
+        if (opened !== null && matchesFilter(filter, indexedRecord(opened, names))) yield opened;
+      }
+      after = rows.at(-1)?.id ?? '';
+      if (rows.length < SCAN_PAGE_ROWS) return;
+      await turn();
+    }
+  }
+
+  /** How many archived memories of the vault `matching` says nothing of. */
+  async unasked(vault: Vault, filter: Filter): Promise<number> {
+    if (asksOnly(filter, ARCHIVED_FIELDS)) return 0;
+    const { archived } = await this.#parts.store.read(vault.organization.id, (db) =>
+      db
+        .selectFrom('memories')
+        .select((of) => of.fn.countAll<number | bigint>().as('archived'))
+        .where('vault', '=', vault.id)
+        .where('state', '=', 'archived')
+        .executeTakeFirstOrThrow(),
+    );
+    return Number(archived);
   }
 
   /** The caller's vector or, where a mode needs one and the vault has an embedder, the query's. */

@@ -82,6 +82,19 @@ test('erase says what would go, and erases only what was meant', async (t) => {
   ]);
 });
 
+test('erase says how many archived memories a filter cannot be asked of', async (t) => {
+  const { run, made } = bench(t);
+  const inner = made.server.intercept;
+  made.server.intercept = (request, ...rest) =>
+    request.body?.['dryRun'] === true
+      ? { status: 200, body: { ...PLAN, kind: 'memories', unasked: 2 } }
+      : inner?.(request, ...rest);
+  const filter = ['erase', '--vault', 'default', '--filter', '{"text":{"contains":"tea"}}'];
+  assert.match((await run([...filter, '--dry-run'])).out, /^3 memories would go\n2 memories in the archive/);
+  const done = await run([...filter, '--reason', 'x', '--yes']);
+  assert.deepEqual([done.code, /2 memories in the archive/.test(done.err)], [0, true]);
+});
+
 test('erasures are listed, shown and taken back; an organization is closed and reopened', async (t) => {
   const { run, sent } = bench(t);
   assert.match((await run(['erasures', 'list', '--state', 'hidden'])).out, /^ID +KIND +STATE/);

@@ -67,6 +67,10 @@ function eraseCommand(program: Command, session: Session): void {
       if (yes !== true) throw usage(`this erases ${planWords(plan)} for good: add --yes if it is meant`);
       if (reason === undefined) throw usage('say why: --reason');
       const { confirm } = plan;
+      if (plan.unasked !== undefined)
+        session.say(
+          `${counted(plan.unasked, 'memory', 'memories')} in the archive cannot be asked, and stay.`,
+        );
       const input = { target, reason, confirm, ...given({ nonce, requester }) } as ErasureInput;
       await showErasure(session, await session.client.erasures.request(input));
     });
@@ -266,10 +270,18 @@ const showErasure = (session: Session, erasure: Erasure): Promise<void> =>
 const planWords = ({ kind, count }: ErasurePlan): string =>
   `${kind === 'memories' ? '' : `the ${kind} with `}${counted(count, 'memory', 'memories')}`;
 
-const planText = (plan: ErasurePlan): string =>
-  plan.keptBy === undefined
-    ? `${planWords(plan)} would go\n`
-    : `${planWords(plan)} would go, and nothing goes as long as it is kept: ${plan.keptBy.map((by) => printable(by)).join(', ')}\n`;
+function planText(plan: ErasurePlan): string {
+  const { keptBy, unasked } = plan;
+  const kept =
+    keptBy === undefined
+      ? ''
+      : `, and nothing goes as long as it is kept: ${keptBy.map((by) => printable(by)).join(', ')}`;
+  const left =
+    unasked === undefined
+      ? ''
+      : `${counted(unasked, 'memory', 'memories')} in the archive cannot be asked what the filter asks, and would stay\n`;
+  return `${planWords(plan)} would go${kept}\n${left}`;
+}
 
 const rowOf = (erasure: Erasure): string[] => [
   erasure.id,
