@@ -230,14 +230,10 @@ export class Purge {
     const unique = [...new Set(ids)];
     if (unique.length === 0) return;
     const { sql } = tx;
-    await sql.deleteFrom('memory_versions').where('memory', 'in', unique).execute();
-    await sql.deleteFrom('archived_versions').where('memory', 'in', unique).execute();
-    await sql.deleteFrom('superseded_slots').where('memory', 'in', unique).execute();
-    await sql.deleteFrom('held_versions').where('memory', 'in', unique).execute();
+    // Of `memory_sources` its own only: by those that name it as their source, what was derived from it is still to be found.
+    for (const table of MEMORY_TABLES as readonly 'memory_versions'[])
+      await sql.deleteFrom(table).where('memory', 'in', unique).execute();
     await sql.deleteFrom('hold_memories').where('memory', 'in', unique).execute();
-    // Only its own: by those that name it as their source, what was derived from it is still to be found.
-    await sql.deleteFrom('memory_sources').where('memory', 'in', unique).execute();
-    await sql.deleteFrom('tied_slots').where('memory', 'in', unique).execute();
     const { numDeletedRows } = await sql.deleteFrom('memories').where('id', 'in', unique).executeTakeFirst();
     const removed = Number(numDeletedRows);
     if (removed === 0) return;
@@ -311,14 +307,15 @@ export const PURGED_TABLES: readonly string[] = Object.entries(TABLES).flatMap((
   return isTenantTable(table) && !isKept ? [name] : [];
 });
 
-/**
- * What says in which vault it lies. What says of which memory it is has gone with it: to look for more of that by the vault
- * would read all that there is of every other one.
- */
-const VAULT_TABLES = PURGED_TABLES.filter((name) => {
-  const columns = TABLES[name]?.columns ?? {};
-  return 'vault' in columns && !('memory' in columns) && name !== 'memories' && name !== 'tombstones';
-});
+/** What says in which vault it lies; memories go before, one by one, because they are counted. */
+const IN_VAULTS = PURGED_TABLES.filter(
+  (name) => 'vault' in (TABLES[name]?.columns ?? {}) && name !== 'memories' && name !== 'tombstones',
+);
+
+/** What says of which memory it is goes with it: to look for more by the vault would read what there is of every other one. */
+const MEMORY_TABLES = IN_VAULTS.filter((name) => 'memory' in (TABLES[name]?.columns ?? {}));
+
+const VAULT_TABLES = IN_VAULTS.filter((name) => !MEMORY_TABLES.includes(name));
 
 /** Whether there may be more. */
 async function removeSome(
