@@ -169,3 +169,29 @@ test('what was thrown away before its vault was ends with whichever is over firs
     ['memory', 'vault'],
   );
 });
+
+test('what lies in a vault in the trash can be held: it outlives its days, is shown, and ends after the release', async (t) => {
+  verifies('RET-06');
+  const deployment = await TestDeployment.start(t);
+  const { vault, memory } = await thrown(deployment, 'thrown');
+  const place = async (target: object): Promise<string> =>
+    idOf(await deployment.must('POST', '/v1/holds', { body: { name: 'case', target } }));
+  const holds = [await place({ vault }), await place({ vault, memories: [memory] })];
+  for (const hold of holds) {
+    const { json } = await deployment.must('GET', `/v1/holds/${hold}/memories`);
+    assert.deepEqual(
+      (json['memories'] as Json[]).map(({ id, text }) => [id, text]),
+      [[memory, 'kept tea']],
+    );
+  }
+  deployment.clock.advance(30 * DAY_MS);
+  await deployment.stop();
+  await deployment.serve();
+  assert.equal((await erase(deployment, vault)).json['code'], 'held');
+  for (const hold of holds) await deployment.must('DELETE', `/v1/holds/${hold}`);
+  await deployment.stop();
+  await deployment.serve();
+  assert.equal((await deployment.call('POST', `/v1/vaults/${vault}/restore`)).status, 404);
+  const late = await deployment.call('POST', '/v1/holds', { body: { name: 'late', target: { vault } } });
+  assert.equal(late.status, 404);
+});

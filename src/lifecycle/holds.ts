@@ -15,7 +15,7 @@ import type { RecordSealer } from '../keys/record-sealer.ts';
 import { LIMITS } from '../limits.ts';
 import type { HoldRow } from '../store/schema-retention.ts';
 import type { SlotAllocator } from '../store/slots.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, Tx } from '../store/store.ts';
 import { invalid } from '../vaults/memory-input.ts';
 import { openArchived, selectArchived } from '../vaults/archived-row.ts';
 import { memoryView, openMemory } from '../vaults/memory-row.ts';
@@ -98,6 +98,8 @@ export class Holds {
           released_at: null,
           change: tx.change,
         };
+        // It may have been erased between the looking and now: a hold that is said to stand holds something.
+        if (vault !== null) await requireKept(tx, vault, place.memories);
         await tx.sql.insertInto('holds').values(row).execute();
         await insertHeld(tx, id, organization.id, place.memories);
         const targets = [place.vault, place.target, ...place.memories].filter((one) => one !== null);
@@ -221,14 +223,13 @@ export class Holds {
       );
       return page.map((row) => ({ ...row, isHeld: kept.get(row.id)?.includes(hold.id) === true }));
     });
+    const places = new Map<string, Vault | null>();
     const views = [];
-    for (const { id, vault: vaultId, isHeld } of found) {
-      const vault = isHeld ? await vaults.find(organization, vaultId) : null;
-      if (vault === null) {
-        views.push({ id, view: null });
-        continue;
-      }
-      views.push({ id, view: await this.#heldView(vault, id) });
+    for (const { id, vault, isHeld } of found) {
+      if (isHeld && !places.has(vault))
+        places.set(vault, (await vaults.findKept(organization, vault))?.vault ?? null);
+      const place = isHeld ? (places.get(vault) ?? null) : null;
+      views.push({ id, view: place === null ? null : await this.#heldView(place, id) });
     }
     return views;
   }
@@ -256,7 +257,8 @@ export class Holds {
       if (subject === undefined) throw new StrongroomError('not_found', 'nobody of that name');
       return { place: { ...nowhere, kind: 'subject', target: subject.id }, vault: null };
     }
-    const vault = await vaults.reach(context, 'hold.place', target.vault ?? '');
+    // Also one in the trash: what is held there stays until it is released.
+    const { vault } = await vaults.reachKept(context, 'hold.place', target.vault ?? '');
     if (target.conversation !== undefined) {
       const conversation = (await people.conversations(vault)).withName(target.conversation);
       if (conversation === undefined) throw new StrongroomError('not_found', 'no conversation of that name');
@@ -329,8 +331,20 @@ export class Holds {
     if (kind === 'subject')
       return { subject: (await people.subjects(organization)).withId(target ?? '')?.name };
     if (kind !== 'conversation') return {};
-    const place = await vaults.find(organization, vault ?? '');
+    const place = await vaults.findKept(organization, vault ?? '');
     if (place === null) return {};
-    return { conversation: (await people.conversations(place)).withId(target ?? '')?.name };
+    return { conversation: (await people.conversations(place.vault)).withId(target ?? '')?.name };
   }
+}
+
+async function requireKept(tx: Tx, vault: Vault, memories: readonly string[]): Promise<void> {
+  const row = await tx.sql.selectFrom('vaults').select('state').where('id', '=', vault.id).executeTakeFirst();
+  if (row === undefined || row.state === 'erased') throw new StrongroomError('not_found');
+  if (memories.length === 0) return;
+  const kept = await tx.sql
+    .selectFrom('memories')
+    .select('id')
+    .where('id', 'in', [...memories])
+    .execute();
+  if (kept.length < memories.length) throw new StrongroomError('not_found');
 }

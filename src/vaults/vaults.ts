@@ -187,24 +187,37 @@ export class Vaults {
 
   /** The same as `reach`, for a vault in the trash: by id, or by the name of the one that was thrown away last. */
   async reachTrashed(context: RequestContext, action: Action, reference: string): Promise<Vault> {
-    const { store, sealer, organizations, access } = this.#parts;
-    const organization = await organizations.get(context.organization);
-    const rows = await store.read(organization.id, (db) =>
-      selectVaults(db).where('vaults.state', '=', 'trashed').orderBy('vaults.deleted_at', 'desc').execute(),
-    );
-    const vaults = rows.flatMap((row) => matchVaultRow(sealer, organization, row) ?? []);
-    const vault = vaults.find(({ id }) => id === reference) ?? vaults.find(({ name }) => name === reference);
-    if (vault === undefined) throw new StrongroomError('not_found');
-    access.require(context, action, vault);
+    const vault = await this.#findTrashed(context.organization, reference);
+    if (vault === null) throw new StrongroomError('not_found');
+    this.#parts.access.require(context, action, vault);
     return vault;
   }
 
   /** A live vault, else one in the trash: for what may be asked about either. */
   async reachKept(context: RequestContext, action: Action, reference: string): Promise<KeptVault> {
-    const live = await this.find(context.organization, reference);
-    if (live === null) return { vault: await this.reachTrashed(context, action, reference), isTrashed: true };
-    this.#parts.access.require(context, action, live);
-    return { vault: live, isTrashed: false };
+    const found = await this.findKept(context.organization, reference);
+    if (found === null) throw new StrongroomError('not_found');
+    this.#parts.access.require(context, action, found.vault);
+    return found;
+  }
+
+  async findKept(organization: OrganizationId, reference: string): Promise<KeptVault | null> {
+    const live = await this.find(organization, reference);
+    if (live !== null) return { vault: live, isTrashed: false };
+    const trashed = await this.#findTrashed(organization, reference);
+    return trashed === null ? null : { vault: trashed, isTrashed: true };
+  }
+
+  async #findTrashed(id: OrganizationId, reference: string): Promise<Vault | null> {
+    const { store, sealer, organizations } = this.#parts;
+    const organization = await organizations.get(id);
+    const rows = await store.read(id, (db) =>
+      selectVaults(db).where('vaults.state', '=', 'trashed').orderBy('vaults.deleted_at', 'desc').execute(),
+    );
+    const vaults = rows.flatMap((row) => matchVaultRow(sealer, organization, row) ?? []);
+    return (
+      vaults.find((vault) => vault.id === reference) ?? vaults.find(({ name }) => name === reference) ?? null
+    );
   }
 
   /** Takes a vault that is being erased out of the directory, in the caller's transaction. */
