@@ -195,3 +195,25 @@ test('what lies in a vault in the trash can be held: it outlives its days, is sh
   const late = await deployment.call('POST', '/v1/holds', { body: { name: 'late', target: { vault } } });
   assert.equal(late.status, 404);
 });
+
+test('a person who is erased while a vault lies in the trash does not come back into it either', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const vault = idOf(
+    await deployment.must('POST', '/v1/vaults', { body: { name: 'strict', tombstones: 'refuse' } }),
+  );
+  const memories = `/v1/vaults/${vault}/memories`;
+  const body = { text: 'ann likes tea', subject: 'ann' };
+  await deployment.must('POST', memories, { body });
+  const twin = { text: 'bob likes tea', subject: 'bob' };
+  await deployment.must('POST', memories, { body: twin });
+  await deployment.must('DELETE', `/v1/vaults/${vault}`);
+  await deployment.must('POST', '/v1/erasures', { body: { target: { subject: 'ann' }, reason: 'x' } });
+  await deployment.must('POST', `/v1/vaults/${vault}/restore`);
+  const { json } = await deployment.must('GET', memories);
+  assert.deepEqual(
+    (json['memories'] as Json[]).map(({ subject }) => subject),
+    ['bob'],
+  );
+  assert.equal((await deployment.call('POST', memories, { body })).json['code'], 'erased.before');
+  await deployment.must('POST', memories, { body: twin });
+});

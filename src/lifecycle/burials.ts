@@ -52,7 +52,9 @@ export class Burials {
     const buried: Buried[] = [];
     const isDying = ({ slot, scope }: Row): boolean =>
       slots.has(slot as Slot) || decodeScope(scope).some(([, one]) => slots.has(one));
-    for (const vault of await this.#asking(organization)) {
+    // What lies in the trash with its vault may be taken back, and goes with the person all the same.
+    const thrown = (await this.#parts.vaults.trashed(organization.id)).filter(asks);
+    for (const vault of [...(await this.#asking(organization)), ...thrown]) {
       const walk = { vault: vault.id, pageRows: PAGE_ROWS };
       for await (const page of memoryPages((work) => work(tx.sql), walk)) {
         const ids = page.map(({ id }) => id);
@@ -67,7 +69,7 @@ export class Burials {
   }
 
   async #asking({ id }: Organization): Promise<readonly Vault[]> {
-    return (await this.#parts.vaults.all(id)).filter(({ tombstones }) => tombstones !== 'off');
+    return (await this.#parts.vaults.all(id)).filter(asks);
   }
 
   /** Not what a memory that stays still says: it could never be changed again. */
@@ -88,3 +90,5 @@ export class Burials {
 }
 
 type Row = JoinedRow & { readonly newest: number };
+
+const asks = ({ tombstones }: Vault): boolean => tombstones !== 'off';

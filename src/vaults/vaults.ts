@@ -208,16 +208,20 @@ export class Vaults {
     return trashed === null ? null : { vault: trashed, isTrashed: true };
   }
 
-  async #findTrashed(id: OrganizationId, reference: string): Promise<Vault | null> {
+  async #findTrashed(organization: OrganizationId, reference: string): Promise<Vault | null> {
+    const vaults = await this.trashed(organization);
+    const found = vaults.find(({ id }) => id === reference) ?? vaults.find(({ name }) => name === reference);
+    return found ?? null;
+  }
+
+  /** What lies in the trash, the last one that was thrown away first. */
+  async trashed(id: OrganizationId): Promise<readonly Vault[]> {
     const { store, sealer, organizations } = this.#parts;
     const organization = await organizations.get(id);
     const rows = await store.read(id, (db) =>
       selectVaults(db).where('vaults.state', '=', 'trashed').orderBy('vaults.deleted_at', 'desc').execute(),
     );
-    const vaults = rows.flatMap((row) => matchVaultRow(sealer, organization, row) ?? []);
-    return (
-      vaults.find((vault) => vault.id === reference) ?? vaults.find(({ name }) => name === reference) ?? null
-    );
+    return rows.flatMap((row) => matchVaultRow(sealer, organization, row) ?? []);
   }
 
   /** Takes a vault that is being erased out of the directory, in the caller's transaction. */
