@@ -182,7 +182,10 @@ export class Erasures implements Eraser {
       .executeTakeFirst();
     if (numUpdatedRows === 0n && row.state === 'cancelled') return;
     if (numUpdatedRows === 0n)
-      throw new StrongroomError('conflict', 'the erasure is under way and cannot be taken back');
+      throw new StrongroomError(
+        'conflict',
+        `the erasure is ${row.state === 'purged' ? 'done' : 'under way'} and cannot be taken back`,
+      );
     await organizations.setClosing(tx, await organizations.get(row.organization as OrganizationId), false);
   }
 

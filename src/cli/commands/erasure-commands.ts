@@ -148,7 +148,7 @@ function organizationCommands(program: Command, session: Session): void {
       const isLooked = flags.yes !== true || graceDays === 0;
       const plan = isLooked ? await session.client.erasures.plan(target) : null;
       if (plan !== null && flags.yes !== true)
-        throw usage(`this erases ${planWords(plan)}, everything in it: add --yes if it is meant`);
+        throw usage(`this erases ${planWords(plan)}, and everything else in it: add --yes if it is meant`);
       const confirm = plan?.confirm;
       const input = { target, reason, ...given({ graceDays, confirm }) };
       const asked = await session.client.erasures.request(input);
