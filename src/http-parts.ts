@@ -43,9 +43,9 @@ export function httpParts(
         open.indexes.expect(vault);
         return vault;
       },
-      listVaults: async (context, { limit, cursor }) => {
-        const binding = { organization: context.organization, list: 'vaults' };
-        const page = await vaults.listVaults(context, { limit, after: cursors.open(binding, cursor) });
+      listVaults: async (context, { limit, cursor, state = 'live' }) => {
+        const binding = { organization: context.organization, list: 'vaults', query: { state } };
+        const page = await vaults.listVaults(context, { limit, state, after: cursors.open(binding, cursor) });
         return { vaults: page.vaults, next: page.last === null ? null : cursors.seal(binding, page.last) };
       },
       getVault: (context, vault) => vaults.getVault(context, vault),

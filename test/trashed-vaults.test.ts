@@ -217,3 +217,36 @@ test('a person who is erased while a vault lies in the trash does not come back 
   assert.equal((await deployment.call('POST', memories, { body })).json['code'], 'erased.before');
   await deployment.must('POST', memories, { body: twin });
 });
+
+test('the trash lists its vaults with the day of their end, to whoever may see them, and no live one', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const at = deployment.clock.now();
+  const first = await thrown(deployment, 'thrown');
+  const second = await thrown(deployment, 'thrown');
+  const listed = async (query: string, key = deployment.apiKey): Promise<Json> =>
+    (await deployment.must('GET', `/v1/vaults${query}`, { key })).json;
+  const idsIn = ({ vaults }: Json): unknown[] => (vaults as Json[]).map(({ id }) => id);
+  const trash = await listed('?state=trashed');
+  assert.deepEqual(idsIn(trash), [second.vault, first.vault]);
+  const [newest] = trash['vaults'] as Json[];
+  assert.deepEqual(
+    [newest?.['name'], newest?.['trashedAt'], newest?.['endsAt']],
+    ['thrown', new Date(at).toISOString(), new Date(at + 7 * DAY_MS).toISOString()],
+  );
+  const page = await listed('?state=trashed&limit=1');
+  assert.deepEqual(idsIn(await listed(`?state=trashed&limit=1&cursor=${String(page['next'])}`)), [
+    first.vault,
+  ]);
+  const mixed = await deployment.call('GET', `/v1/vaults?cursor=${String(page['next'])}`);
+  assert.equal(mixed.json['code'], 'cursor.invalid', 'a cursor of the trash is none of the others');
+  const body = { name: 'narrow', scopes: [{ actions: ['vault.*'], vaults: ['default'] }] };
+  const key = String((await deployment.must('POST', '/v1/keys', { body })).json['apiKey']);
+  assert.deepEqual(idsIn(await listed('?state=trashed', key)), []);
+  const restored = await deployment.must('POST', `/v1/vaults/${first.vault}/restore`);
+  assert.equal(restored.json['trashedAt'], undefined);
+  assert.deepEqual(idsIn(await listed('?state=trashed')), [second.vault]);
+  const live = (await listed(''))['vaults'] as Json[];
+  assert.deepEqual(live.find(({ id }) => id === first.vault)?.['endsAt'], undefined);
+  assert.ok(!idsIn(await listed('')).includes(second.vault));
+  assert.equal((await deployment.call('GET', '/v1/vaults?state=erased')).status, 400);
+});

@@ -102,6 +102,16 @@ export interface Vault {
   version: number;
   createdAt: string;
   updatedAt: string;
+  /** Of one in the trash: since when, and when it ends by itself, unless something in it is held. */
+  trashedAt?: string;
+  endsAt?: string;
+}
+
+export interface VaultListQuery {
+  limit?: number | undefined;
+  cursor?: string | undefined;
+  /** `live` by default. */
+  state?: 'live' | 'trashed' | undefined;
 }
 
 export interface VaultPage {

@@ -5,7 +5,16 @@ import {
   type VersionedOptions,
   type WriteOptions,
 } from './transport.ts';
-import type { Rewind, RewindInput, RewindPage, Vault, VaultInput, VaultPage, VaultPatch } from './types.ts';
+import type {
+  Rewind,
+  RewindInput,
+  RewindPage,
+  Vault,
+  VaultInput,
+  VaultListQuery,
+  VaultPage,
+  VaultPatch,
+} from './types.ts';
 
 export interface PageQuery {
   /** 50 by default, at most 1,000. */
@@ -27,16 +36,19 @@ export class Vaults {
     return this.#transport.json({ method: 'POST', path: '/v1/vaults', body, write: true, options });
   }
 
-  list(query: PageQuery = {}, options?: CallOptions): Promise<VaultPage> {
+  list(query: VaultListQuery = {}, options?: CallOptions): Promise<VaultPage> {
     return this.#transport.json({ method: 'GET', path: '/v1/vaults', query: { ...query }, options });
   }
 
   /** All of them, a page at a time. */
-  async *listAll(options?: CallOptions): AsyncGenerator<Vault, void, undefined> {
-    let page = await this.list({}, options);
+  async *listAll(
+    options?: CallOptions,
+    query: Omit<VaultListQuery, 'cursor'> = {},
+  ): AsyncGenerator<Vault, void, undefined> {
+    let page = await this.list(query, options);
     yield* page.vaults;
     while (page.next !== null) {
-      page = await this.list({ cursor: page.next }, options);
+      page = await this.list({ ...query, cursor: page.next }, options);
       yield* page.vaults;
     }
   }

@@ -64,6 +64,7 @@ import type {
   SearchResults,
   Vault,
   VaultInput,
+  VaultListQuery,
   VaultPage,
   VaultPatch,
   VerificationEvent,
@@ -104,7 +105,7 @@ export interface Access {
 /** `vault` is an id or a name, as it stands in the path. */
 export interface Vaults {
   createVault(context: RequestContext, input: VaultInput): Promise<Vault>;
-  listVaults(context: RequestContext, page: PageRequest): Promise<VaultPage>;
+  listVaults(context: RequestContext, query: VaultListQuery & PageRequest): Promise<VaultPage>;
   getVault(context: RequestContext, vault: string): Promise<Vault>;
   updateVault(
     context: RequestContext,

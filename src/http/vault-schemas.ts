@@ -59,9 +59,17 @@ export const vault = z.object({
   version: z.int(),
   createdAt: z.string(),
   updatedAt: z.string(),
+  trashedAt: z.string().optional(),
+  endsAt: z.string().optional(),
 });
 
 export const vaultPage = z.object({ vaults: z.array(vault), next: z.string().nullable() });
+
+export const vaultListQuery = z.strictObject({
+  limit: queryLimit.optional(),
+  cursor: cursor.optional(),
+  state: z.enum(['live', 'trashed']).optional(),
+});
 
 export const pageQuery = z.strictObject({ limit: queryLimit.optional(), cursor: cursor.optional() });
 

@@ -4,7 +4,7 @@ import { LIMITS } from '../limits.ts';
 import type { Vaults } from './parts.ts';
 import { defineRoute, type AnswerHeaders, type Route } from './route.ts';
 import { noBody, nothing } from './schema-parts.ts';
-import { pageQuery, vault, vaultInput, vaultPage, vaultPatch } from './vault-schemas.ts';
+import { vault, vaultInput, vaultListQuery, vaultPage, vaultPatch } from './vault-schemas.ts';
 
 const url = '/v1/vaults/:vault';
 const params = z.strictObject({ vault: z.string() });
@@ -30,9 +30,9 @@ export const vaultRoutes = (vaults: Vaults): readonly Route[] => [
     method: 'GET',
     url: '/v1/vaults',
     action: 'vault.list',
-    summary: 'List the vaults, newest first',
+    summary: 'List the vaults, or those in the trash, newest first',
     params: nothing,
-    query: pageQuery,
+    query: vaultListQuery,
     body: noBody,
     answer: vaultPage,
     status: 200,

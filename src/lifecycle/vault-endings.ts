@@ -65,10 +65,10 @@ export class VaultEndings {
 
   async restoreVault(context: RequestContext, reference: string): Promise<VaultView> {
     const { vaults, recorder } = this.#parts;
-    const vault = await vaults.reachTrashed(context, 'vault.restore', reference);
-    await recorder.write(context, async (tx) => {
-      await vaults.recover(tx, vault);
-      return { result: null, deed: { action: 'vault.restore', target: vault.id } };
+    const trashed = await vaults.reachTrashed(context, 'vault.restore', reference);
+    const vault = await recorder.write(context, async (tx) => {
+      const vault = await vaults.recover(tx, trashed);
+      return { result: vault, deed: { action: 'vault.restore', target: vault.id } };
     });
     return vaultView(vault);
   }

@@ -12,6 +12,8 @@ import type { VaultRow } from '../store/schema.ts';
 import type { ReadSql } from '../store/store.ts';
 import { vaultSearchOf, type VaultSearch, type VaultSearchColumns } from './vault-search.ts';
 
+const DAY_MS = 86_400_000;
+
 export interface Vault extends VaultSearch {
   readonly id: VaultId;
   readonly organization: Organization;
@@ -28,6 +30,8 @@ export interface Vault extends VaultSearch {
   readonly version: number;
   readonly createdAt: number;
   readonly updatedAt: number;
+  /** Since when it lies in the trash. */
+  readonly trashedAt?: number;
 }
 
 /** The part of every record key in a vault that dies with the organization or the vault. */
@@ -62,6 +66,7 @@ export function openVaultRow(sealer: RecordSealer, organization: Organization, r
     environment: row.environment as KeyEnvironment,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
+    ...(row.deleted_at === null ? {} : { trashedAt: row.deleted_at }),
   };
 }
 
@@ -116,6 +121,12 @@ export const vaultView = (vault: Vault): VaultView => ({
   version: vault.version,
   createdAt: new Date(vault.createdAt).toISOString(),
   updatedAt: new Date(vault.updatedAt).toISOString(),
+  ...(vault.trashedAt === undefined ? {} : trashTimes(vault.trashedAt, vault.deletion.days)),
+});
+
+const trashTimes = (trashedAt: number, days: number) => ({
+  trashedAt: new Date(trashedAt).toISOString(),
+  endsAt: new Date(trashedAt + days * DAY_MS).toISOString(),
 });
 
 const nameBoxes = (

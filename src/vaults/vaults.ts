@@ -102,11 +102,12 @@ export class Vaults {
 
   async listVaults(
     context: RequestContext,
-    page: { limit: number; after: string | null },
+    page: { limit: number; after: string | null; state: 'live' | 'trashed' },
   ): Promise<{ vaults: VaultView[]; last: string | null }> {
-    const { limit, after } = page;
-    const names = await this.#directory.of(context.organization);
-    const visible = [...names.all()]
+    const { limit, after, state } = page;
+    const { organization } = context;
+    const all = state === 'live' ? await this.all(organization) : await this.trashed(organization);
+    const visible = all
       .filter((vault) => this.#isVisible(context, vault) && (after === null || vault.id < after))
       .sort((left, right) => (left.id < right.id ? 1 : -1));
     const vaults = visible.slice(0, limit).map(vaultView);
@@ -170,8 +171,8 @@ export class Vaults {
     onRollback(tx, () => names.put(current));
   }
 
-  /** Takes it out of the trash; `conflict` where another has its name by now. */
-  async recover(tx: Tx, vault: Vault): Promise<void> {
+  /** Takes it out of the trash, and answers it as it is then; `conflict` where another has its name by now. */
+  async recover(tx: Tx, { trashedAt: _, ...vault }: Vault): Promise<Vault> {
     const names = await this.#directory.of(vault.organization.id);
     requireFreeName(names, vault);
     const { numUpdatedRows } = await tx.sql
@@ -183,6 +184,7 @@ export class Vaults {
     if (numUpdatedRows === 0n) throw new StrongroomError('not_found');
     names.put(vault);
     onRollback(tx, () => names.remove(vault.id));
+    return vault;
   }
 
   /** The same as `reach`, for a vault in the trash: by id, or by the name of the one that was thrown away last. */

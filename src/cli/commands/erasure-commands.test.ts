@@ -95,6 +95,16 @@ test('erase says how many archived memories a filter cannot be asked of', async 
   assert.deepEqual([done.code, /2 memories in the archive/.test(done.err)], [0, true]);
 });
 
+test('vaults in the trash are listed with the day of their end', async (t) => {
+  const made = new TestBench(t);
+  const inTrash = { name: 'thrown', id: 'vlt_00000000000000000000000001', createdAt: AT, endsAt: AT };
+  const vault = { ...inTrash, dimensions: null, deletion: { mode: 'trash', days: 30 } };
+  made.server.intercept = ({ query }) =>
+    query.get('state') === 'trashed' ? { status: 200, body: { vaults: [vault], next: null } } : undefined;
+  const { out } = await made.run(['vault', 'list', '--trashed']);
+  assert.match(out, /^NAME +ID .* ENDS\nthrown +vlt_0+1 .*2026-11-21 10:00$/m);
+});
+
 test('erasures are listed, shown and taken back; an organization is closed and reopened', async (t) => {
   const { run, sent } = bench(t);
   assert.match((await run(['erasures', 'list', '--state', 'hidden'])).out, /^ID +KIND +STATE/);

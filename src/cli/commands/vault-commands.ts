@@ -135,8 +135,10 @@ function listCommand(vault: Command, session: Session): void {
   vault
     .command('list')
     .description('list the vaults your key may see')
-    .action(async () => {
-      const vaults = await Array.fromAsync(session.client.vaults.listAll());
+    .option('--trashed', 'those in the trash')
+    .action(async ({ trashed }: { trashed?: boolean }) => {
+      const query = trashed === true ? ({ state: 'trashed' } as const) : {};
+      const vaults = await Array.fromAsync(session.client.vaults.listAll(undefined, query));
       await session.show({ vaults }, () => {
         const columns = [
           { title: 'NAME' },
@@ -144,8 +146,13 @@ function listCommand(vault: Command, session: Session): void {
           { title: 'DIMENSIONS', right: true },
           { title: 'DELETION' },
           { title: 'MADE' },
+          ...(trashed === true ? [{ title: 'ENDS' }] : []),
         ];
-        return tableText(columns, vaults.map(rowOf), session.place);
+        const rows = vaults.map((vault) => [
+          ...rowOf(vault),
+          ...(vault.endsAt === undefined ? [] : [showTime(vault.endsAt)]),
+        ]);
+        return tableText(columns, rows, session.place);
       });
     });
 }
