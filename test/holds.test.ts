@@ -317,3 +317,28 @@ test('a hold that was placed after the backup comes back from a restore with its
     assert.deepEqual(await checkInvariants(open, copy.directory), []);
   });
 });
+
+test('a hold on a person lists what says or said something about them, and nothing else', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  await deployment.must('POST', '/v1/vaults', { body: { name: 'kept', history: true } });
+  const memories = '/v1/vaults/kept/memories';
+  const made = async (body: object): Promise<string> =>
+    idOf(await deployment.must('POST', memories, { body }));
+  const own = await made({ text: 'ann likes tea', subject: 'ann' });
+  const derived = await made({ text: 'somebody likes tea', derivedFrom: [own] });
+  const before = await made({ text: 'ann likes coffee', subject: 'ann' });
+  await deployment.must('PATCH', `${memories}/${before}`, {
+    body: { text: 'bob likes coffee', subject: 'bob' },
+  });
+  const other = await made({ text: 'bob likes milk', subject: 'bob' });
+  await deployment.must('PATCH', `${memories}/${other}`, { body: { text: 'bob likes water' } });
+  await made({ text: 'derived from bob', derivedFrom: [other] });
+  const hold = idOf(
+    await deployment.must('POST', '/v1/holds', { body: { name: 'case', target: { subject: 'ann' } } }),
+  );
+  const { json } = await deployment.must('GET', `/v1/holds/${hold}/memories`);
+  assert.deepEqual(
+    (json['memories'] as { id: string }[]).map(({ id }) => id),
+    [before, derived, own],
+  );
+});

@@ -2,6 +2,7 @@
  * Legal holds: placed, shown, released. While one stands, nothing it keeps can end by any path (hold-guard.ts); what has
  * expired stays out of every ordinary answer and is shown to whoever may read the hold.
  */
+import type { SelectQueryBuilder } from 'kysely';
 import type { Hold as HoldView, HoldInput, HoldPage, Memory, MemoryPage } from '@strongroom/client';
 import type { Access } from '../access/access.ts';
 import type { RequestContext } from '../access/context.ts';
@@ -14,6 +15,7 @@ import { isId, type HoldId, type NewId, type OrganizationId } from '../ids.ts';
 import type { RecordSealer } from '../keys/record-sealer.ts';
 import { LIMITS } from '../limits.ts';
 import type { HoldRow } from '../store/schema-retention.ts';
+import type { Database } from '../store/schema.ts';
 import type { SlotAllocator } from '../store/slots.ts';
 import type { Store, Tx } from '../store/store.ts';
 import { invalid } from '../vaults/memory-input.ts';
@@ -215,7 +217,7 @@ export class Holds {
       if (after !== null) query = query.where('id', '<', after);
       const vault = hold.kind === 'vault' ? hold.target : hold.vault;
       if (vault !== null) query = query.where('vault', '=', vault);
-      const page = await query.execute();
+      const page = await narrowed(query, hold).execute();
       const kept = await guard.keeping(
         db,
         organization,
@@ -347,4 +349,32 @@ async function requireKept(tx: Tx, vault: Vault, memories: readonly string[]): P
     .where('id', 'in', [...memories])
     .execute();
   if (kept.length < memories.length) throw new StrongroomError('not_found');
+}
+
+/**
+ * Without what the hold cannot keep, so that a page holds little else: a person is also in what was derived from theirs, and in older
+ * versions. Whether it keeps what is left is for the guard to say.
+ */
+function narrowed<O>(
+  query: SelectQueryBuilder<Database, 'memories', O>,
+  { id, kind, target }: HoldRow,
+): SelectQueryBuilder<Database, 'memories', O> {
+  if (kind === 'conversation') return query.where('conversation', '=', target);
+  if (kind === 'memories')
+    return query.where('id', 'in', (select) =>
+      select.selectFrom('hold_memories').select('hold_memories.memory').where('hold_memories.hold', '=', id),
+    );
+  if (kind !== 'subject') return query;
+  return query.where((where) =>
+    where.or([
+      where('subject', '=', target),
+      where('version', '>', 1),
+      where.exists(
+        where
+          .selectFrom('memory_sources')
+          .select('memory_sources.memory')
+          .whereRef('memory_sources.memory', '=', 'memories.id'),
+      ),
+    ]),
+  );
 }
