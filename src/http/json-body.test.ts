@@ -110,6 +110,17 @@ test('brackets within strings do not count, and those after a long list of numbe
   assert.equal(isNestedDeeper(bytes(`[${numbers},[[]]]`), 3), false);
 });
 
+test('a long string ends where it ends, whatever is escaped in it, and what is behind it counts', () => {
+  for (const length of [500, 511, 512, 513, 514, 2000]) {
+    const long = 'A'.repeat(length);
+    for (const inside of [long, `${long}\\"[[`, `\\"${long}[[`, `${long}\\\\`, `${long}\\"${long}[[\\\\`]) {
+      assert.equal(isNestedDeeper(bytes(`["${inside}",[]]`), 2), false, inside);
+      assert.equal(isNestedDeeper(bytes(`["${inside}",[]]`), 1), true, inside);
+      assert.equal(isNestedDeeper(bytes(`["${inside}`), 1), false, inside);
+    }
+  }
+});
+
 test('the quick scan counts depth as a plain count does', () => {
   const plainDepth = (text: string): number => {
     let depth = 0;
