@@ -92,6 +92,15 @@ const BREACHES: Readonly<Record<string, { sql: string; says: RegExp }>> = {
     sql: `update api_keys set pepper_slot = (select old_slot from rotations where what = 'api-keys')`,
     says: /no rotation is half done: key_\w+ lies under an old pepper/,
   },
+  'an export never finished': {
+    sql: `update exports set state = 'making'`,
+    says: /no export is half made.*exp_\w+ is making/,
+  },
+  'an export that ended in its row only': {
+    sql: `update exports set state = 'expired'`,
+    says: /no export is half made, and what has ended is dead.*is expired/,
+  },
+  'a piece of no export': { sql: `delete from exports`, says: /every blob has its row.*exports\/exp_/ },
   'a row from the future': { sql: `update vaults set change = change + 1000000`, says: /no row is newer/ },
 };
 
@@ -102,6 +111,7 @@ test('the checker finds each of its rules broken', async (t) => {
   const gone = idOf(await deployment.must('POST', memories, { body: { text: 'gone' } }));
   await deployment.must('DELETE', `${memories}/${gone}?mode=erase`);
   await deployment.must('POST', '/v1/vaults/default/search', { body: { query: 'kept' } });
+  await deployment.must('POST', '/v1/vaults/default/exports', { body: {} });
   await deployment.must('POST', '/v1/rotations', { body: { keys: ['api-keys'] } });
   await deployment.stop();
   await deployment.opened(async (open) => {

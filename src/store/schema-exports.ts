@@ -1,4 +1,4 @@
-/** The rows of migration 0009: exports that are kept here. */
+/** The rows of migration 0010: exports that are kept here. */
 export interface ExportsDatabase {
   exports: ExportRow;
 }

@@ -2,7 +2,7 @@
  * What people delete is gone, by each of the ways in which they can ask for it: from every answer, from the index, with all
  * that was derived from it, and at once; and its twin, which nobody deleted, is found throughout.
  */
-import type { ErasureTarget, Strongroom, VaultHandle } from '@strongroom/client';
+import type { ErasureTarget, Memory, Strongroom, VaultHandle } from '@strongroom/client';
 import { StrongroomError } from '../../errors.ts';
 import type { HttpParts } from '../../http/parts.ts';
 import { canaryEnd, canaryVector, canaryWord, withVault } from '../canary-vault.ts';
@@ -73,6 +73,12 @@ export const forgettingCheck = defineCheck<readonly Forgotten[]>({
       },
     },
     {
+      name: 'exports-remember',
+      breaks: 'An export that is kept shows for ever what it has shown once.',
+      turns: ['RET-01'],
+      change: { parts: (real) => ({ ...real, exports: unforgetting(real.exports) }) },
+    },
+    {
       name: 'empty-lists',
       breaks: 'A list leaves out what nobody deleted.',
       turns: ['RET-01'],
@@ -98,6 +104,7 @@ interface Canary {
 
 interface Place {
   readonly world: World;
+  readonly client: Strongroom;
   readonly vault: VaultHandle;
 }
 
@@ -105,7 +112,7 @@ function forget(world: World, tenant: Tenant, way: Way): Promise<Forgotten> {
   const { client } = tenant;
   if (way === 'vault') return forgetVault(world, client);
   return withVault(world, tenant, {}, async (vault, id) => {
-    const place = { world, vault };
+    const place = { world, client, vault };
     const canary = await sow(place, canaryWord(world));
     const twin = await sow(place, canaryWord(world));
     const before = await ways(place, canary);
@@ -137,7 +144,7 @@ function forget(world: World, tenant: Tenant, way: Way): Promise<Forgotten> {
 async function forgetVault(world: World, client: Strongroom): Promise<Forgotten> {
   const make = async (): Promise<Place> => {
     const { id } = await client.vaults.create({ name: canaryWord(world), deletion: { mode: 'immediate' } });
-    return { world, vault: client.vault(id) };
+    return { world, client, vault: client.vault(id) };
   };
   const place = await make();
   const other = await make();
@@ -166,9 +173,11 @@ async function forgetVault(world: World, client: Strongroom): Promise<Forgotten>
 interface Sown extends Canary {
   readonly memory: string;
   readonly derived: string;
+  /** Kept by the server, with both in it. */
+  readonly exported: string;
 }
 
-async function sow({ world, vault }: Place, word: string): Promise<Sown> {
+async function sow({ world, client, vault }: Place, word: string): Promise<Sown> {
   const expiresAt = canaryEnd(world);
   const canary: Canary = { word, vector: canaryVector(world, DIMENSIONS) };
   const about = { subject: `subject ${word}`, conversation: `conversation ${word}`, kind: `kind ${word}` };
@@ -179,7 +188,8 @@ async function sow({ world, vault }: Place, word: string): Promise<Sown> {
     expiresAt,
   });
   const derived = await vault.add({ text: `derived: ${word}`, derivedFrom: [id], expiresAt });
-  return { ...canary, memory: id, derived: derived.id };
+  const { id: exported } = await client.exports.create(vault.vault, { expiresInDays: 1 });
+  return { ...canary, memory: id, derived: derived.id, exported };
 }
 
 function targetOf(way: Way, vault: string, { word, memory }: Sown): ErasureTarget {
@@ -189,10 +199,18 @@ function targetOf(way: Way, vault: string, { word, memory }: Sown): ErasureTarge
   return { subject: `subject ${word}` };
 }
 
-const LOOKS = ['get', 'get of what was derived', 'search by words', 'search by vector', 'list', 'export'];
+const LOOKS = [
+  'get',
+  'get of what was derived',
+  'search by words',
+  'search by vector',
+  'list',
+  'export',
+  'an export that is kept',
+];
 
 /** Ways of looking that show the canary. */
-async function ways({ vault }: Place, canary: Sown): Promise<string[]> {
+async function ways({ client, vault }: Place, canary: Sown): Promise<string[]> {
   const isIn = (memories: readonly { id: string; text?: string }[]): boolean =>
     memories.some(({ id, text }) => id === canary.memory || text?.includes(canary.word) === true);
   const shows: Record<string, () => Promise<boolean>> = {
@@ -202,6 +220,8 @@ async function ways({ vault }: Place, canary: Sown): Promise<string[]> {
     'search by vector': async () => isIn(await vault.search({ vector: [...canary.vector], limit: 1 })),
     list: async () => isIn((await vault.list({ limit: 100 })).memories),
     export: async () => isIn(await Array.fromAsync(vault.export())),
+    'an export that is kept': async () =>
+      isIn(await Array.fromAsync(client.exports.memories(canary.exported))),
   };
   const found: string[] = [];
   for (const look of LOOKS) {
@@ -235,6 +255,18 @@ function remembering(real: HttpParts['memories']): HttpParts['memories'] {
       known.set(question, answer);
       context.recorded = false;
       return answer;
+    },
+  });
+}
+
+/** What an export has shown is shown again. */
+function unforgetting(real: HttpParts['exports']): HttpParts['exports'] {
+  const known = new Map<string, Memory[]>();
+  return replaced(real, {
+    async *readExport(context, id, query) {
+      const shown = await Array.fromAsync(real.readExport(context, id, query)).catch(() => []);
+      known.set(id, known.get(id) ?? shown);
+      yield* known.get(id) ?? [];
     },
   });
 }
