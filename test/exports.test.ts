@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import type { Export, Memory } from '@strongroom/client';
+import type { Export, ExportEvent, Memory } from '@strongroom/client';
 import { verifies } from '../src/assurance/testing/verifies.ts';
 import { decryptStream } from '../src/crypto/cobblestone.ts';
 import { cobblestoneCipher } from '../src/crypto/file-cipher.ts';
@@ -83,6 +83,24 @@ test('an export holds what its vault said at its moment, and nothing that is not
   await deployment.must('PATCH', `${MEMORIES}/${ann}`, { body: { expiresAt: expiresSoon } });
   deployment.clock.advance(2 * HOUR_MS);
   assert.ok(!textsIn(await read(deployment, id)).includes('ann likes quinces'), 'over by now');
+});
+
+test('an export that is asked for as events tells how far it has come, and what is wrong has a status of its own', async (t) => {
+  const { deployment } = await exported(t);
+  const asEvents = (body: object) =>
+    deployment.call('POST', EXPORTS, { body, headers: { accept: 'application/jsonl' } });
+  const { status, text } = await asEvents({ filter: { subject: 'bo' } });
+  const events = text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as ExportEvent);
+  assert.equal(status, 200);
+  assert.deepEqual(events[0], { type: 'progress', memories: 2 });
+  const last = events.at(-1);
+  assert.ok(last?.type === 'export' && last.export.state === 'ready' && last.export.memories === 2);
+  assert.deepEqual((await stateOf(deployment, last.export.id)).state, 'ready');
+  assert.equal((await asEvents({ expiresInDays: 31 })).status, 400);
+  assert.equal((await asEvents({ filter: { nothing: 1 } })).status, 400);
 });
 
 test('a filter says what is in an export, and a list names every export of the vault, newest first', async (t) => {

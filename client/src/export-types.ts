@@ -25,6 +25,9 @@ export interface Export {
   endedAt?: string;
 }
 
+/** How far an export has come, in memories; the last is the export. */
+export type ExportEvent = { type: 'progress'; memories: number } | { type: 'export'; export: Export };
+
 export interface ExportPage {
   exports: Export[];
   next: string | null;

@@ -1,6 +1,6 @@
 import type { IncludeOptions } from './memories.ts';
 import { pathOf, type CallOptions, type Transport, type WriteOptions } from './transport.ts';
-import type { Export, ExportInput, ExportPage, Memory } from './types.ts';
+import type { Export, ExportEvent, ExportInput, ExportPage, Memory } from './types.ts';
 import type { PageQuery } from './vaults.ts';
 
 /** Exports that the server keeps, sealed, for a stated time. What is erased meanwhile opens in none of them. */
@@ -11,7 +11,7 @@ export class Exports {
     this.#transport = transport;
   }
 
-  /** Resolves once it is ready. A large one may outlast the connection: then it is in the list. */
+  /** Resolves once it is ready. A large one may outlast the time a call has: `createStream` waits. */
   create(vault: string, input: ExportInput = {}, options?: WriteOptions): Promise<Export> {
     return this.#transport.json({
       method: 'POST',
@@ -20,6 +20,15 @@ export class Exports {
       write: true,
       options,
     });
+  }
+
+  /** The same as it goes on, however long it takes: how far it has come, and last the export. */
+  createStream(
+    vault: string,
+    input: ExportInput = {},
+    options?: CallOptions,
+  ): AsyncGenerator<ExportEvent, void, undefined> {
+    return this.#transport.events(exportsOf(vault), input, options);
   }
 
   /** Newest first, those that have ended as well. */

@@ -41,7 +41,7 @@ export const backupRoutes = (backups: Backups): readonly Route[] => [
       status: 201,
       run: (context, { body }) => backups.createBackup(context, body ?? {}),
     }),
-    (context, body) =>
+    (context, { body }) =>
       reported<BackupEvent, BackupEvent>(async (report) => {
         const input = backupInput.optional().parse(body) ?? {};
         const tell = (progress: Written): void => report({ type: 'progress', ...progress });

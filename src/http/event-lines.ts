@@ -12,7 +12,7 @@ const LINES = 'application/jsonl';
 /** The route, and beside it the same as events. `prepare` has checked the input by then. */
 export const withEvents = (
   whole: Route,
-  eventsOf: (context: RequestContext, body: unknown) => AsyncIterable<object>,
+  eventsOf: (context: RequestContext, raw: RawRequest) => AsyncIterable<object>,
 ): Route => ({
   ...whole,
   prepare: (raw: RawRequest) => {
@@ -22,7 +22,7 @@ export const withEvents = (
       Promise.resolve({
         type: LINES,
         isPrompt: true,
-        lines: keptAlive(linesOf(eventsOf(context, raw.body))),
+        lines: keptAlive(linesOf(eventsOf(context, raw))),
       });
   },
 });

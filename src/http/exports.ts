@@ -1,6 +1,8 @@
 /** `/v1/vaults/{vault}/exports` and `/v1/exports`. */
+import type { ExportEvent } from '@strongroom/client';
 import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
+import { reported, withEvents } from './event-lines.ts';
 import { exportInput, exportPage, keptExport } from './export-schemas.ts';
 import { linesOf } from './memories.ts';
 import { memory } from './memory-schemas.ts';
@@ -15,20 +17,30 @@ const inVault = z.strictObject({ vault: z.string() });
 const params = z.strictObject({ export: z.string() });
 
 export const exportRoutes = (exports: Exports): readonly Route[] => [
-  defineRoute({
-    name: 'createExport',
-    method: 'POST',
-    url,
-    action: 'export.create',
-    summary: 'Make an export that is kept here, sealed, for a stated time',
-    params: inVault,
-    query: nothing,
-    body: exportInput,
-    answer: keptExport,
-    status: 201,
-    headersOf: ({ id }) => ({ location: `/v1/exports/${id}` }),
-    run: (context, { params, body }) => exports.createExport(context, params.vault, body),
-  }),
+  withEvents(
+    defineRoute({
+      name: 'createExport',
+      method: 'POST',
+      url,
+      action: 'export.create',
+      summary:
+        'Make an export that is kept here, sealed, for a stated time. JSON Lines with progress on request',
+      params: inVault,
+      query: nothing,
+      body: exportInput,
+      answer: keptExport,
+      status: 201,
+      headersOf: ({ id }) => ({ location: `/v1/exports/${id}` }),
+      run: (context, { params, body }) => exports.createExport(context, params.vault, body),
+    }),
+    (context, { params, body }) =>
+      reported<ExportEvent, ExportEvent>(async (report) => {
+        const { vault } = inVault.parse(params);
+        const tell = (memories: number): void => report({ type: 'progress', memories });
+        const made = await exports.createExport(context, vault, exportInput.parse(body), tell);
+        return { type: 'export', export: made };
+      }),
+  ),
   defineRoute({
     name: 'listExports',
     method: 'GET',

@@ -212,7 +212,12 @@ export interface Archive {
 
 export interface Exports {
   /** Resolves once it is ready. Throws `conflict` beyond what a vault, or an export, may hold. */
-  createExport(context: RequestContext, vault: string, input: ExportInput): Promise<Export>;
+  createExport(
+    context: RequestContext,
+    vault: string,
+    input: ExportInput,
+    onProgress?: (memories: number) => void,
+  ): Promise<Export>;
   listExports(context: RequestContext, vault: string, page: PageRequest): Promise<ExportPage>;
   getExport(context: RequestContext, id: string): Promise<Export>;
   /** Throws `conflict` for one that is not ready or has ended. The entry is durable before the first memory comes out. */

@@ -25,7 +25,7 @@ export const verificationRoutes = (verifications: Verifications): readonly Route
       status: 200,
       run: async (context, { body }) => resultOf(verifications.verify(context, body ?? {})),
     }),
-    (context, body) => verifications.verify(context, verificationInput.optional().parse(body) ?? {}),
+    (context, { body }) => verifications.verify(context, verificationInput.optional().parse(body) ?? {}),
   ),
 ];
 

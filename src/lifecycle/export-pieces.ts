@@ -55,6 +55,7 @@ export class ExportPieces {
     vault: Vault,
     place: ExportPlace,
     versions: AsyncIterable<ExportedVersion>,
+    onWritten: (records: number) => void = () => undefined,
   ): Promise<WrittenExport> {
     const { bytesInAll } = this.#bounds;
     const written = { pieces: 0, records: 0, size: 0 };
@@ -68,6 +69,7 @@ export class ExportPieces {
           'conflict',
           `an export holds at most ${bytesInAll} bytes: narrow it by a filter`,
         );
+      onWritten(written.records);
     }
     return written;
   }

@@ -68,6 +68,8 @@ interface ExportOrder {
   readonly id: ExportId;
   readonly days: number;
   readonly filter: Filter | null;
+  /** Told how many are in it, as it goes on. */
+  readonly onProgress: (memories: number) => void;
 }
 
 export class Exports {
@@ -81,12 +83,17 @@ export class Exports {
   }
 
   /** Resolves once it is ready. Throws `conflict` where the vault has as many as it may, or this one is too large. */
-  async createExport(context: RequestContext, reference: string, input: ExportInput): Promise<ExportView> {
+  async createExport(
+    context: RequestContext,
+    reference: string,
+    input: ExportInput,
+    onProgress: (memories: number) => void = () => undefined,
+  ): Promise<ExportView> {
     const vault = await this.#parts.vaults.reach(context, 'export.create', reference);
     const filter = input.filter === undefined ? null : parseFilter(input.filter);
     const days = input.expiresInDays ?? LIMITS.exportDaysDefault;
     const id = this.#parts.newId('export');
-    const made = this.#make(context, vault, { id, days, filter });
+    const made = this.#make(context, vault, { id, days, filter, onProgress });
     // Before its row can be seen: nobody takes it for what a crash left.
     this.#making.set(id, made);
     try {
@@ -181,7 +188,7 @@ export class Exports {
   async #make(context: RequestContext, vault: Vault, order: ExportOrder): Promise<ExportRow> {
     const row = await this.#register(context, vault, order);
     try {
-      return await this.#fill(vault, row, order.filter);
+      return await this.#fill(vault, row, order);
     } catch (error) {
       // What cannot be said now is said by the next run: nobody makes it any more.
       if (!(error instanceof Crash)) await this.#endItself(row, 'failed', this.#now()).catch(() => undefined);
@@ -218,10 +225,10 @@ export class Exports {
     });
   }
 
-  async #fill(vault: Vault, row: ExportRow, filter: Filter | null): Promise<ExportRow> {
+  async #fill(vault: Vault, row: ExportRow, { filter, onProgress }: ExportOrder): Promise<ExportRow> {
     const { store, pieces, vaults, environment } = this.#parts;
     environment.fault('export.registered');
-    const written = await pieces.write(vault, row, this.#versionsOf(vault, filter));
+    const written = await pieces.write(vault, row, this.#versionsOf(vault, filter), onProgress);
     environment.fault('export.written');
     const ready = await store.write(vault.organization.id, async (tx) => {
       await vaults.within(vault);

@@ -1,12 +1,13 @@
 /** exports create, list, show, read, remove: exports that the server keeps, sealed, for a time. */
-import type { Export, ExportInput } from '@strongroom/client';
+import { StrongroomError, type Export, type ExportInput } from '@strongroom/client';
 import type { Command } from 'commander';
 import { LIMITS } from '../../limits.ts';
 import { writeWhole } from '../file-output.ts';
 import { given, jsonObject, wholeNumber } from '../flags.ts';
 import type { Session } from '../session.ts';
 import { EXPORT_COLUMNS, exportRow } from '../show/export.ts';
-import { counted } from '../show/number.ts';
+import { NowAndThen } from '../show/now-and-then.ts';
+import { counted, grouped } from '../show/number.ts';
 import { tableText } from '../show/table.ts';
 import { memoryLines } from './export-command.ts';
 import { vaultOption } from './memory-commands.ts';
@@ -38,7 +39,7 @@ export function keptExportCommands(program: Command, session: Session): void {
     )
     .action(async ({ vault, filter, days }: CreateFlags) => {
       const input: ExportInput = given({ filter, expiresInDays: days });
-      await showOne(session, await session.client.exports.create(vault, input));
+      await showOne(session, await made(session, vault, input));
     });
   exports
     .command('list')
@@ -76,6 +77,18 @@ export function keptExportCommands(program: Command, session: Session): void {
       await session.client.exports.remove(id);
       await session.show({ id, removed: true }, () => `${id}\n`);
     });
+}
+
+/** As events, so that it may take as long as it takes. */
+async function made(session: Session, vault: string, input: ExportInput): Promise<Export> {
+  const progress = new NowAndThen(session);
+  for await (const event of session.client.exports.createStream(vault, input))
+    if (event.type === 'export') return event.export;
+    else progress.say(`${grouped(event.memories)} memories`);
+  throw new StrongroomError(
+    'answer.invalid',
+    'the export broke off: strongroom exports list says how it stands',
+  );
 }
 
 const showOne = (session: Session, one: Export): Promise<void> =>

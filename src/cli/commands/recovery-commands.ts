@@ -14,12 +14,11 @@ import type {
 } from '../local.ts';
 import type { Session } from '../session.ts';
 import { readSettings } from '../settings.ts';
+import { NowAndThen } from '../show/now-and-then.ts';
 import { counted, grouped } from '../show/number.ts';
 import { tableText } from '../show/table.ts';
 import { showSpan, showTime } from '../show/time.ts';
 import type { Settings } from '../../config.ts';
-
-const REDRAW_MS = 1000;
 
 interface BackupFlags {
   readonly kind?: Backup['kind'];
@@ -103,7 +102,7 @@ async function createBackup(
   session: Session,
   { kind = 'incremental', data }: BackupFlags,
 ): Promise<Pick<Backup, 'id' | 'kind' | 'rows' | 'sizeBytes' | 'copies'>> {
-  const progress = new Pieces(session);
+  const progress = new NowAndThen(session);
   if (data === undefined) {
     for await (const event of session.client.backups.createStream({ kind }))
       if (event.type === 'backup') return event.backup;
@@ -133,7 +132,7 @@ function drillCommand(program: Command, session: Session): void {
 }
 
 async function runDrill(session: Session, data: string | undefined): Promise<DrillReport> {
-  const progress = new Pieces(session);
+  const progress = new NowAndThen(session);
   if (data === undefined) {
     for await (const event of session.client.backups.drillStream())
       if (event.type === 'drill') return event.drill;
@@ -202,7 +201,7 @@ function layOut(
   local: LocalCommands,
   { directory, settings, flags }: Laying,
 ): Promise<RestoredCopy> {
-  const progress = new Pieces(session);
+  const progress = new NowAndThen(session);
   const order = {
     from: session.path(flags.from ?? ''),
     skipDamaged: flags.skipDamaged === true,
@@ -325,22 +324,4 @@ async function openFlags(
   const directory = session.path(data);
   const settings = await readSettings(session.io, directory);
   return { local: await session.io.local(), directory, settings };
-}
-
-/** A word now and then while it goes on. */
-class Pieces {
-  readonly #session: Session;
-  #saidAt: number;
-
-  constructor(session: Session) {
-    this.#session = session;
-    this.#saidAt = session.io.clock.now();
-  }
-
-  say(text: string): void {
-    const now = this.#session.io.clock.now();
-    if (now - this.#saidAt < REDRAW_MS) return;
-    this.#saidAt = now;
-    this.#session.say(text);
-  }
 }
