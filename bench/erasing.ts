@@ -3,11 +3,10 @@
  * the keys die. In the time of durable commits of the same store; nothing of it opens once the second barrier of the epoch is
  * past. Rows are removed after that and counted apart.
  *
- * Each erasure comes alone, after a pause in which what was filled in came to rest on the disk. So do the commits that it is
- * compared with; the time of one in a row of many, which takes less, stands beside it.
+ * In turns an erasure follows a row of commits without a pause, and comes alone, after one, as do the commits that it is then
+ * compared with: whatever comes alone finds caches cold and threads asleep.
  */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
+import { setTimeout } from 'node:timers/promises';
 import type { RequestContext } from '../src/access/context.ts';
 import type { OrganizationId } from '../src/ids.ts';
 import { SYSTEM } from '../src/store/store.ts';
@@ -18,28 +17,30 @@ import { watchedDeployment } from './watched-deployment.ts';
 
 const BATCH = 1000;
 const MANY = 10_000;
-const ROUNDS = 3;
+const ROUNDS = 4;
 const OF_ONE_PERSON = Number(process.env['STRONGROOM_BENCH_PERSON'] ?? 100_000);
 const SMALLER_PEOPLE = 15;
 const SINGLE = 40;
 /** Before each erasure: such as come alone, and such as follow each other. */
 const COMMITS_ALONE = 5;
 const COMMITS_IN_A_ROW = 20;
-const LARGE_PEOPLE = 3;
+const PAUSE_MS = 20;
+const LARGE_PEOPLE = 4;
 const BY = { principal: 'system', cause: 'request' } as const;
 
 export interface ErasingRow {
   readonly what: string;
   readonly memories: number;
-  readonly 'commits until nothing opens': number;
-  readonly 'commits in a row': number;
+  readonly 'commits, in a row': number;
+  readonly 'commits, alone': number;
   readonly wanted: number;
-  readonly ms: number;
+  readonly 'ms, in a row': number;
+  readonly 'ms, alone': number;
   readonly 'ms until its rows are gone': number;
 }
 
 export interface ErasingFigures {
-  readonly commitMs: number;
+  readonly commitMs: { readonly inARow: number; readonly alone: number };
   readonly rows: readonly ErasingRow[];
 }
 
@@ -62,15 +63,19 @@ export async function measureErasing(folder: string): Promise<ErasingFigures> {
       ...(await people(stage)),
     ];
     return {
-      commitMs: median(rows.flatMap(({ commits }) => commits)),
-      rows: rows.map(({ what, memories, wanted, closed, purged, commits, inARow }) => ({
+      commitMs: {
+        inARow: median(rows.flatMap(({ inARow }) => inARow.commits)),
+        alone: median(rows.flatMap(({ alone }) => alone.commits)),
+      },
+      rows: rows.map(({ what, memories, wanted, inARow, alone, purged }) => ({
         what,
         memories,
         // Of the commits that were made in turns with these: what else the machine does changes from minute to minute.
-        'commits until nothing opens': rounded(median(closed) / median(commits)),
-        'commits in a row': rounded(median(closed) / median(inARow)),
+        'commits, in a row': rounded(median(inARow.closed) / median(inARow.commits)),
+        'commits, alone': rounded(median(alone.closed) / median(alone.commits)),
         wanted,
-        ms: rounded(median(closed)),
+        'ms, in a row': rounded(median(inARow.closed)),
+        'ms, alone': rounded(median(alone.closed)),
         'ms until its rows are gone': rounded(median(purged)),
       })),
     };
@@ -83,20 +88,24 @@ interface Sample {
   readonly what: string;
   readonly memories: number;
   readonly wanted: number;
-  readonly closed: number[];
+  readonly inARow: Times;
+  readonly alone: Times;
   readonly purged: number[];
+}
+
+interface Times {
+  /** Until nothing of it opens. */
+  readonly closed: number[];
   readonly commits: number[];
-  readonly inARow: number[];
 }
 
 const sampleOf = (what: string, memories: number, wanted: number): Sample => ({
   what,
   memories,
   wanted,
-  closed: [],
+  inARow: { closed: [], commits: [] },
+  alone: { closed: [], commits: [] },
   purged: [],
-  commits: [],
-  inARow: [],
 });
 
 async function single(stage: Stage): Promise<Sample> {
@@ -216,25 +225,26 @@ async function contextOf(open: Strongroom, organization: OrganizationId): Promis
 
 async function time(stage: Stage, sample: Sample, ask: () => Promise<Begun>): Promise<void> {
   const { open, points } = stage;
-  for (let made = 0; made < COMMITS_IN_A_ROW; made++) sample.inARow.push(await commitTime(open));
-  for (let made = 0; made < COMMITS_ALONE; made++) {
-    await rest(open);
-    sample.commits.push(await commitTime(open));
+  const isAlone = sample.purged.length % 2 === 1;
+  const { closed, commits } = isAlone ? sample.alone : sample.inARow;
+  await idle(open);
+  for (let made = 0; made < (isAlone ? COMMITS_ALONE : COMMITS_IN_A_ROW); made++) {
+    if (isAlone) await setTimeout(PAUSE_MS);
+    commits.push(await commitTime(open));
   }
-  await rest(open);
+  if (isAlone) await setTimeout(PAUSE_MS);
   const since = performance.now();
   const begun = await ask();
   await begun.finish();
-  sample.closed.push((points.get('epoch.reopen') ?? Number.NaN) - since);
+  closed.push((points.get('epoch.reopen') ?? Number.NaN) - since);
   await open.erasures.settled();
   sample.purged.push(performance.now() - since);
 }
 
-/** Until nothing is left to be done, in this process or on its disk. */
-async function rest({ erasures, keyring }: Strongroom): Promise<void> {
+/** Nothing is left to be done. */
+async function idle({ erasures, keyring }: Strongroom): Promise<void> {
   await erasures.settled();
   await keyring.withEpochs(() => Promise.resolve());
-  await promisify(execFile)('sync');
 }
 
 async function commitTime({ store }: Strongroom): Promise<number> {
@@ -247,7 +257,7 @@ async function commitTime({ store }: Strongroom): Promise<number> {
 
 export function reportErasing({ commitMs, rows }: ErasingFigures): void {
   console.log(
-    `Erasures of real memories, in the time of one durable commit that comes alone (median ${rounded(commitMs)} ms):`,
+    `Erasures of real memories, in the time of durable commits (median in a row ${rounded(commitMs.inARow)} ms, of one that comes alone ${rounded(commitMs.alone)} ms):`,
   );
   console.table(rows);
 }
