@@ -47,14 +47,23 @@ export class Burials {
     return buried;
   }
 
-  /** Every version that dies with a person or a conversation: by one of the slots in its key, or as one of them. */
-  async ofSlots(tx: Tx, organization: Organization, slots: ReadonlySet<Slot>): Promise<readonly Buried[]> {
+  /** Every version that dies with a person: what lies in the trash with its vault may be taken back, and goes along. */
+  async ofPerson(tx: Tx, organization: Organization, slots: ReadonlySet<Slot>): Promise<readonly Buried[]> {
+    const thrown = (await this.#parts.vaults.trashed(organization.id)).filter(asks);
+    return this.#ofSlots(tx, [...(await this.#asking(organization)), ...thrown], slots);
+  }
+
+  /** Every version that dies with a conversation: nothing is derived from another vault's memories. */
+  ofConversation(tx: Tx, vault: Vault, slots: ReadonlySet<Slot>): Promise<readonly Buried[]> {
+    return this.#ofSlots(tx, [vault].filter(asks), slots);
+  }
+
+  /** By one of the slots in its key, or as one of them. */
+  async #ofSlots(tx: Tx, vaults: readonly Vault[], slots: ReadonlySet<Slot>): Promise<readonly Buried[]> {
     const buried: Buried[] = [];
     const isDying = ({ slot, scope }: Row): boolean =>
       slots.has(slot as Slot) || decodeScope(scope).some(([, one]) => slots.has(one));
-    // What lies in the trash with its vault may be taken back, and goes with the person all the same.
-    const thrown = (await this.#parts.vaults.trashed(organization.id)).filter(asks);
-    for (const vault of [...(await this.#asking(organization)), ...thrown]) {
+    for (const vault of vaults) {
       const walk = { vault: vault.id, pageRows: PAGE_ROWS };
       for await (const page of memoryPages((work) => work(tx.sql), walk)) {
         const ids = page.map(({ id }) => id);

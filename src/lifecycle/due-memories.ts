@@ -143,7 +143,7 @@ async function* pagesOf(
   vault: Vault,
   select: Select,
 ): AsyncGenerator<readonly DatedRow[]> {
-  const page = (states: readonly string[], after: string) =>
+  const page = (states: readonly Due['state'][], after: string) =>
     store.read(vault.organization.id, (db) => select(db, { vault, states, after }));
   const first = await page(KEPT_STATES, '');
   yield first;
@@ -160,7 +160,7 @@ async function* pagesOf(
 
 interface From {
   readonly vault: Vault;
-  readonly states: readonly string[];
+  readonly states: readonly Due['state'][];
   readonly after: string;
 }
 
@@ -175,19 +175,15 @@ interface DatedRow {
   readonly expires_at: number | null;
 }
 
-function dated(db: ReadSql, { vault, states, after }: From) {
-  const [only] = states;
-  const page = db
+const dated = (db: ReadSql, { vault, states, after }: From) =>
+  db
     .selectFrom('memories')
     .select(['id', 'state', 'version', 'conversation', 'created_at', 'expires_at'])
     .where('vault', '=', vault.id)
+    .where('state', 'in', states)
     .where('id', '>', after)
     .orderBy('id')
     .limit(PAGE_ROWS);
-  return only !== undefined && states.length === 1
-    ? page.where('state', '=', only as Due['state'])
-    : page.where('state', 'in', KEPT_STATES);
-}
 
 const expiredByThemselves =
   (now: number): Select =>

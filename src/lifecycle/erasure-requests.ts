@@ -35,7 +35,7 @@ import { invalid } from '../vaults/memory-input.ts';
 import type { MemoryReads } from '../vaults/memory-reads.ts';
 import type { MemoryStore } from '../vaults/memory-store.ts';
 import type { Conversation, People, Subject } from '../vaults/people.ts';
-import type { KeptVault, Vaults } from '../vaults/vaults.ts';
+import type { Vaults } from '../vaults/vaults.ts';
 import type { Vault } from '../vaults/vault.ts';
 import { Confirmations, digestOfMemories, notConfirmed, type Counted } from './confirmations.ts';
 import { countUnder } from './counting.ts';
@@ -69,7 +69,7 @@ type Found =
   | { readonly kind: 'filter'; readonly vault: Vault; readonly filter: NonNullable<ErasureTarget['filter']> }
   | { readonly kind: 'conversation'; readonly vault: Vault; readonly conversation: Conversation }
   | { readonly kind: 'subject'; readonly subject: Subject }
-  | ({ readonly kind: 'vault' } & KeptVault)
+  | { readonly kind: 'vault'; readonly vault: Vault }
   | { readonly kind: 'organization' };
 
 /** What was counted, and where it is a list of memories, which would end. */
@@ -226,7 +226,7 @@ export class ErasureRequests {
     }
     const reference = target.vault ?? '';
     if (target.filter === undefined && target.conversation === undefined)
-      return { kind: 'vault', ...(await vaults.reachKept(context, action, reference)) };
+      return { kind: 'vault', vault: await vaults.reachKept(context, action, reference) };
     const vault = await vaults.reach(context, action, reference);
     if (target.filter !== undefined) return { kind: 'filter', vault, filter: target.filter };
     const conversation = (await people.conversations(vault)).withName(target.conversation ?? '');
@@ -253,12 +253,13 @@ export class ErasureRequests {
       facts: { kind: found.kind, dryRun: 1 },
     });
     const kind = found.kind === 'memory' || found.kind === 'filter' ? 'memories' : found.kind;
-    const keptBy = await this.#keptBy(context, found, counted.living ?? []);
+    const { unasked = 0, living = [] } = counted;
+    const keptBy = await this.#keptBy(context, found, living);
     return {
       dryRun: true,
       kind,
       count: counted.count,
-      ...(counted.unasked === undefined || counted.unasked === 0 ? {} : { unasked: counted.unasked }),
+      ...(unasked === 0 ? {} : { unasked }),
       ...(keptBy.length === 0 ? {} : { keptBy }),
       ...this.#confirmations.give(context, target, counted),
     };
@@ -449,7 +450,7 @@ function requireRevocable({ target, graceDays }: ErasureInput, found: Found): vo
   if (found.kind === 'organization' && graceDays === 0)
     throw notConfirmed('is needed to close without a grace period: do a dry run first');
   // The name may have been another vault's a moment ago: who asks twice must not end the one below.
-  if (found.kind === 'vault' && found.isTrashed && target.vault !== found.vault.id)
+  if (found.kind === 'vault' && found.vault.trashedAt !== undefined && target.vault !== found.vault.id)
     throw notConfirmed('is needed for a vault in the trash: do a dry run first, or name it by its id');
 }
 

@@ -128,7 +128,7 @@ export class Erasures implements Eraser {
     const { guard, people, indexes, burials } = this.#parts;
     await guard.require(tx, { kind: 'subject', subject: subject.id });
     const slots = [subject.slot, ...(await this.#tied(tx, subject.slot))];
-    const buried = await burials.ofSlots(tx, organization, new Set(slots));
+    const buried = await burials.ofPerson(tx, organization, new Set(slots));
     await people.forgetSubject(tx, organization.id, subject);
     tx.defer(this.#forgotten, () => indexes.dropOf(organization.id));
     const spec = { kind: 'subject', vault: null, target: subject.id, count: null } as const;
@@ -139,7 +139,7 @@ export class Erasures implements Eraser {
     const { guard, people, indexes, burials } = this.#parts;
     await guard.require(tx, { kind: 'conversation', vault: vault.id, conversation: conversation.id });
     const slots = [conversation.slot, ...(await this.#tied(tx, conversation.slot))];
-    const buried = await burials.ofSlots(tx, vault.organization, new Set(slots));
+    const buried = await burials.ofConversation(tx, vault, new Set(slots));
     await people.forgetConversation(tx, vault, conversation);
     tx.defer(this.#forgotten, () => indexes.drop(vault));
     const spec = { kind: 'conversation', vault: vault.id, target: conversation.id, count: null } as const;

@@ -228,8 +228,7 @@ export class Holds {
     const places = new Map<string, Vault | null>();
     const views = [];
     for (const { id, vault, isHeld } of found) {
-      if (isHeld && !places.has(vault))
-        places.set(vault, (await vaults.findKept(organization, vault))?.vault ?? null);
+      if (isHeld && !places.has(vault)) places.set(vault, await vaults.findKept(organization, vault));
       const place = isHeld ? (places.get(vault) ?? null) : null;
       views.push({ id, view: place === null ? null : await this.#heldView(place, id) });
     }
@@ -260,7 +259,7 @@ export class Holds {
       return { place: { ...nowhere, kind: 'subject', target: subject.id }, vault: null };
     }
     // Also one in the trash: what is held there stays until it is released.
-    const { vault } = await vaults.reachKept(context, 'hold.place', target.vault ?? '');
+    const vault = await vaults.reachKept(context, 'hold.place', target.vault ?? '');
     if (target.conversation !== undefined) {
       const conversation = (await people.conversations(vault)).withName(target.conversation);
       if (conversation === undefined) throw new StrongroomError('not_found', 'no conversation of that name');
@@ -335,7 +334,7 @@ export class Holds {
     if (kind !== 'conversation') return {};
     const place = await vaults.findKept(organization, vault ?? '');
     if (place === null) return {};
-    return { conversation: (await people.conversations(place.vault)).withId(target ?? '')?.name };
+    return { conversation: (await people.conversations(place)).withId(target ?? '')?.name };
   }
 }
 

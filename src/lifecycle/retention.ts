@@ -121,7 +121,7 @@ export class Retention {
     place: { readonly vault: string; readonly memory: string },
   ): Promise<RetentionExplanation> {
     const { vaults, policies, recorder } = this.#parts;
-    const { vault } = await vaults.reachKept(context, 'retention.explain', place.vault);
+    const vault = await vaults.reachKept(context, 'retention.explain', place.vault);
     const { row, holds, trash } = await this.#found(vault, place.memory);
     const kind = (await kindsOf(this.#parts, vault, [row])).get(row.id) ?? null;
     const facts: Facts = {
@@ -158,16 +158,11 @@ export class Retention {
         .where('id', '=', isId('memory', memory) ? memory : '')
         .where('vault', '=', vault.id)
         .executeTakeFirst();
-      const around = await db
-        .selectFrom('vaults')
-        .select(['state', 'deleted_at'])
-        .where('id', '=', vault.id)
-        .executeTakeFirst();
-      if (row === undefined || around === undefined) throw new StrongroomError('not_found');
+      if (row === undefined) throw new StrongroomError('not_found');
       const kept = await guard.keeping(db, organization, [row.id]);
       const thrown: [InTrash['of'], number | null][] = [
         ['memory', row.state === 'trashed' ? row.trashed_at : null],
-        ['vault', around.state === 'trashed' ? around.deleted_at : null],
+        ['vault', vault.trashedAt ?? null],
       ];
       const trash: InTrash[] = [];
       for (const [of, at] of thrown) {

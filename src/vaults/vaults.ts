@@ -34,12 +34,6 @@ export interface VaultsParts {
   readonly models: readonly string[];
 }
 
-/** A vault and whether it lies in the trash. */
-export interface KeptVault {
-  readonly vault: Vault;
-  readonly isTrashed: boolean;
-}
-
 export class Vaults {
   readonly #parts: VaultsParts;
   readonly #directory: Directory<Vault>;
@@ -196,18 +190,15 @@ export class Vaults {
   }
 
   /** A live vault, else one in the trash: for what may be asked about either. */
-  async reachKept(context: RequestContext, action: Action, reference: string): Promise<KeptVault> {
-    const found = await this.findKept(context.organization, reference);
-    if (found === null) throw new StrongroomError('not_found');
-    this.#parts.access.require(context, action, found.vault);
-    return found;
+  async reachKept(context: RequestContext, action: Action, reference: string): Promise<Vault> {
+    const vault = await this.findKept(context.organization, reference);
+    if (vault === null) throw new StrongroomError('not_found');
+    this.#parts.access.require(context, action, vault);
+    return vault;
   }
 
-  async findKept(organization: OrganizationId, reference: string): Promise<KeptVault | null> {
-    const live = await this.find(organization, reference);
-    if (live !== null) return { vault: live, isTrashed: false };
-    const trashed = await this.#findTrashed(organization, reference);
-    return trashed === null ? null : { vault: trashed, isTrashed: true };
+  async findKept(organization: OrganizationId, reference: string): Promise<Vault | null> {
+    return (await this.find(organization, reference)) ?? this.#findTrashed(organization, reference);
   }
 
   async #findTrashed(organization: OrganizationId, reference: string): Promise<Vault | null> {

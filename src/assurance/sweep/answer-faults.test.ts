@@ -7,8 +7,8 @@ import { answerFaults } from './answer-faults.ts';
 import type { Variant } from './sweep.ts';
 
 /** What is said of an answer, headers aside. */
-function faultsOf(variant: Variant, code: ErrorCode): string[] {
-  const route = routesOf({} as HttpParts).find(({ name }) => name === 'runVerification');
+function faultsOf(variant: Variant, code: ErrorCode, name = 'runVerification'): string[] {
+  const route = routesOf({} as HttpParts).find((one) => one.name === name);
   assert.ok(route !== undefined);
   const { status, title } = ERRORS[code];
   const json = { type: `urn:strongroom:error:${code}`, title, status, code };
@@ -20,10 +20,11 @@ function faultsOf(variant: Variant, code: ErrorCode): string[] {
     .filter((fault) => !fault.startsWith('the header'));
 }
 
-test('a made-up request that is good by chance may meet a busy server, and nothing else may answer 5xx', () => {
+test('a made-up verification that is good by chance may meet a busy server, and nothing else may answer 5xx', () => {
   assert.deepEqual(faultsOf('fuzzed', 'busy'), []);
   assert.deepEqual(faultsOf('fuzzed', 'request.invalid'), []);
   assert.deepEqual(faultsOf('fuzzed', 'store.unavailable'), ['answered 503']);
   assert.ok(faultsOf('fuzzed', 'internal').includes('answered 500'));
   assert.ok(faultsOf('granted', 'busy').includes('answered 503'));
+  assert.ok(faultsOf('fuzzed', 'busy', 'createBackup').includes('answered 503'));
 });
