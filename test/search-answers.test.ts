@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Memory } from '@strongroom/client';
+import { VaultIndexes } from '../src/vaults/indexes.ts';
 import { TestDeployment, type Answer } from './deployment.ts';
 
 const BASE = '/v1/vaults/default/memories';
@@ -55,4 +56,43 @@ test('an answer with vectors and one without show the same but for the vectors',
     whole.map(({ vector: _vector, ...rest }) => rest),
     await ask(),
   );
+});
+
+/** Whatever `event` does happens after the index has answered and before the search has. */
+async function whileLooking<T>(event: () => Promise<unknown>, search: () => Promise<T>): Promise<T> {
+  const { ask } = VaultIndexes.prototype;
+  VaultIndexes.prototype.ask = async function (vault, question) {
+    const asked = await ask.call(this, vault, question);
+    await event();
+    return asked as Awaited<ReturnType<typeof ask<never>>>;
+  };
+  try {
+    return await search();
+  } finally {
+    VaultIndexes.prototype.ask = ask;
+  }
+}
+
+test('what ends, is deleted or falls under a new rule while the index looks is not shown, and its neighbour is', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  const { clock } = deployment;
+  const add = async (text: string, more: object = {}): Promise<string> =>
+    String((await deployment.must('POST', BASE, { body: { text, ...more } })).json['id']);
+  const texts = async (): Promise<(string | undefined)[]> =>
+    resultsOf(await deployment.must('POST', SEARCH, { body: { query: 'harbour' } })).map(({ text }) => text);
+  await add('harbour stays', { expiresAt: new Date(clock.now() + 1e12).toISOString() });
+  const events: Record<string, (id: string) => Promise<unknown>> = {
+    ends: async () => clock.advance(2000),
+    'is deleted': (id) => deployment.must('DELETE', `${BASE}/${id}`),
+    'falls under a rule': async () => {
+      clock.advance(2 * 86_400_000);
+      await deployment.must('PUT', '/v1/retention', { body: { kinds: [{ kind: 'note', days: 1 }] } });
+    },
+  };
+  for (const [name, event] of Object.entries(events)) {
+    const end = name === 'ends' ? { expiresAt: new Date(clock.now() + 1000).toISOString() } : {};
+    const id = await add(`harbour ${name}`, { kind: 'note', ...end });
+    assert.deepEqual((await texts()).toSorted(), [`harbour ${name}`, 'harbour stays'], name);
+    assert.deepEqual(await whileLooking(() => event(id), texts), ['harbour stays'], name);
+  }
 });

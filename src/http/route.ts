@@ -49,6 +49,8 @@ export interface RouteSpec<
   readonly secret?: boolean;
   /** Whether a read may be refused for what state things are in (409), as every write may. */
   readonly conflicts?: boolean;
+  /** The text of an answer that was written as it is published, by whoever made it; null: it is to be written here. */
+  readonly written?: (answer: z.output<A>) => string | null;
   /** Version (for ETag) and place (for Location) of what is answered. */
   readonly headersOf?: (answer: z.output<A>) => AnswerHeaders;
   readonly run: (
@@ -127,6 +129,8 @@ export function defineRoute<
         const result = await spec.run(context, input);
         if (spec.isAccepted?.(result) === true) return { status: 202, headers: {}, body: null };
         if (status === 204) return { status, headers: {}, body: null };
+        const written = spec.written?.(result) ?? null;
+        if (written !== null) return { status, headers: {}, body: written };
         // Parsing drops whatever is not part of the published answer.
         const parsed = answer.safeParse(result);
         if (!parsed.success) throw new StrongroomError('internal', { cause: parsed.error });

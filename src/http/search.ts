@@ -1,6 +1,7 @@
 /** `/v1/vaults/{vault}/search`. */
 import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
+import { WrittenResults } from '../vaults/written-results.ts';
 import { searchInput, searchResults } from './memory-schemas.ts';
 import type { Memories } from './parts.ts';
 import { defineRoute, type Route } from './route.ts';
@@ -18,6 +19,7 @@ export const searchRoutes = (memories: Memories): readonly Route[] => [
     body: searchInput,
     answer: searchResults,
     status: 200,
+    written: (found) => (found instanceof WrittenResults ? found.text : null),
     run: (context, { params, body }) =>
       memories.searchMemories(context, params.vault, { ...body, limit: body.limit ?? LIMITS.searchDefault }),
   }),

@@ -64,10 +64,17 @@ const OWN = 'organization';
 export class Policies implements RetentionRules {
   readonly #parts: PoliciesParts;
   readonly #directory: Directory<Kept>;
+  /** Rules as they were made of a vault's policy and its organization's, or of the latter alone. */
+  readonly #rules = new WeakMap<
+    Policy,
+    { readonly organization: Policy | null; readonly rules: ExpiryRules }
+  >();
+  readonly #unruled: ExpiryRules;
 
   constructor(parts: PoliciesParts) {
     this.#parts = parts;
     this.#directory = new Directory((organization) => this.#load(organization as OrganizationId));
+    this.#unruled = this.rulesWith(null, null);
   }
 
   get capDays(): number | null {
@@ -84,7 +91,14 @@ export class Policies implements RetentionRules {
 
   async of(vault: Pick<Vault, 'id' | 'organization'>): Promise<ExpiryRules> {
     const names = await this.#directory.of(vault.organization.id);
-    return this.rulesWith(policyIn(names, vault.id), policyIn(names, null));
+    const [own, organization] = [policyIn(names, vault.id), policyIn(names, null)];
+    const key = own ?? organization;
+    if (key === null) return this.#unruled;
+    const known = this.#rules.get(key);
+    if (known?.organization === organization) return known.rules;
+    const rules = this.rulesWith(own, organization);
+    this.#rules.set(key, { organization, rules });
+    return rules;
   }
 
   /** The rules that these two policies would make: for the simulator, which asks what if. */

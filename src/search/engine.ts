@@ -8,7 +8,7 @@
 import { StrongroomError, type Fault } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { analyzerVersionOf, type Analyzer } from './analyzer.ts';
-import { isExpired, NO_RULES, shortestMs } from './expiry.ts';
+import { expiryOf, isExpired, NO_RULES, shortestMs } from './expiry.ts';
 import { matchesFilter } from './filter.ts';
 import { fuseLists, type RankedList } from './fusion.ts';
 import type { TermCounts } from './postings.ts';
@@ -18,6 +18,7 @@ import { momentOf, Threads } from './threads.ts';
 import { RecordTable } from './record-table.ts';
 import { encodeSegment, type SegmentRow } from './segment.ts';
 import { SegmentPart } from './segment-part.ts';
+import { shownResult } from './shown.ts';
 import { Top, type Scored } from './top.ts';
 import type {
   HeldRecord,
@@ -29,6 +30,7 @@ import type {
   Segment,
   VaultSettings,
   VaultStats,
+  WrittenHits,
 } from './types.ts';
 import type { VectorRoom } from './vectors/room.ts';
 import { VectorIndex } from './vectors/vector-index.ts';
@@ -110,6 +112,24 @@ export class Engine {
   }
 
   search(request: SearchRequest): readonly Hit[] {
+    return this.#find(request).map(({ row, score }) => ({ id: this.#records.idOf(row), score }));
+  }
+
+  /** What `search` finds, as it is shown. */
+  answer(request: SearchRequest): WrittenHits {
+    const found = this.#find(request);
+    const records = found.map(({ row }) => this.#records.recordOf(row));
+    const ends = records.map((record) => expiryOf(request.rules ?? NO_RULES, record) ?? Infinity);
+    const until = Math.min(...ends);
+    return {
+      ids: records.map(({ id }) => id),
+      scores: found.map(({ score }) => score),
+      text: JSON.stringify(found.map(({ score }, at) => shownResult(records[at] as HeldRecord, score))),
+      until: until === Infinity ? null : until,
+    };
+  }
+
+  #find(request: SearchRequest): readonly Scored[] {
     const { query, vector, limit, filter, mode, now, rules = NO_RULES } = request;
     const asked = query === undefined || mode === 'vector' ? null : parseTextQuery(query);
     const faults = this.#faultsOf(request, asked);
@@ -134,13 +154,7 @@ export class Engine {
       });
     if (mode !== 'text' && vector !== undefined && vectorWeight > 0)
       lists.push({ weight: vectorWeight, best: this.#searchVectors(vector, depth, isOpen ? null : keeps) });
-    const best = mode === 'hybrid' ? fuseLists(lists, limit, tieOf) : (lists[0]?.best ?? []);
-    return best.map(({ row, score }): Hit => {
-      const id = this.#records.idOf(row);
-      return request.withRecords === true
-        ? { id, score, record: this.#records.recordOf(row) }
-        : { id, score };
-    });
+    return mode === 'hybrid' ? fuseLists(lists, limit, tieOf) : (lists[0]?.best ?? []);
   }
 
   /**

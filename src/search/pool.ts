@@ -6,7 +6,7 @@
  * reject with `search.unavailable`.
  */
 import { StrongroomError } from '../errors.ts';
-import { packRecords, unpackHits, type Operation, type Operations } from './protocol.ts';
+import { packRecords, type Operation, type Operations } from './protocol.ts';
 import type {
   Fill,
   Hit,
@@ -19,6 +19,7 @@ import type {
   VaultIndex,
   VaultSettings,
   VaultStats,
+  WrittenHits,
 } from './types.ts';
 import { spawnSearchWorker, WorkerLink, type SpawnWorker } from './worker-link.ts';
 
@@ -162,8 +163,12 @@ class OpenVault implements VaultIndex {
     await this.#ask('remove', ids);
   }
 
-  async search(request: SearchRequest): Promise<readonly Hit[]> {
-    return unpackHits(await this.#ask('search', request));
+  search(request: SearchRequest): Promise<readonly Hit[]> {
+    return this.#ask('search', request);
+  }
+
+  answer(request: SearchRequest): Promise<WrittenHits> {
+    return this.#ask('answer', request);
   }
 
   stats(): Promise<VaultStats> {

@@ -14,6 +14,7 @@ import type {
   Segment,
   VaultSettings,
   VaultStats,
+  WrittenHits,
 } from './types.ts';
 
 /** Records with their vectors taken out: `lengths` says how many of `numbers` each has, -1 for no vector. */
@@ -23,20 +24,13 @@ export interface RecordBatch {
   readonly numbers: Float32Array<ArrayBuffer>;
 }
 
-/** Hits as they travel: the records in one JSON text, which costs both threads half of what copying as many objects does. */
-export interface HitBatch {
-  readonly ids: readonly string[];
-  readonly scores: readonly number[];
-  /** Null where none were asked for. */
-  readonly records: string | null;
-}
-
 /** Each operation with what it takes and what it answers. */
 export interface Operations {
   open: { takes: VaultSettings; answers: null };
   add: { takes: RecordBatch; answers: null };
   remove: { takes: readonly string[]; answers: null };
-  search: { takes: SearchRequest; answers: HitBatch };
+  search: { takes: SearchRequest; answers: readonly Hit[] };
+  answer: { takes: SearchRequest; answers: WrittenHits };
   stats: { takes: null; answers: VaultStats };
   leaves: { takes: null; answers: readonly number[] };
   changedLeaves: { takes: null; answers: readonly number[] };
@@ -88,24 +82,6 @@ export function unpackRecords({ records, lengths, numbers }: RecordBatch): reado
     const vector = length < 0 ? null : numbers.subarray(at, at + length);
     at += Math.max(length, 0);
     return { ...record, vector };
-  });
-}
-
-export function packHits(hits: readonly Hit[]): HitBatch {
-  const records = hits.flatMap(({ record }) => (record === undefined ? [] : [record]));
-  return {
-    ids: hits.map(({ id }) => id),
-    scores: hits.map(({ score }) => score),
-    records: records.length === 0 ? null : JSON.stringify(records),
-  };
-}
-
-/** Every record was JSON where it came from, so it is the same again. */
-export function unpackHits({ ids, scores, records }: HitBatch): readonly Hit[] {
-  const held = records === null ? [] : (JSON.parse(records) as readonly HeldRecord[]);
-  return ids.map((id, at) => {
-    const [score, record] = [scores[at] as number, held[at]];
-    return record === undefined ? { id, score } : { id, score, record };
   });
 }
 

@@ -19,7 +19,6 @@ const ask = (own: Partial<SearchRequest>): SearchRequest => ({
   limit: 10,
   mode: 'text',
   now: NOW,
-  withRecords: true,
   ...own,
 });
 
@@ -69,8 +68,8 @@ function does(residence: Residence, step: Step): unknown {
     const engine = residence.asked(id);
     const vector = Float32Array.from({ length: engine.stats().dimensions ?? 2 }, (_, n) => n + 1);
     return [
-      engine.search(ask({ query: step.query, vector, mode: 'hybrid' })),
-      engine.search(ask({ query: step.query })),
+      engine.answer(ask({ query: step.query, vector, mode: 'hybrid' })),
+      engine.answer(ask({ query: step.query })),
       engine.changedLeaves(),
     ];
   }

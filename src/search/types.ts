@@ -54,8 +54,6 @@ export interface SearchRequest {
   readonly weights?: SearchWeights | undefined;
   /** The moment of asking: what expires at or before it is left out, and "last week" counts from it. */
   readonly now: number;
-  /** Whether hits carry their records. */
-  readonly withRecords?: boolean;
   /** How long memories are kept here; without it only their own ends count. */
   readonly rules?: ExpiryRules | undefined;
 }
@@ -64,7 +62,16 @@ export interface SearchRequest {
 export interface Hit {
   readonly id: string;
   readonly score: number;
-  readonly record?: HeldRecord;
+}
+
+/** What was found, written out where it is held: nobody on the way to whoever asked has to make objects of it. */
+export interface WrittenHits {
+  readonly ids: readonly string[];
+  readonly scores: readonly number[];
+  /** The memories with their scores as they are shown: the JSON text of a list, in the order of `ids`. */
+  readonly text: string;
+  /** The first moment at which one of them is over, by the rules that were asked with; null: none is by itself. */
+  readonly until: number | null;
 }
 
 export interface VaultSettings {
@@ -123,6 +130,7 @@ export interface IndexFiller {
 export interface VaultIndex extends IndexFiller {
   readonly vault: string;
   search(request: SearchRequest): Promise<readonly Hit[]>;
+  answer(request: SearchRequest): Promise<WrittenHits>;
   stats(): Promise<VaultStats>;
   /** Leaf pages that hold a record of this index, ascending. */
   leaves(): Promise<readonly number[]>;

@@ -65,7 +65,8 @@ export class WorkerLink {
     transfer: readonly ArrayBuffer[] = [],
   ): Promise<Operations[O]['answers']> {
     if (this.#end !== null) return Promise.reject(this.#end);
-    if (operation === 'search' && this.#waiting.length >= WAITING_MAX)
+    const isSearch = operation === 'search' || operation === 'answer';
+    if (isSearch && this.#waiting.length >= WAITING_MAX)
       return Promise.reject(
         new StrongroomError('busy', { detail: 'too many searches wait', retryAfterS: 1 }),
       );

@@ -14,7 +14,6 @@ import type { Engine } from './engine.ts';
 import { openEngineRoom } from './engine-room.ts';
 import {
   errorToSent,
-  packHits,
   unpackRecords,
   type Answer,
   type Call,
@@ -25,13 +24,20 @@ import { Residence } from './residence.ts';
 import { Turns } from './turns.ts';
 import type { LoadedSegment } from './types.ts';
 
-const QUESTIONS: ReadonlySet<Operation> = new Set<Operation>([
-  'search',
-  'stats',
-  'leaves',
-  'changedLeaves',
-  'exportSegment',
-]);
+/** What changes nothing: where it fails for no reason of ours, the index is still what it was. */
+const IS_QUESTION: { readonly [O in Operation]: boolean } = {
+  open: false,
+  add: false,
+  remove: false,
+  search: true,
+  answer: true,
+  stats: true,
+  leaves: true,
+  changedLeaves: true,
+  exportSegment: true,
+  loadSegment: false,
+  close: false,
+};
 
 const { clock } = realEnvironment;
 const elapsed = clock.elapsed ?? clock.now;
@@ -45,7 +51,7 @@ class SearchWorker {
       return { number: call.number, value: this.#run(call) };
     } catch (error) {
       if (error instanceof StrongroomError) return { number: call.number, error: errorToSent(error) };
-      if (!QUESTIONS.has(call.operation)) throw error;
+      if (!IS_QUESTION[call.operation]) throw error;
       return { number: call.number, error: errorToSent(new StrongroomError('internal', { cause: error })) };
     }
   }
@@ -68,7 +74,9 @@ class SearchWorker {
         residence.changing(vault).remove(call.argument);
         return null;
       case 'search':
-        return this.#turns.search(() => packHits(residence.asked(vault).search(call.argument)));
+        return this.#turns.search(() => residence.asked(vault).search(call.argument));
+      case 'answer':
+        return this.#turns.search(() => residence.asked(vault).answer(call.argument));
       case 'stats':
         return residence.stats(vault);
       case 'leaves':

@@ -21,10 +21,10 @@ import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { isId } from '../ids.ts';
 import type { RecordSealer } from '../keys/record-sealer.ts';
-import { isExpired, type ExpiryRules } from '../search/expiry.ts';
+import { NO_RULES, type ExpiryRules } from '../search/expiry.ts';
 import { asksOnly, matchesFilter, type Filter } from '../search/filter.ts';
 import { parseFilter } from '../search/parse-filter.ts';
-import type { Hit } from '../search/types.ts';
+import type { Hit, WrittenHits } from '../search/types.ts';
 import type { Store } from '../store/store.ts';
 import { ARCHIVED_FIELDS, matchArchived, selectArchived, type ArchivedRow } from './archived-row.ts';
 import type { Embedding } from './embedding.ts';
@@ -34,7 +34,6 @@ import { toFloat32 } from './memory-content.ts';
 import { memoryDeed } from './memory-deeds.ts';
 import { checkVector, invalid } from './memory-input.ts';
 import {
-  heldView,
   indexedRecord,
   matchMemory,
   memoryView,
@@ -53,6 +52,7 @@ import {
 import { isOver, type RetentionRules } from './retention.ts';
 import type { Vaults } from './vaults.ts';
 import { vaultView, type Vault } from './vault.ts';
+import { WrittenResults } from './written-results.ts';
 
 export interface MemoryReadsParts {
   readonly store: Store;
@@ -229,7 +229,7 @@ export class MemoryReads {
     reference: string,
     input: SearchInput & { limit: number },
   ): Promise<SearchResults> {
-    const { vaults, indexes, recorder } = this.#parts;
+    const { vaults, indexes, recorder, retention } = this.#parts;
     const vault = await vaults.reach(context, 'memory.search', reference);
     const filter: Filter | undefined = input.filter === undefined ? undefined : parseFilter(input.filter);
     const { query, limit } = input;
@@ -239,22 +239,28 @@ export class MemoryReads {
       throw invalid('/weights', `say nothing in mode ${mode}`);
     const weights = input.weights ?? vault.weights;
     const vector = await this.#queryVector(context, vault, { ...input, mode, weights });
-    const withRecords = input.include !== 'vector';
-    const asked = { query, vector, limit, filter, mode, weights, now: this.#now(), withRecords };
-    const asking = indexes.ask(vault, async (index) =>
-      index.search({ ...asked, rules: await this.#parts.retention.of(vault) }),
-    );
+    const withVector = input.include === 'vector';
+    let rules = NO_RULES;
+    const asking = indexes.ask(vault, async (index) => {
+      rules = await retention.of(vault);
+      const asked = { query, vector, limit, filter, mode, weights, now: this.#now(), rules };
+      return withVector ? index.search(asked) : index.answer(asked);
+    });
     // Sealed while the index looks.
     const sealing = turn().then(() =>
       recorder.prepare(context, { action: 'memory.search', target: vault.id }),
     );
     const [{ answer: found, isCurrent }, record] = await Promise.all([asking, sealing]);
-    // By the rules as they are now: one may have been set while the index looked.
-    const rules = await this.#parts.retention.of(vault);
-    const hits = found.filter(({ record }) => record === undefined || !isExpired(rules, record, this.#now()));
-    // What the index holds is the answer, unless something was taken out of the vault while it looked.
-    const isAnswered = withRecords && isCurrent();
-    const results = isAnswered ? hits.flatMap(heldResult) : await this.#resultsOf(vault, hits, !withRecords);
+    // What the index wrote is the answer, unless something was taken out of the vault or came to its end while it looked.
+    if ('text' in found) {
+      const isOver = found.until !== null && found.until <= this.#now();
+      if (isCurrent() && !isOver && (await retention.of(vault)) === rules) {
+        await record(found.ids.length);
+        return new WrittenResults(found.text);
+      }
+    }
+    const hits = 'text' in found ? hitsOf(found) : found;
+    const results = await this.#resultsOf(vault, hits, withVector);
     await record(results.length);
     return { results };
   }
@@ -385,11 +391,7 @@ export class MemoryReads {
     });
   }
 
-  async #resultsOf(
-    vault: Vault,
-    hits: readonly { id: string; score: number }[],
-    withVector: boolean,
-  ): Promise<SearchResult[]> {
+  async #resultsOf(vault: Vault, hits: readonly Hit[], withVector: boolean): Promise<SearchResult[]> {
     if (hits.length === 0) return [];
     const { store, rows, sealer } = this.#parts;
     const ids = hits.map(({ id }) => id);
@@ -431,5 +433,5 @@ function modeOf(vault: Vault, { mode, query, vector }: SearchInput): 'text' | 'v
   return vector !== undefined || canEmbed ? 'hybrid' : 'text';
 }
 
-const heldResult = ({ record, score }: Hit): SearchResult[] =>
-  record === undefined ? [] : [{ ...heldView(record), score }];
+const hitsOf = ({ ids, scores }: WrittenHits): readonly Hit[] =>
+  ids.map((id, at) => ({ id, score: scores[at] as number }));

@@ -1,13 +1,14 @@
 /** A version of a memory as a row: how it is sealed, opened and shown. */
 import type { Memory } from '@strongroom/client';
 import { encodeFloats } from '../bytes/floats.ts';
+import { isoTime } from '../bytes/iso-time.ts';
 import type { SealedBox } from '../crypto/seal.ts';
 import { StrongroomError } from '../errors.ts';
 import type { MemoryId } from '../ids.ts';
 import type { Scope } from '../keys/record-key.ts';
 import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
-import type { HeldRecord, IndexedRecord } from '../search/types.ts';
+import type { IndexedRecord } from '../search/types.ts';
 import type { MemoryRow, MemoryVersionRow } from '../store/schema.ts';
 import { decodeBody, decodeVector, encodeBody, type MemoryBody } from './memory-content.ts';
 import type { Conversation, Subject } from './people.ts';
@@ -141,27 +142,6 @@ export const indexedRecord = (opened: OpenedMemory, names: NameLookup): IndexedR
   derivedFrom: opened.body.derivedFrom ?? null,
 });
 
-/** What an index holds of a live memory, shown as `memoryView` shows its row. An empty text stands for none. */
-export function heldView(held: HeldRecord): Memory {
-  const createdAt = isoTime(held.createdAt);
-  return {
-    id: held.id,
-    ...(held.text === '' ? {} : { text: held.text }),
-    ...(held.metadata === null ? {} : { metadata: held.metadata }),
-    ...(held.subject === null ? {} : { subject: held.subject }),
-    ...(held.conversation === null ? {} : { conversation: held.conversation }),
-    ...(held.speaker === null ? {} : { speaker: held.speaker }),
-    ...(held.at === null ? {} : { at: isoTime(held.at) }),
-    ...(held.kind === null ? {} : { kind: held.kind }),
-    ...(held.expiresAt === null ? {} : { expiresAt: isoTime(held.expiresAt) }),
-    ...(held.derivedFrom === null ? {} : { derivedFrom: [...held.derivedFrom] }),
-    visibility: held.visibility ?? 'vault',
-    version: held.version,
-    createdAt,
-    updatedAt: held.updatedAt === held.createdAt ? createdAt : isoTime(held.updatedAt),
-  };
-}
-
 /** What is said of a memory beside its version. */
 export const MEMORY_COLUMNS = [
   'memories.id',
@@ -199,5 +179,3 @@ const boxesOf = (sealer: RecordSealer, { id, version, vault, slot, scope }: Vers
     own: slot,
     scope,
   });
-
-const isoTime = (ms: number): string => new Date(ms).toISOString();

@@ -4,7 +4,7 @@ import type { JoinedRow, OpenedMemory } from './memory-row.ts';
 import type { Vault } from './vault.ts';
 
 export interface RetentionRules {
-  /** As they are now: asked anew for each request. */
+  /** As they are now: asked anew for each request. The same object comes for as long as no rule has changed. */
   of(vault: Pick<Vault, 'id' | 'organization'>): Promise<ExpiryRules>;
 }
 
