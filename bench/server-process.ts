@@ -1,4 +1,4 @@
-/** The server under measurement, in a process of its own: `server-process.ts DIRECTORY protected|open|bare|limited`. */
+/** The server under measurement, in a process of its own: `server-process.ts DIRECTORY protected|open|bare|limited [plain]`. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { Session } from 'node:inspector/promises';
 import { parseSettings } from '../src/config.ts';
@@ -8,6 +8,7 @@ import { leaveOutProtection } from './unprotected.ts';
 
 export interface Reach {
   readonly url: string;
+  /** Empty where the server speaks plain HTTP. */
   readonly ca: string;
   readonly apiKey: string;
 }
@@ -22,10 +23,11 @@ export interface ServerQuestions {
   readonly close: { takes: null; answers: null };
 }
 
-const [directory = '', kind] = process.argv.slice(2);
+const [directory = '', kind, transport] = process.argv.slice(2);
 // The one that is attacked has its limits; the others are to answer as fast as they can.
 const rateLimit = kind === 'limited' ? 'on' : 'off';
-const settings = parseSettings(JSON.stringify({ port: 0, rateLimit, verifyEveryHours: 'off' }), {});
+const tls = transport === 'plain' ? 'off' : 'on';
+const settings = parseSettings(JSON.stringify({ port: 0, tls, rateLimit, verifyEveryHours: 'off' }), {});
 const options = kind === 'open' || kind === 'bare' ? { substitutes: leaveOutProtection(kind) } : {};
 const { apiKey } = await initDeployment(directory, settings, options);
 const server = await serve(directory, settings, options);
@@ -36,7 +38,11 @@ answerParent<ServerQuestions>({
     const { user, system } = process.cpuUsage();
     return { cpuMs: (user + system) / 1000, peakMb: process.resourceUsage().maxRSS / 1024 };
   },
-  open: async () => ({ url: server.url, ca: await readFile(server.ca ?? '', 'utf8'), apiKey }),
+  open: async () => ({
+    url: server.url,
+    ca: server.ca === null ? '' : await readFile(server.ca, 'utf8'),
+    apiKey,
+  }),
   startProfile: async () => {
     profiler.connect();
     await profiler.post('Profiler.enable');

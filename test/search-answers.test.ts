@@ -92,7 +92,7 @@ test('what ends, is deleted or falls under a new rule while the index looks is n
   for (const [name, event] of Object.entries(events)) {
     const end = name === 'ends' ? { expiresAt: new Date(clock.now() + 1000).toISOString() } : {};
     const id = await add(`harbour ${name}`, { kind: 'note', ...end });
-    assert.deepEqual((await texts()).toSorted(), [`harbour ${name}`, 'harbour stays'], name);
+    assert.deepEqual(new Set(await texts()), new Set([`harbour ${name}`, 'harbour stays']), name);
     assert.deepEqual(await whileLooking(() => event(id), texts), ['harbour stays'], name);
   }
 });

@@ -170,7 +170,7 @@ async function withLanes<T>(
   count: number,
   work: (lanes: readonly Connection[]) => Promise<T>,
 ): Promise<T> {
-  const place = { url: target.url, ca: target.kind === 'strongroom' ? target.ca : null };
+  const place = { url: target.url, ca: target.kind === 'strongroom' && target.ca !== '' ? target.ca : null };
   const lanes = await Promise.all(Array.from({ length: count }, () => Connection.open(place)));
   try {
     return await work(lanes);

@@ -1,6 +1,6 @@
 /**
- * Strongroom's server with everything on (HTTPS, authentication, sealing, ledger) beside Chroma's server with nothing of it (HTTP,
- * no authentication, in the clear), asked by the same process in turns.
+ * Strongroom's server with authentication, sealing and ledger, over HTTPS and over plain HTTP as Chroma's, beside Chroma's server with
+ * nothing of it (no authentication, in the clear), asked by the same process in turns.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -42,15 +42,24 @@ export interface Searches {
   readonly p95Ms: number;
 }
 
-export interface ServedFigures {
-  readonly ours: ServedSide;
-  readonly chroma: ServedSide;
-  readonly reached: boolean;
+/** As it is by default, and as it may be on a loopback address only, behind whatever speaks TLS there. */
+export const SCHEMES = ['HTTPS', 'HTTP'] as const;
+
+/** Strongroom's, with its figures divided by Chroma's. */
+export interface OwnServed extends ServedSide {
+  readonly scheme: (typeof SCHEMES)[number];
   /** Of the rates at as many at a time as give each side its highest. */
   readonly perSecondRatio: number;
-  /** Ours to theirs, by how many were asked at a time. */
+  /** By how many were asked at a time. */
   readonly ratios: readonly { readonly inFlight: number; readonly perSecond: number; readonly p50: number }[];
   readonly addRatio: number;
+}
+
+export interface ServedFigures {
+  /** In the order of `SCHEMES`. */
+  readonly ours: readonly OwnServed[];
+  readonly chroma: ServedSide;
+  readonly reached: boolean;
 }
 
 export const SERVED = { batchSize: 100, addsInFlight: 4, searchesInFlight: [1, 8, 64] } as const;
@@ -64,51 +73,58 @@ export async function compareServers(options: ServedOptions): Promise<ServedFigu
   const { setFolder, folder, log } = options;
   await mkdir(folder, { recursive: true });
   const logFile = join(folder, 'log');
-  const server = new Child<ServerQuestions>(
-    './server-process.ts',
-    [deploymentIn(folder), 'protected'],
-    logFile,
-  );
+  const servers = SCHEMES.map((scheme) => {
+    const place =
+      scheme === 'HTTPS'
+        ? [deploymentIn(folder), 'protected']
+        : [join(folder, 'plain'), 'protected', 'plain'];
+    return new Child<ServerQuestions>('./server-process.ts', place, logFile);
+  });
   const chroma = await Chroma.start(folder);
   const asking = new Child<AskingQuestions>('./peers/asking-process.ts', [setFolder], logFile);
   try {
-    const { url, ca, apiKey } = await server.ask('open', null);
-    const ours: Target = { kind: 'strongroom', url, ca, apiKey };
-    await asking.ask('open', { target: ours, vault: VAULT });
+    const ours: Target[] = [];
+    for (const server of servers) {
+      const target: Target = { kind: 'strongroom', ...(await server.ask('open', null)) };
+      await asking.ask('open', { target, vault: VAULT });
+      ours.push(target);
+    }
     const collection = await chroma.collection('bench', { space: 'cosine' });
     const theirs: Target = { kind: 'chroma', url: chroma.url, collection };
-    const added = await addBoth(asking, { ours, theirs }, log);
-    const enough = Math.min((await asked(asking, ours)).recall, RECALL_MAX);
+    const added = await addToAll(asking, { ours, theirs }, log);
+    const recalls: number[] = [];
+    for (const target of ours) recalls.push((await asked(asking, target)).recall);
+    const enough = Math.min(...recalls, RECALL_MAX);
     const tuned = await tune(asking, { chroma, theirs, collection }, { enough, log });
-    const rounds = await searchBoth(asking, { ours, theirs }, options);
-    await fill(asking, ours, options);
-    const figures = figuresOf(rounds, added);
+    const rounds = await searchAll(asking, { ours, theirs }, options);
+    await fill(asking, ours[0] as Target, options);
     const version = await chroma.version();
     return {
-      ...figures,
-      ours: { ...figures.ours, name: 'Strongroom', knob: '' },
-      chroma: { ...figures.chroma, name: `Chroma ${version}`, knob: `ef ${tuned.expansion}` },
+      ...figuresOf(rounds, added, { name: `Chroma ${version}`, knob: `ef ${tuned.expansion}` }),
       reached: tuned.reached,
     };
   } finally {
     await asking.end();
     await chroma.close();
-    await server.ask('close', null).catch(() => undefined);
-    await server.end();
+    for (const server of servers) {
+      await server.ask('close', null).catch(() => undefined);
+      await server.end();
+    }
   }
 }
 
 interface Targets {
-  readonly ours: Target;
+  readonly ours: readonly Target[];
   readonly theirs: Target;
 }
 
+/** Additions per second. */
 interface Added {
-  readonly ours: number;
+  readonly ours: readonly number[];
   readonly theirs: number;
 }
 
-async function addBoth(
+async function addToAll(
   asking: Asking,
   { ours, theirs }: Targets,
   log: (line: string) => void,
@@ -119,7 +135,9 @@ async function addBoth(
     log(`${target.kind}: ${Math.round(perSecond)} added per second, a batch in ${batchP50Ms.toFixed(0)} ms`);
     return perSecond;
   };
-  return { ours: await add(ours), theirs: await add(theirs) };
+  const rates: number[] = [];
+  for (const target of ours) rates.push(await add(target));
+  return { ours: rates, theirs: await add(theirs) };
 }
 
 /** The same vectors once more, as often as needed. */
@@ -152,16 +170,17 @@ const asked = (asking: Asking, target: Target): Promise<Pass> =>
 type Round = readonly Pass[];
 
 interface Rounds {
-  readonly ours: readonly Round[];
+  /** By scheme. */
+  readonly ours: readonly (readonly Round[])[];
   readonly theirs: readonly Round[];
 }
 
-async function searchBoth(
+async function searchAll(
   asking: Asking,
   { ours, theirs }: Targets,
   { rounds, seconds, log }: ServedOptions,
 ): Promise<Rounds> {
-  const found: { ours: Round[]; theirs: Round[] } = { ours: [], theirs: [] };
+  const found = { ours: ours.map((): Round[] => []), theirs: [] as Round[] };
   const measure = async (target: Target): Promise<Round> => {
     const passes: Pass[] = [];
     for (const inFlight of SERVED.searchesInFlight)
@@ -169,10 +188,15 @@ async function searchBoth(
     return passes;
   };
   for (let round = 0; round < rounds; round++) {
-    const [a, b] = [await measure(ours), await measure(theirs)];
-    found.ours.push(a);
-    found.theirs.push(b);
-    log(`  round ${round + 1}: Strongroom ${passesText(a)}; Chroma ${passesText(b)}`);
+    log(`  round ${round + 1}`);
+    for (const [at, target] of ours.entries()) {
+      const passes = await measure(target);
+      found.ours[at]?.push(passes);
+      log(`    Strongroom over ${SCHEMES[at]}: ${passesText(passes)}`);
+    }
+    const passes = await measure(theirs);
+    found.theirs.push(passes);
+    log(`    Chroma: ${passesText(passes)}`);
   }
   return found;
 }
@@ -185,31 +209,39 @@ const passesText = (passes: Round): string =>
     })
     .join(', ');
 
-type Nameless = Omit<ServedSide, 'name' | 'knob'>;
+type Name = Pick<ServedSide, 'name' | 'knob'>;
 
 function figuresOf(
   { ours, theirs }: Rounds,
   added: Added,
-): Omit<ServedFigures, 'ours' | 'chroma' | 'reached'> & { ours: Nameless; chroma: Nameless } {
-  const ratio = (of: (round: Round) => number): number =>
-    median(ours.map((round, at) => of(round) / of(theirs[at] ?? [])));
+  name: Name,
+): Pick<ServedFigures, 'ours' | 'chroma'> {
   return {
-    ours: sideOf(ours, added.ours),
-    chroma: sideOf(theirs, added.theirs),
-    perSecondRatio: ratio((round) => Math.max(...round.map(({ perSecond }) => perSecond))),
-    ratios: SERVED.searchesInFlight.map((inFlight, at) => ({
-      inFlight,
-      perSecond: ratio((round) => round[at]?.perSecond ?? Number.NaN),
-      p50: ratio((round) => round[at]?.p50Ms ?? Number.NaN),
-    })),
-    addRatio: added.ours / added.theirs,
+    ours: ours.map((rounds, scheme) => {
+      const ratio = (of: (round: Round) => number): number =>
+        median(rounds.map((round, at) => of(round) / of(theirs[at] ?? [])));
+      const addsPerSecond = added.ours[scheme] ?? Number.NaN;
+      return {
+        ...sideOf(rounds, addsPerSecond, { name: 'Strongroom', knob: '' }),
+        scheme: SCHEMES[scheme] ?? 'HTTPS',
+        perSecondRatio: ratio((round) => Math.max(...round.map(({ perSecond }) => perSecond))),
+        ratios: SERVED.searchesInFlight.map((inFlight, at) => ({
+          inFlight,
+          perSecond: ratio((round) => round[at]?.perSecond ?? Number.NaN),
+          p50: ratio((round) => round[at]?.p50Ms ?? Number.NaN),
+        })),
+        addRatio: addsPerSecond / added.theirs,
+      };
+    }),
+    chroma: sideOf(theirs, added.theirs, name),
   };
 }
 
-function sideOf(rounds: readonly Round[], addsPerSecond: number): Nameless {
+function sideOf(rounds: readonly Round[], addsPerSecond: number, name: Name): ServedSide {
   const of = (at: number, figure: (pass: Pass) => number): number =>
     median(rounds.flatMap((round) => round.slice(at, at + 1).map(figure)));
   return {
+    ...name,
     addsPerSecond,
     recall: of(0, ({ recall }) => recall),
     searches: SERVED.searchesInFlight.map((inFlight, at) => ({
