@@ -211,10 +211,10 @@ export function rowBoxes(rows: Rows): PlacedBox[] {
   for (const row of rows.ledger_entries) {
     const leaf = JSON.parse(decodeUtf8(row.leaf.subarray(32))) as {
       request: string;
-      box?: { own: Slot; scope: Scope };
+      box?: { own: Slot; scope: Scope; of?: string };
     };
     if (row.box === null || leaf.box === undefined) continue;
-    const id = { id: leaf.request, organization: row.organization };
+    const id = { id: leaf.box.of ?? leaf.request, organization: row.organization };
     add('ledger_entries', 'box', id, {
       own: leaf.box.own,
       scope: leaf.box.scope,

@@ -40,8 +40,7 @@ function canonicalString(value: string): string {
 function canonicalArray(value: readonly Json[]): string {
   let text = '[';
   // By number, which meets holes as undefined.
-  for (let at = 0; at < value.length; at++)
-    text += (at === 0 ? '' : ',') + canonicalJson(value[at] as Json);
+  for (let at = 0; at < value.length; at++) text += (at === 0 ? '' : ',') + canonicalJson(value[at] as Json);
   return `${text}]`;
 }
 

@@ -193,6 +193,8 @@ test('a leaf whose members are not as they must be is refused, and the member is
     ['box', { ...BOX, scope: [['principal']] }],
     ['box', { ...BOX, scope: [['two words', 1]] }],
     ['box', { ...BOX, more: 1 }],
+    ['box', { ...BOX, of: 'req' }],
+    ['box', { ...BOX, of: null }],
   ];
   const write = (value: unknown): Uint8Array => encodeUtf8(JSON.stringify(value));
   assert.equal(parseLeaf(write(good)).n, 3);

@@ -15,7 +15,8 @@
  *       count      how many, where that differs from the number of targets; may be absent
  *       request    the id of the request, '' for what the system does of itself
  *       facts      content-free numbers and words (an epoch, a route, a root hash); absent if none
- *       box        { hash, own, scope }: base64 SHA-256 of the details' sealed box, and the slots its key comes from
+ *       box        { hash, own, scope, of }: base64 SHA-256 of the details' sealed box, the slots its key comes from, and the request it was
+ *                  sealed for, where that is another one of a moment before with the same details (else absent)
  *     stored  = leaf hash 32 ‖ leaf           a pruned entry keeps the first 32 bytes
  *     box     = sealed JSON object of texts: purpose, address and what else a person may have typed
  *
@@ -67,11 +68,13 @@ export interface EntryDraft {
   readonly scope: Scope;
 }
 
-/** Where the details' box is hashed, and from which slots its key comes: its own and those of the scope. */
+/** Where the details' box is hashed, and where its key comes from: its own slot, those of the scope, and a request. */
 export interface BoxReference {
   readonly hash: string;
   readonly own: Slot;
   readonly scope: Scope;
+  /** The request that it was sealed for, if another than the entry's. */
+  readonly of?: string;
 }
 
 /** What a leaf says before it has its place: the members of the table above without `log` and `n`. */
@@ -270,8 +273,10 @@ const isFacts = (facts: unknown): boolean =>
   );
 
 function isBoxReference(box: unknown): boolean {
-  if (!isRecord(box) || Object.keys(box).length !== 3 || !isCount(box['own'])) return false;
-  const { hash, scope } = box;
+  if (!isRecord(box) || !isCount(box['own'])) return false;
+  const { hash, own: _own, scope, of, ...others } = box;
+  if (Object.keys(others).length > 0 || !(of === undefined || (typeof of === 'string' && isId(of))))
+    return false;
   const isScope = (pair: unknown): boolean =>
     Array.isArray(pair) &&
     pair.length === 2 &&

@@ -367,3 +367,51 @@ const textOfRow = (row: object): readonly string[] =>
       ? `${Buffer.from(value).toString('latin1')} ${encodeHex(value)}`
       : String(value),
   );
+
+forEachEngine(
+  'the same details of the same principal within a second lie in one box, which each entry opens and which dies for all',
+  async (t, engine) => {
+    const world = await createLedgerWorld(t, engine);
+    const { ledger, keyring, organization } = world;
+    await world.append(3);
+    await world.append(1, { details: { purpose: 'ticket 4711', address: '192.0.2.8' } });
+    await world.append(1, { scope: [['principal', slotOf(1, 2)]] });
+    world.advance(999);
+    await world.append(1);
+    world.advance(1);
+    await world.append(1);
+    const entries = await allEntries(ledger, organization);
+    const boxes = entries.map(({ box }) => box?.hash);
+    assert.deepEqual(
+      boxes.map((hash) => boxes.indexOf(hash)),
+      [0, 0, 0, 3, 4, 0, 6],
+    );
+    const [first] = entries;
+    assert.deepEqual(
+      entries.map(({ box }) => box?.of ?? null),
+      [null, first!.request, first!.request, null, null, first!.request, null],
+    );
+    const shown = { purpose: 'ticket 4711', address: '192.0.2.7' };
+    for (const at of [0, 1, 2, 4, 5, 6]) assert.deepEqual(await ledger.details(entries[at]!), shown);
+    assert.deepEqual((await verify(world)).faults, []);
+    keyring.puncture(PRINCIPAL_SLOT);
+    for (const at of [0, 1, 2, 3, 5, 6]) assert.equal(await ledger.details(entries[at]!), null);
+    assert.deepEqual(await ledger.details(entries[4]!), shown);
+    await assert.rejects(
+      world.append(1),
+      { code: 'erased' },
+      'a box that is remembered serves nobody whose slot is dead',
+    );
+  },
+);
+
+test('of boxes only those of the last second are remembered, and a clock that goes back is not believed', async (t) => {
+  const world = await createLedgerWorld(t);
+  const hashes = async (): Promise<(string | undefined)[]> =>
+    (await allEntries(world.ledger, world.organization)).map(({ box }) => box?.hash);
+  await world.append(1);
+  world.advance(-1);
+  await world.append(1);
+  const [before, after] = await hashes();
+  assert.notEqual(before, after);
+});

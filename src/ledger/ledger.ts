@@ -15,7 +15,7 @@ import { SYSTEM, type ReadSql, type Store, type Tx } from '../store/store.ts';
 import { openCheckpointBy, signCheckpoint } from './checkpoint.ts';
 import { encodeConsistencyProof } from './consistency-proof.ts';
 import { logContents, type ContentsSource } from './contents.ts';
-import { openDetails, sealDetails, type SealedDetails } from './details.ts';
+import { DetailsSealer, openDetails, type SealedDetails } from './details.ts';
 import {
   DEPLOYMENT_LOG,
   draftBodies,
@@ -53,6 +53,7 @@ export interface LedgerParts {
   readonly signers: Signers;
   /** The slot that belongs to the ledger's period at that time. */
   readonly periods: { slotAt(atMs: number): Slot };
+  readonly isErased: (slot: Slot) => boolean;
 }
 
 export interface EntryPage {
@@ -95,10 +96,13 @@ const OF_ITSELF = { principal: 'system', target: '', outcome: 'done', request: '
 export class Ledger {
   readonly #parts: LedgerParts;
   readonly #writer: LedgerWriter;
+  readonly #details: DetailsSealer;
 
   constructor(parts: LedgerParts) {
     this.#parts = parts;
     this.#writer = new LedgerWriter(parts.environment.fault);
+    const { sealer, environment, isErased } = parts;
+    this.#details = new DetailsSealer({ sealer, clock: environment.clock, isErased });
   }
 
   /** Whether entries can be kept, as far as the last attempt tells. */
@@ -128,8 +132,8 @@ export class Ledger {
    * records turns out. A slot that dies in between takes them along as it does later.
    */
   seal(log: LogId, draft: EntryDraft): SealedDetails | null {
-    const { environment, sealer, periods } = this.#parts;
-    return sealDetails(draft, log, periods.slotAt(environment.clock.now()), sealer);
+    const { environment, periods } = this.#parts;
+    return this.#details.seal(draft, log, periods.slotAt(environment.clock.now()));
   }
 
   #appendTo(log: LogId, tx: Tx, draft: EntryDraft, given?: SealedDetails | null): void {

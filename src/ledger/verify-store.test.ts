@@ -18,6 +18,8 @@ async function filledWorld(t: TestContext): Promise<LedgerWorld> {
   for (const size of [100, 300, 550]) {
     await world.append(size - (await world.ledger.head(world.organization)).size);
     await world.ledger.checkpoint(world.organization);
+    // So that those to come have boxes of their own.
+    world.advance(1000);
   }
   await world.append(ENTRIES - 550);
   await world.ledger.checkpoint(DEPLOYMENT_LOG);

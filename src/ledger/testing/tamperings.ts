@@ -174,7 +174,7 @@ export const TAMPERINGS: readonly Tampering[] = [
     n: 9,
     work: (database) =>
       database.exec(
-        `update ledger_entries set box = (select box from ledger_entries where ${OURS} and n = 10) where ${OURS} and n = 9`,
+        `update ledger_entries set box = (select box from ledger_entries where ${OURS} and n = 150) where ${OURS} and n = 9`,
       ),
   },
   {
