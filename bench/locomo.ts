@@ -9,7 +9,7 @@
  */
 import { Engine } from '../src/search/engine.ts';
 import { openEngineRoom } from '../src/search/engine-room.ts';
-import { RANKING } from '../src/search/text-index.ts';
+import { RANKING } from '../src/search/ranking.ts';
 import type { IndexedRecord } from '../src/search/types.ts';
 import {
   loadLocomo,
@@ -33,8 +33,10 @@ const STEPS = {
   b: [0.25, 0.55],
   contextDecay: [0.5, 0.7],
   contextSteps: [2, 4],
+  answer: [0.8, 1],
   speaker: [2, 4],
   date: [2, 4],
+  trait: [1, 3],
 } as const;
 type Constants = Record<keyof typeof STEPS, number>;
 

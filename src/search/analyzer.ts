@@ -3,7 +3,8 @@
  *
  * - Words are runs of letters, marks and digits (Unicode), in lower case and compatibility form. English
  *   endings behind an apostrophe are dropped, and so are the accents of Latin and Greek letters.
- * - Words are stemmed (Snowball) in the language of their text, which the vault says or the text itself (languages.ts).
+ * - Words are stemmed (Snowball) in the language of their text, which the vault says or the text itself (languages.ts); English
+ *   ones further (english-forms.ts).
  * - Scripts written without spaces (Han, Kana, Thai, Lao, Khmer, Burmese) give each pair of neighbouring characters.
  *   Pairs, unlike a dictionary of words, stay the same when Node's ICU changes. A text gives the single characters
  *   as well, so that a question of one character finds it.
@@ -12,6 +13,7 @@
  * Segments keep terms: whoever changes what comes out of here raises ANALYZER_VERSION, and they are read anew.
  */
 import { newStemmer, type Stemmer } from 'snowball-stemmers';
+import { ENGLISH_FORMS, rootOf } from './english-forms.ts';
 import {
   isSmallWord,
   languageOf,
@@ -22,8 +24,9 @@ import {
   type Language,
   type LanguageCode,
 } from './languages.ts';
+import { traitOfWord, traitsAskedFor, traitsOf, type Trait } from './traits.ts';
 
-const ANALYZER_VERSION = 3;
+const ANALYZER_VERSION = 4;
 
 /** What a segment's terms were made by: the version above and the vault's language. */
 export const analyzerVersionOf = (language: Language): number =>
@@ -65,18 +68,21 @@ export interface AnalyzedText {
   readonly language: LanguageCode;
   /** In order, repeated as they are. */
   readonly terms: readonly string[];
+  readonly traits: readonly Trait[];
 }
 
 export interface AnalyzedQuery {
   /** Whose dates are read in it. */
   readonly language: LanguageCode;
   readonly terms: readonly QueryTerm[];
+  /** What the answer should hold. */
+  readonly asksFor: readonly Trait[];
 }
 
 export interface QueryTerm {
   /** The words without accents, as they stand in the question. */
   readonly words: readonly string[];
-  /** Its stem in each of the languages asked for; different ones only. */
+  /** Its stem in each of the languages asked for, and in English those of its other forms; different ones only. */
   readonly stems: readonly string[];
   /** Whether the word is among the most frequent of its language. */
   readonly isCommon: boolean;
@@ -85,6 +91,7 @@ export interface QueryTerm {
 /** What is known of a word. */
 interface Word {
   readonly votes: number;
+  readonly trait: Trait | null;
   readonly stems: Map<LanguageCode | 'none', string>;
 }
 
@@ -92,6 +99,7 @@ interface Word {
 export class Analyzer {
   readonly #stemmers = new Map<LanguageCode, Stemmer>();
   readonly #memo = new Map<string, Word>();
+  #englishForms: ReadonlyMap<string, readonly string[]> | undefined;
 
   /** The terms of a text, stemmed in the vault's language or, where that is `auto`, in its own. */
   analyze(text: string, setting: Language): AnalyzedText {
@@ -100,7 +108,12 @@ export class Analyzer {
     const language = setting === 'auto' ? languageOf(known.map(({ votes }) => votes)) : codeOf(setting);
     const by = setting === 'none' ? 'none' : language;
     const terms = known.map((word, at) => word.stems.get(by) ?? this.#stem(word, found[at] as string, by));
-    return { language, terms };
+    const traits = traitsOf(
+      text,
+      known.map(({ trait }) => trait),
+      language,
+    );
+    return { language, terms, traits };
   }
 
   /** The words of a question, forms of one word once, stemmed in each of these languages. */
@@ -111,23 +124,44 @@ export class Analyzer {
     const by = setting === 'none' ? (['none'] as const) : setting === 'auto' ? present : [language];
     const terms = new Map<string, QueryTerm>();
     for (const word of found) {
-      const stems = [...new Set(by.map((each) => this.#stem(this.#know(word), word, each)))];
+      const stems = [...new Set(by.flatMap((each) => this.#stemsAsked(word, each)))];
       const name = stems.join(' ');
       const before = terms.get(name);
       const isCommon = isSmallWord(word, language) && (before?.isCommon ?? true);
       terms.set(name, { words: [...(before?.words ?? []), bare(word)], stems, isCommon });
     }
     const isTold = setting !== 'auto' || language !== 'en';
-    return { language: isTold ? language : scriptOf(found), terms: [...terms.values()] };
+    return {
+      language: isTold ? language : scriptOf(found),
+      terms: [...terms.values()],
+      asksFor: traitsAskedFor(text, language),
+    };
   }
 
   #know(word: string): Word {
     const held = this.#memo.get(word);
     if (held !== undefined) return held;
     if (this.#memo.size >= MEMO_MAX) this.#memo.clear();
-    const known = { votes: votesOf(word), stems: new Map() };
+    const known = { votes: votesOf(word), trait: traitOfWord(word), stems: new Map() };
     this.#memo.set(word, known);
     return known;
+  }
+
+  #stemsAsked(word: string, by: LanguageCode | 'none'): readonly string[] {
+    const stem = this.#stem(this.#know(word), word, by);
+    const isEnglish = by !== 'none' && stemmerOf(word, by) === 'en';
+    return (isEnglish ? this.#forms().get(stem) : undefined) ?? [stem];
+  }
+
+  /** The stems of the forms of one English word, by each of them. */
+  #forms(): ReadonlyMap<string, readonly string[]> {
+    this.#englishForms ??= new Map(
+      ENGLISH_FORMS.flatMap((row) => {
+        const stems = row.map((form) => this.#stemAnew(form, 'en'));
+        return stems.map((stem) => [stem, stems]);
+      }),
+    );
+    return this.#englishForms;
   }
 
   #stem({ stems }: Word, word: string, by: LanguageCode | 'none'): string {
@@ -142,7 +176,8 @@ export class Analyzer {
     // English words with accents are borrowed ones: its stemmer does not know the letters.
     const whole = language === 'en' ? bare(word) : word.replace(ELISION, '');
     const stem = this.#stemmer(language).stem(whole);
-    return folded(stem === '' ? whole : stem);
+    const term = folded(stem === '' ? whole : stem);
+    return language === 'en' ? rootOf(term) : term;
   }
 
   #stemmer(language: LanguageCode): Stemmer {

@@ -27,12 +27,11 @@ const DAY_WEIGHT = 1;
 const DAY_REACH = [-1, 3] as const;
 const WHOLE_MONTH = [1, 32] as const;
 
-const MONTHS = 'january february march april may june july august september october november december'.split(
-  ' ',
-);
-const WEEKDAYS = 'sunday monday tuesday wednesday thursday friday saturday'.split(' ');
+export const MONTHS =
+  'january february march april may june july august september october november december'.split(' ');
+export const WEEKDAYS = 'sunday monday tuesday wednesday thursday friday saturday'.split(' ');
 const SEASONS = ['spring', 'summer', 'autumn', 'fall', 'winter'];
-const NUMBERS = 'zero one two three four five six seven eight nine ten eleven twelve'.split(' ');
+export const NUMBERS = 'zero one two three four five six seven eight nine ten eleven twelve'.split(' ');
 
 const MONTH = `(${MONTHS.join('|')}|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\\.?`;
 const DAY = '(\\d{1,2})(?:st|nd|rd|th)?';

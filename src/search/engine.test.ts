@@ -32,6 +32,11 @@ const word = fc.constantFrom(
   'Häuser',
   'und',
   'nicht',
+  'went',
+  'go',
+  'two',
+  'last',
+  'running?',
 );
 const text = fc.array(word, { maxLength: 8 }).map((words) => words.join(' '));
 // Small whole numbers: their dot products are exact in float32, so that a tie is a tie on both sides.
@@ -69,6 +74,10 @@ const SAYINGS = [
   'runn* k*',
   '"who" "rain"',
   '“café May”',
+  'when did it go',
+  'how many',
+  'which guitar',
+  'wann',
 ] as const;
 const question = fc.tuple(text, fc.constantFrom(...SAYINGS)).map((parts) => parts.join(' '));
 const request = fc.record({

@@ -127,7 +127,7 @@ export class PairLists {
 }
 
 /** The same numbers in an array that is at least half as long again, zeros behind. */
-export function grown<A extends Int32Array | Float64Array>(array: A, lengthMin: number): A {
+export function grown<A extends Uint8Array | Int32Array | Float64Array>(array: A, lengthMin: number): A {
   const length = Math.max(lengthMin, Math.ceil(array.length * 1.5));
   const larger = new (array.constructor as new (length: number) => A)(length);
   larger.set(array);

@@ -4,45 +4,41 @@
  * For each term of the question a document counts what it holds itself or, weaker with each step, what a neighbouring
  * message of its conversation holds, whichever is more:
  *
- *     score(d) = Σ_t idf(t) · max over |j| ≤ 3 of 0.6^|j| · tf(t, d+j)·(k1 + 1) / (tf + k1·(1 − b + b·length/average))
+ *     score(d) = Σ_t idf(t) · max over |j| ≤ 3 of c(j) · tf(t, d+j)·(k1 + 1) / (tf + k1·(1 − b + b·length/average))
  *              + 3 if the question names the speaker + 3 · the weights of its dates that d's time meets
+ *              + 2 for each trait of d that an answer should have (traits.ts), if there is anything else
  *              + 100 for each quoted phrase that d holds, which is more than words come to
  *     idf(t)   = ln(1 + (N − n + 0.5) / (n + 0.5))
+ *     c(j)     = 0.6^|j|; 0.9 for j = −1 where that message ends with a question, which d then answers
  *
  * A term of the question may be several of the index, which then count as one: the stems of a word in each language of the
- * vault, or all words with one beginning. The language of a text that is not English is a term of its own, so that
- * an index knows which languages it holds without learning anything beside its postings.
+ * vault and of its irregular forms, or all words with one beginning. The language of a text that is not English is a term of its
+ * own, and so is each of its traits: an index knows them without learning anything beside its postings.
  *
  * Invariant: after any sequence of additions and removals, counts and scores equal those of an index built from what is
  * left. The constants were chosen on LoCoMo, leaving out one conversation at a time (bench/locomo.ts).
  */
 import { capitalWords, type Analyzer } from './analyzer.ts';
+import { ContextWalk } from './context-walk.ts';
 import { DAY_MS, parseDates, type DateHint } from './dates.ts';
 import { LANGUAGE_CODES, type Language, type LanguageCode } from './languages.ts';
 import { grown } from './pair-lists.ts';
 import { Postings, type TermCounts } from './postings.ts';
+import { RANKING } from './ranking.ts';
 import { countBeginnings, type TextQuery } from './text-query.ts';
 import type { TermPart } from './term-part.ts';
 import type { Threads } from './threads.ts';
+import type { Trait } from './traits.ts';
 import { Voices } from './voices.ts';
 
-export const RANKING = {
-  k1: 1.2,
-  b: 0.4,
-  contextSteps: 3,
-  contextDecay: 0.6,
-  speaker: 3,
-  date: 3,
-  phrase: 100,
-} as const;
-
-/** Stands before the code of a language: no word begins so. */
-const LANGUAGE_MARK = '\u0001';
+/** Stands before the code of a language and before a trait: no word begins so. */
+const MARK = '\u0001';
+const ASKING = `${MARK}${'question' satisfies Trait}`;
 
 /** How long a document with these terms is. */
 export function wordsIn(counts: TermCounts): number {
   let words = 0;
-  for (const [name, count] of counts) if (!name.startsWith(LANGUAGE_MARK)) words += count;
+  for (const [name, count] of counts) if (!name.startsWith(MARK)) words += count;
   return words;
 }
 
@@ -105,6 +101,8 @@ export class TextIndex {
   #lengths = new Int32Array(0);
   #days = new Int32Array(0);
   #speakers = new Int32Array(0);
+  /** A 1 for each document that ends with a question. */
+  #asking: Uint8Array = new Uint8Array(0);
   readonly #voices: Voices;
   /** Documents that hold a term, and the sum of their lengths. */
   #size = 0;
@@ -121,14 +119,16 @@ export class TextIndex {
 
   get bytes(): number {
     const arrays = this.#lengths.byteLength + this.#days.byteLength + this.#speakers.byteLength;
-    return arrays + this.#postings.bytes + this.#threads.bytes;
+    const asking = this.#asking.byteLength;
+    return arrays + asking + this.#postings.bytes + this.#threads.bytes;
   }
 
   countTerms(text: string): TermCounts {
     const counts = new Map<string, number>();
-    const { language, terms } = this.#analyzer.analyze(text, this.#language);
+    const { language, terms, traits } = this.#analyzer.analyze(text, this.#language);
     for (const term of terms) counts.set(term, (counts.get(term) ?? 0) + 1);
-    if (this.#language === 'auto' && language !== 'en') counts.set(LANGUAGE_MARK + language, 1);
+    if (this.#language === 'auto' && language !== 'en') counts.set(MARK + language, 1);
+    for (const trait of traits) counts.set(MARK + trait, 1);
     return counts;
   }
 
@@ -146,6 +146,7 @@ export class TextIndex {
     this.#lengths[document] = length;
     this.#length += length;
     if (length > 0) this.#size++;
+    if (counts.has(ASKING)) this.#asking[document] = 1;
   }
 
   /** The same for documents with numbers one after the other. Their terms are taken in when one is asked for, or by `work`. */
@@ -157,6 +158,10 @@ export class TextIndex {
       this.#length += length;
       if (length > 0) this.#size++;
     }
+    const asking = part.find(ASKING);
+    if (asking >= 0)
+      for (let at = part.fromOf(asking); at < part.endOf(asking); at++)
+        this.#asking[first + (part.rows[at] as number)] = 1;
     this.#postings.load(first, part);
   }
 
@@ -177,6 +182,7 @@ export class TextIndex {
     this.#length -= length;
     if (length > 0) this.#size--;
     this.#lengths[document] = 0;
+    this.#asking[document] = 0;
     this.#days[document] = NO_DAY;
     const speaker = this.#speakers[document] as number;
     if (speaker !== NO_SPEAKER) this.#voices.leave(speaker);
@@ -194,18 +200,19 @@ export class TextIndex {
    */
   score(query: TextQuery, { now, documents, isOver }: Asking): Float64Array {
     this.#room.reach(documents);
-    const walk = new ContextWalk(this.#threads, this.#room, isOver);
-    const { language, terms: all } = this.#analyzer.analyzeQuery(
-      query.words,
-      this.#language,
-      this.#languages(),
-    );
+    const walk = new ContextWalk(this.#room, { threads: this.#threads, asking: this.#asking, isOver });
+    const {
+      language,
+      terms: all,
+      asksFor,
+    } = this.#analyzer.analyzeQuery(query.words, this.#language, this.#languages());
     const isTelling = all.some(({ isCommon }) => !isCommon) || query.prefixes.length > 0;
     const terms = isTelling ? all.filter(({ isCommon }) => !isCommon) : all;
     for (const { stems } of terms) this.#addWord(stems, walk);
     for (const prefix of query.prefixes) this.#addBeginning(prefix, walk);
     this.#addSpeakers([...terms.flatMap(({ words }) => words), ...capitalWords(query.words)], documents);
     for (const hint of parseDates(query.words, now, language)) this.#addDate(hint, documents);
+    for (const trait of asksFor) this.#addTrait(trait);
     return this.#room.scores;
   }
 
@@ -215,9 +222,7 @@ export class TextIndex {
 
   /** The languages that texts of this index were taken for. */
   #languages(): readonly LanguageCode[] {
-    return LANGUAGE_CODES.filter(
-      (code) => code === 'en' || this.#postings.find(LANGUAGE_MARK + code) !== undefined,
-    );
+    return LANGUAGE_CODES.filter((code) => code === 'en' || this.#postings.find(MARK + code) !== undefined);
   }
 
   #addWord(stems: readonly string[], walk: ContextWalk): void {
@@ -343,53 +348,25 @@ export class TextIndex {
     }
   }
 
+  /** Of two that the question says something of, the one that has what it asks for. */
+  #addTrait(trait: Trait): void {
+    const term = this.#postings.find(MARK + trait);
+    if (term === undefined) return;
+    const { scores } = this.#room;
+    const { pool, start, count } = this.#postings.of(term);
+    for (let at = start; at < start + 2 * count; at += 2) {
+      const document = pool[at] as number;
+      const own = scores[document] as number;
+      if (own > 0) scores[document] = own + RANKING.trait;
+    }
+  }
+
   #reach(document: number): void {
     if (document < this.#lengths.length) return;
     this.#lengths = grown(this.#lengths, document + 1);
     this.#days = grown(this.#days, this.#lengths.length);
     this.#speakers = grown(this.#speakers, this.#lengths.length);
-  }
-}
-
-/** Spreads what a document counts for one term over its neighbours, unless its time is over; each keeps the most it was given. */
-class ContextWalk {
-  count = 0;
-  readonly #before: Int32Array;
-  readonly #after: Int32Array;
-  readonly #best: Float64Array;
-  readonly #touched: Int32Array;
-  readonly #isOver: Asking['isOver'];
-
-  constructor(threads: Threads, { best, touched }: ScoreRoom, isOver: Asking['isOver']) {
-    this.#before = threads.before;
-    this.#after = threads.after;
-    this.#best = best;
-    this.#touched = touched;
-    this.#isOver = isOver;
-  }
-
-  mark(document: number, value: number): void {
-    this.#keep(document, value);
-    const isAlone = (this.#before[document] as number) < 0 && (this.#after[document] as number) < 0;
-    if (isAlone || this.#isOver?.(document) === true) return;
-    this.#spread(this.#before, document, value);
-    this.#spread(this.#after, document, value);
-  }
-
-  #spread(neighbours: Int32Array, from: number, value: number): void {
-    let document = neighbours[from] as number;
-    let weaker = value;
-    for (let step = 0; step < RANKING.contextSteps && document >= 0; step++) {
-      weaker *= RANKING.contextDecay;
-      this.#keep(document, weaker);
-      document = neighbours[document] as number;
-    }
-  }
-
-  #keep(document: number, value: number): void {
-    const held = this.#best[document] as number;
-    if (held === 0) this.#touched[this.count++] = document;
-    if (value > held) this.#best[document] = value;
+    this.#asking = grown(this.#asking, this.#lengths.length);
   }
 }
 

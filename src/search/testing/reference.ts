@@ -7,9 +7,10 @@ import { Analyzer, capitalWords, nameWords, surfaceWords } from '../analyzer.ts'
 import { DAY_MS, parseDates, type DateHint } from '../dates.ts';
 import { matchesFilter } from '../filter.ts';
 import type { LanguageCode } from '../languages.ts';
-import { RANKING } from '../text-index.ts';
+import { RANKING } from '../ranking.ts';
 import { parseTextQuery } from '../text-query.ts';
 import { CONTEXT_PAUSE_MS, momentOf } from '../threads.ts';
+import type { Trait } from '../traits.ts';
 import type { Hit, IndexedRecord, Metric, SearchRequest } from '../types.ts';
 
 const analyzer = new Analyzer();
@@ -53,7 +54,7 @@ function textScorer(
   const average = withText.reduce((sum, { terms }) => sum + terms.length, 0) / withText.length;
   const present = new Set<LanguageCode>(['en', ...withText.map(({ language }) => language)]);
   const { words, prefixes, phrases, isExact } = parseTextQuery(query);
-  const { language, terms: all } = analyzer.analyzeQuery(words, 'auto', [...present]);
+  const { language, terms: all, asksFor } = analyzer.analyzeQuery(words, 'auto', [...present]);
   const isTelling = prefixes.length > 0 || all.some(({ isCommon }) => !isCommon);
   const telling = isTelling ? all.filter(({ isCommon }) => !isCommon) : all;
   const named = [...telling.flatMap((term) => term.words), ...capitalWords(words)];
@@ -71,6 +72,8 @@ function textScorer(
     ),
   ];
 
+  const has = (record: IndexedRecord, trait: Trait): boolean =>
+    analyzed.get(record.id)?.traits.includes(trait) ?? false;
   const ownPart = (record: IndexedRecord, frequency: number): number => {
     const length = analyzed.get(record.id)?.terms.length ?? 0;
     const { k1, b } = RANKING;
@@ -82,7 +85,7 @@ function textScorer(
       const holding = records.filter((other) => frequencyIn(other) > 0).length;
       if (holding === 0) continue;
       const idf = Math.log(1 + (withText.length - holding + 0.5) / (holding + 0.5));
-      const parts = contextOf(records, record)
+      const parts = contextOf(records, record, (other) => has(other, 'question'))
         .filter(([{ expiresAt }]) => expiresAt === null || expiresAt > now)
         .map(([neighbour, weight]) => weight * ownPart(neighbour, frequencyIn(neighbour)));
       score += idf * Math.max(0, ...parts);
@@ -92,15 +95,20 @@ function textScorer(
     for (const hint of hints)
       if (record.at !== null && meets(hint, record.at)) score += RANKING.date * hint.weight;
     if (score <= 0) return null;
+    for (const trait of asksFor) if (has(record, trait)) score += RANKING.trait;
     const held = isExact ? [] : phrases.filter((phrase) => phrase.isIn(record.text));
     return score + RANKING.phrase * held.length;
   };
 }
 
-/** The record with weight 1, and its neighbours up to three steps away, as long as no pause comes between. */
+/**
+ * The record with weight 1, and its neighbours up to three steps away, as long as no pause comes between. What was asked right
+ * before has a weight of its own.
+ */
 function contextOf(
   records: readonly IndexedRecord[],
   record: IndexedRecord,
+  isQuestion: (record: IndexedRecord) => boolean,
 ): readonly [IndexedRecord, number][] {
   if (record.conversation === null) return [[record, 1]];
   const thread = records
@@ -113,7 +121,8 @@ function contextOf(
       const [near, far] = [thread[at + direction * (step - 1)], thread[at + direction * step]];
       if (near === undefined || far === undefined) break;
       if (Math.abs(momentOf(far) - momentOf(near)) > CONTEXT_PAUSE_MS) break;
-      context.push([far, RANKING.contextDecay ** step]);
+      const isAnswer = direction === -1 && step === 1 && isQuestion(far);
+      context.push([far, isAnswer ? RANKING.answer : RANKING.contextDecay ** step]);
     }
   return context;
 }
