@@ -175,6 +175,7 @@ class CountingDisk {
   #counted(file: DiskFile): DiskFile {
     return {
       read: () => file.read(),
+      readInto: (room) => file.readInto(room),
       close: () => file.close(),
       writeAt: (offset, bytes) => {
         this.bytes += bytes.length;

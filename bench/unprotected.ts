@@ -15,6 +15,7 @@ const plainSealer: RecordSealer = {
   at: () => ({
     seal: (_column, content) => new Uint8Array(content),
     open: (_column, box) => new Uint8Array(box),
+    openInPlace: (_column, box) => box,
   }),
 };
 

@@ -163,7 +163,7 @@ function loadRows(opened: VectorIndex, from: number, to: number): void {
   if (first === undefined) return;
   const bytes = concat(...coded.map((row) => row.bytes));
   const lowBits = lowBitsOf(first.bytes, paddedLength(dimensions));
-  const records = coded.map(({ at }) => at);
+  const records = Uint32Array.from(coded, ({ at }) => at);
   opened.load(from, {
     dimensions,
     rows: [{ lowBits, records, bytes }],

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { gcm } from '@noble/ciphers/aes.js';
 import { concat, decodeHex, encodeHex, encodeUtf8, type Bytes } from '../bytes/encoding.ts';
-import { openBox, openWith, padmeLength, sealBox, sealWith, type Place } from './seal.ts';
+import { openBox, openBoxInPlace, openWith, padmeLength, sealBox, sealWith, type Place } from './seal.ts';
 
 const random = (length: number): Bytes => new Uint8Array(randomBytes(length));
 const KEY = random(32);
@@ -127,6 +127,27 @@ test('a box with any byte changed, cut off or added does not open', () => {
     assert.throws(() => openBox(KEY, PLACE, box.subarray(at + 1)), damaged);
   }
   assert.throws(() => openBox(KEY, PLACE, concat(box, Uint8Array.of(0))), damaged);
+});
+
+test('a box of any size opens in its own memory as it does in other, and one that does not open leaves nothing there', () => {
+  for (const length of [0, 1, 1000, 262_143, 262_144, 700_000]) {
+    const content = random(length);
+    const box = sealBox(KEY, PLACE, content, random);
+    const shared = new Uint8Array(new SharedArrayBuffer(box.length));
+    for (const memory of [new Uint8Array(box), shared]) {
+      memory.set(box);
+      const opened = openBoxInPlace(KEY, PLACE, memory);
+      assert.equal(opened.buffer, memory.buffer);
+      assert.ok(Buffer.from(opened).equals(content), `${length} bytes`);
+    }
+    for (const at of [0, 1, 13, box.length >> 1, box.length - 1]) {
+      const changed = new Uint8Array(box);
+      changed[at]! ^= 1;
+      assert.throws(() => openBoxInPlace(KEY, PLACE, changed), damaged, `byte ${at} of ${length}`);
+      if (length >= 1000) assert.ok(!Buffer.from(changed).includes(content.subarray(0, 64)));
+    }
+    assert.throws(() => openBoxInPlace(KEY, { ...PLACE, id: 'mem_2' }, new Uint8Array(box)), damaged);
+  }
 });
 
 test('a box moved to any other place, or opened with another key, does not open', () => {

@@ -31,9 +31,14 @@ export interface DiskEntry {
   readonly sizeBytes: number;
 }
 
+/** Gives memory for at least so many bytes. */
+export type ReadingRoom = (sizeBytes: number) => Uint8Array;
+
 export interface DiskFile {
   /** The whole file. */
   read(): Promise<Bytes>;
+  /** The same into the beginning of what `room` gives. */
+  readInto(room: ReadingRoom): Promise<Uint8Array>;
   writeAt(offset: number, bytes: Bytes): Promise<void>;
   /** Content (and length) are on the disk when this resolves. */
   sync(): Promise<void>;
@@ -152,8 +157,12 @@ class RealFile implements DiskFile {
   }
 
   async read(): Promise<Bytes> {
+    return (await this.readInto((sizeBytes) => new Uint8Array(sizeBytes))) as Bytes;
+  }
+
+  async readInto(room: ReadingRoom): Promise<Uint8Array> {
     const { size } = fstatSync(this.#file);
-    const bytes = new Uint8Array(size);
+    const bytes = room(size).subarray(0, size);
     for (let at = 0; at < size;) {
       const { bytesRead } = await readFrom(this.#file, bytes, at, size - at, at);
       if (bytesRead === 0) return bytes.slice(0, at);

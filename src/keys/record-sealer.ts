@@ -5,7 +5,7 @@
  * bytes finds them when nothing is sealed. Only the composition root chooses; no setting does.
  */
 import type { Bytes } from '../bytes/encoding.ts';
-import { openBox, sealBox, type Place, type SealedBox } from '../crypto/seal.ts';
+import { openBox, openBoxInPlace, sealBox, type Place, type SealedBox } from '../crypto/seal.ts';
 import type { Random } from '../environment.ts';
 import type { RecordKeys, Scope } from './record-key.ts';
 import type { Slot } from './slot.ts';
@@ -26,6 +26,8 @@ export interface RecordBoxes {
   seal(column: string, content: Uint8Array): SealedBox;
   /** `box.damaged` unless it is the very box that was sealed for this column of this record. */
   open(column: string, box: Uint8Array): Bytes;
+  /** The same in the memory of the box, of which nothing is left, whatever comes of it. */
+  openInPlace(column: string, box: Uint8Array): Uint8Array;
 }
 
 export interface RecordSealer {
@@ -47,6 +49,7 @@ export class KeyedSealer implements RecordSealer {
     return {
       seal: (column, content) => sealBox(key, placeOf(record, column), content, this.#random),
       open: (column, box) => openBox(key, placeOf(record, column), box),
+      openInPlace: (column, box) => openBoxInPlace(key, placeOf(record, column), box),
     };
   }
 }

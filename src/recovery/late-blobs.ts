@@ -7,6 +7,7 @@
  */
 import type { Bytes } from '../bytes/encoding.ts';
 import { StrongroomError } from '../errors.ts';
+import type { ReadingRoom } from '../keys/disk.ts';
 import type { BlobStat, BlobStore } from '../store/blobs.ts';
 
 export class LateBlobs implements BlobStore {
@@ -23,6 +24,10 @@ export class LateBlobs implements BlobStore {
 
   async get(name: string): Promise<Bytes> {
     return (await this.#place()).get(name);
+  }
+
+  async getInto(name: string, room: ReadingRoom): Promise<Uint8Array> {
+    return (await this.#place()).getInto(name, room);
   }
 
   async delete(name: string): Promise<void> {

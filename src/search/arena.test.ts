@@ -40,6 +40,20 @@ test('blocks never overlap, come zeroed, and are all there again once given back
   );
 });
 
+test('taking many blocks seldom makes the memory another, and what is given back is taken before what is new', () => {
+  const arena = new Arena();
+  const buffers = new Set<ArrayBufferLike>();
+  const taken = Array.from({ length: 64 }, () => {
+    const offset = arena.take(BLOCK_BYTES_MAX);
+    buffers.add(arena.memory.buffer);
+    assert.equal(arena.lengthBytes, arena.memory.buffer.byteLength);
+    return offset;
+  });
+  assert.ok(buffers.size <= 5, `${buffers.size} buffers`);
+  arena.give(taken[3] as number, BLOCK_BYTES_MAX);
+  assert.equal(arena.take(BLOCK_BYTES_MAX), taken[3]);
+});
+
 test('a full memory refuses with a code, and serves again once something is given back', () => {
   const arena = new Arena(3 * BLOCK_BYTES_MAX);
   const first = arena.take(BLOCK_BYTES_MAX);

@@ -11,13 +11,20 @@ const SMALLEST_LOG2 = 10;
 const LARGEST_LOG2 = 20;
 export const BLOCK_BYTES_MIN = 2 ** SMALLEST_LOG2;
 export const BLOCK_BYTES_MAX = 2 ** LARGEST_LOG2;
+/**
+ * What the memory grows by. What nobody has written to takes none, and each growth is for the garbage collector as if the
+ * whole memory were new.
+ */
+const GROWTH_BYTES = 16 * BLOCK_BYTES_MAX;
 
 export class Arena {
   readonly memory: WebAssembly.Memory;
   readonly #bytesMax: number;
   /** Offsets of free blocks, by the logarithm of their size. */
   readonly #free: ReadonlyMap<number, Set<number>>;
+  /** Up to here it was handed out before. */
   #end: number;
+  #lengthBytes: number;
   #usedBytes = 0;
 
   /** @param bytesMax where the memory stops growing; at most 4 GiB. */
@@ -26,6 +33,7 @@ export class Arena {
     // The first block stays with nobody, so that offset 0 is never a valid one and the kernel's own data is safe.
     this.memory = new WebAssembly.Memory({ initial: BLOCK_BYTES_MAX / PAGE_BYTES, maximum: PAGES_MAX });
     this.#end = BLOCK_BYTES_MAX;
+    this.#lengthBytes = BLOCK_BYTES_MAX;
     this.#free = new Map(
       Array.from({ length: LARGEST_LOG2 - SMALLEST_LOG2 + 1 }, (_, i) => [
         SMALLEST_LOG2 + i,
@@ -36,7 +44,7 @@ export class Arena {
 
   /** How long the memory is; another number means another buffer. */
   get lengthBytes(): number {
-    return this.#end;
+    return this.#lengthBytes;
   }
 
   /** Bytes handed out and not given back. */
@@ -86,13 +94,20 @@ export class Arena {
 
   #grow(): void {
     if (this.#end + BLOCK_BYTES_MAX > this.#bytesMax) throw full();
+    if (this.#end === this.#lengthBytes) this.#lengthen();
+    this.#blocks(LARGEST_LOG2).add(this.#end);
+    this.#end += BLOCK_BYTES_MAX;
+  }
+
+  #lengthen(): void {
+    const bytes = Math.min(GROWTH_BYTES, this.#bytesMax - this.#end);
+    const pages = Math.floor(bytes / BLOCK_BYTES_MAX) * (BLOCK_BYTES_MAX / PAGE_BYTES);
     try {
-      this.memory.grow(BLOCK_BYTES_MAX / PAGE_BYTES);
+      this.memory.grow(pages);
     } catch (cause) {
       throw full(cause);
     }
-    this.#blocks(LARGEST_LOG2).add(this.#end);
-    this.#end += BLOCK_BYTES_MAX;
+    this.#lengthBytes += pages * PAGE_BYTES;
   }
 }
 

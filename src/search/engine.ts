@@ -168,7 +168,7 @@ export class Engine {
   }
 
   stats(): VaultStats {
-    const { size, textLength } = this.#records;
+    const { inUse: size, textLength } = this.#records;
     const vectorBytes = this.#vectors.bytes;
     const textBytes = this.#text.bytes;
     // A record's strings and its object: two bytes for a character at worst, and some 300 bytes around them.
@@ -223,7 +223,7 @@ export class Engine {
   }
 
   /** Throws `box.damaged` on bytes that are no segment of a vault like this one, and then has loaded nothing. */
-  loadSegment(bytes: Uint8Array): LoadedSegment {
+  loadSegment(bytes: Uint8Array): LoadedSegment & { readonly cover: ArrayLike<number> } {
     this.#isSettled = false;
     const part = SegmentPart.open(bytes);
     const { metric, dimensions } = part;
@@ -239,7 +239,7 @@ export class Engine {
     else this.#countAnew(first, part);
     this.#vectors.load(first, part);
     for (let row = 0; row < part.count; row++) this.#describe(first + row, part, row);
-    return { cover: Array.from(part.slots), isCurrent };
+    return { cover: part.slots, isCurrent };
   }
 
   close(): void {

@@ -26,9 +26,6 @@ import { spawnSearchWorker, WorkerLink, type SpawnWorker } from './worker-link.t
 /** A vault whose filling ends its worker this often in a row is left alone until it is opened again. */
 const FILLS_FAILED_MAX = 3;
 
-/** Of a buffer with so much of it in use nothing else is part: a box's content ends before its padding. */
-const OWN_PART = 0.85;
-
 export interface SearchPoolOptions {
   readonly workers: number;
   /** For vaults that do not set their own. */
@@ -187,9 +184,8 @@ class OpenVault implements VaultIndex {
     return this.#ask('exportSegment', leaf);
   }
 
-  async loadSegment(bytes: Uint8Array): Promise<LoadedSegment> {
-    const link = await this.#filled();
-    return loadInto(link, this.vault, bytes);
+  loadSegment(bytes: Uint8Array): Promise<LoadedSegment> {
+    return this.#ask('loadSegment', bytes);
   }
 
   async close(): Promise<void> {
@@ -245,20 +241,13 @@ class OpenVault implements VaultIndex {
 const fillerOf = (link: WorkerLink, vault: string): IndexFiller => ({
   add: (records) => addTo(link, vault, records),
   remove: async (ids) => void (await link.call(vault, 'remove', ids)),
-  loadSegment: (bytes) => loadInto(link, vault, bytes),
+  loadSegment: (bytes) => link.call(vault, 'loadSegment', bytes),
 });
 
 async function addTo(link: WorkerLink, vault: string, records: readonly IndexedRecord[]): Promise<void> {
   if (records.length === 0) return;
   const batch = packRecords(records);
   await link.call(vault, 'add', batch, [batch.numbers.buffer, batch.lengths.buffer]);
-}
-
-/** Bytes that fill their buffer, or nearly, are handed over with it; others, a part of something larger, are copied. */
-async function loadInto(link: WorkerLink, vault: string, bytes: Uint8Array): Promise<LoadedSegment> {
-  const isOwn = bytes.buffer instanceof ArrayBuffer && bytes.byteLength >= bytes.buffer.byteLength * OWN_PART;
-  const own = isOwn ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes);
-  return link.call(vault, 'loadSegment', own, [own.buffer]);
 }
 
 const lost = (): StrongroomError =>

@@ -35,7 +35,7 @@ export interface Operations {
   leaves: { takes: null; answers: readonly number[] };
   changedLeaves: { takes: null; answers: readonly number[] };
   exportSegment: { takes: number; answers: Segment };
-  loadSegment: { takes: Uint8Array<ArrayBuffer>; answers: LoadedSegment };
+  loadSegment: { takes: Uint8Array; answers: LoadedSegment };
   close: { takes: null; answers: null };
 }
 

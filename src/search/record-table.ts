@@ -2,7 +2,8 @@
  * The records of one vault under document numbers, and which leaf page each belongs to.
  *
  * What a segment brought is read record by record when it is asked for, or between calls, so that a vault opens without
- * making an object of each of its records; their ids are looked at when one is asked for. A number is given again once its record is gone, and nothing of that stays.
+ * making an object of each of its records; their ids are looked at when one is asked for. Until then one that two segments hold is
+ * held twice: whoever lays segments in takes out what changed since the oldest of them was written, and with it every such id. A number is given again once its record is gone, and nothing of that stays.
  */
 import { StrongroomError } from '../errors.ts';
 import { LEAF_SLOTS } from '../keys/slot.ts';

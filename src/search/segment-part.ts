@@ -24,7 +24,8 @@ import { paddedLength, rowBytesFor, type LowBits } from './vectors/rows.ts';
 /** Rows of one kind, one behind the other, and which records they belong to. */
 export interface RowColumn {
   readonly lowBits: LowBits;
-  readonly records: readonly number[];
+  /** Ascending. */
+  readonly records: Uint32Array;
   readonly bytes: Uint8Array;
 }
 
@@ -58,14 +59,17 @@ export class SegmentPart {
   /** Throws `box.damaged` on bytes that no `encodeSegment` has made. */
   static open(bytes: Uint8Array): SegmentPart {
     try {
-      return new SegmentPart(new Reader(bytes));
+      return new SegmentPart(bytes);
     } catch (cause) {
       throw damaged(cause);
     }
   }
 
-  private constructor(reader: Reader) {
-    const head = reader.head();
+  private constructor(bytes: Uint8Array) {
+    const head = readHead(new Reader(bytes).bytes(SEGMENT_HEAD_BYTES));
+    const length = ownLength(head);
+    check(length <= bytes.length, 'cut short');
+    const reader = new Reader(ownCopy(bytes.subarray(0, length)), SEGMENT_HEAD_BYTES);
     this.leaf = head.leaf;
     this.metric = head.metric;
     this.dimensions = head.dimensions === 0 ? null : head.dimensions;
@@ -85,19 +89,19 @@ export class SegmentPart {
     const [nameEnds, ends] = [reader.column(Uint32Array, head.terms), reader.column(Uint32Array, head.terms)];
     const rows = reader.column(Uint16Array, head.postings);
     const counts = reader.counts(head.width, head.postings);
-    this.#ids = reader.copy(head.idBytes);
+    this.#ids = reader.bytes(head.idBytes);
     this.#names = reader.strings(head.nameBytes);
-    this.#records = reader.copy(head.recordBytes);
-    const names = reader.copy(head.termBytes);
+    this.#records = reader.bytes(head.recordBytes);
+    const names = reader.bytes(head.termBytes);
     this.terms = new TermPart({ names, nameEnds, ends, rows, counts, words });
     check(this.terms.isSound(), 'terms of no records');
-    this.slots = Float64Array.from(indexes, (index) => this.leaf * LEAF_SLOTS + index);
+    this.slots = slotsOf(this.leaf, indexes);
     check(isBelow(indexes, LEAF_SLOTS), 'an index outside the leaf');
     check(isWhole(this.#idEnds, head.idBytes), 'ids of another length');
     check(isWhole(this.#recordEnds, head.recordBytes), 'records of another length');
     for (const places of [this.#conversations, this.#speakers])
       check(isBelow(places, this.#names.length + 1), 'a name that is not there');
-    [this.rows, this.numbers] = readVectors(reader, forms, head.dimensions);
+    [this.rows, this.numbers] = readVectors(new Reader(bytes, length), forms, head.dimensions);
   }
 
   idOf(row: number): string {
@@ -148,6 +152,12 @@ export class SegmentPart {
   }
 }
 
+const NO_VECTOR = VECTOR_FORMS.indexOf(null);
+const NUMBERS = VECTOR_FORMS.indexOf('numbers');
+
+/** From so many bytes on a segment counts as large. */
+const LARGE_BYTES = 256 * 1024;
+
 interface Head {
   readonly metric: Metric;
   readonly dimensions: number;
@@ -165,13 +175,33 @@ interface Head {
 
 type Column = Uint8Array | Uint16Array | Uint32Array | Float64Array | Float32Array;
 
+/** Up to here a segment is kept: what follows are rows and numbers, which lie elsewhere once they are taken in. */
+function ownLength({ records, terms, postings, width, ...sizes }: Head): number {
+  const columns = 48 * records + 8 * terms + (2 + width) * postings;
+  return SEGMENT_HEAD_BYTES + columns + sizes.idBytes + sizes.nameBytes + sizes.recordBytes + sizes.termBytes;
+}
+
+/**
+ * A copy in one piece. A large one lies in shared memory though nobody shares it: of other memory the garbage collector counts
+ * every megabyte against a heap of a few, and marks it all five times while a hundred thousand memories are taken in.
+ */
+function ownCopy(bytes: Uint8Array): Uint8Array {
+  const { length } = bytes;
+  const isLarge = length > LARGE_BYTES;
+  const own = isLarge ? new Uint8Array(new SharedArrayBuffer(length)) : new Uint8Array(length);
+  // Not `set`, which goes word by word where memory is shared.
+  view(bytes).copy(own);
+  return own;
+}
+
 /** Takes one field after the other. */
 class Reader {
   readonly #bytes: Buffer;
-  #at = 0;
+  #at: number;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, at = 0) {
     this.#bytes = view(bytes);
+    this.#at = at;
   }
 
   get left(): number {
@@ -184,45 +214,18 @@ class Reader {
     return this.#bytes.subarray(this.#at - length, this.#at);
   }
 
-  head(): Head {
-    const head = this.bytes(SEGMENT_HEAD_BYTES);
-    check(head.toString('latin1', 0, 4) === SEGMENT_MAGIC, 'no segment');
-    check(head[4] === SEGMENT_VERSION, 'an unknown version');
-    const metric = SEGMENT_METRICS[head[5] as number];
-    if (metric === undefined) throw new RangeError('an unknown metric');
-    const width = head[44];
-    if (width !== 1 && width !== 2 && width !== 4) throw new RangeError('an unknown width of counts');
-    check(head.readUIntBE(45, 3) === 0, 'an unknown field');
-    const word = (at: number): number => head.readUInt32BE(at);
-    return {
-      metric,
-      dimensions: head.readUInt16BE(6),
-      leaf: word(8),
-      analyzerVersion: word(12),
-      records: word(16),
-      terms: word(20),
-      postings: word(24),
-      idBytes: word(28),
-      nameBytes: word(32),
-      recordBytes: word(36),
-      termBytes: word(40),
-      width,
-    };
-  }
-
-  /** Of their own, so that a part does not keep the segment's bytes, most of which are rows that lie elsewhere by then. */
-  copy(length: number): Buffer {
-    const own = Buffer.allocUnsafeSlow(length);
-    own.set(this.bytes(length));
-    return own;
-  }
-
-  /** Numbers of their own, because nothing here is aligned. */
+  /** Numbers as they lie; copied where they are not aligned. */
   column<T extends Column>(
-    kind: { new (buffer: ArrayBuffer): T; readonly BYTES_PER_ELEMENT: number },
+    kind: {
+      new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): T;
+      readonly BYTES_PER_ELEMENT: number;
+    },
     length: number,
   ): T {
-    return new kind(new Uint8Array(this.bytes(length * kind.BYTES_PER_ELEMENT)).buffer);
+    const bytes = this.bytes(length * kind.BYTES_PER_ELEMENT);
+    return bytes.byteOffset % kind.BYTES_PER_ELEMENT === 0
+      ? new kind(bytes.buffer, bytes.byteOffset, length)
+      : new kind(new Uint8Array(bytes).buffer);
   }
 
   counts(width: CountWidth, length: number): Counts {
@@ -235,6 +238,37 @@ class Reader {
     if (!isStrings(list)) throw new RangeError('no list of strings');
     return list;
   }
+}
+
+function readHead(head: Buffer): Head {
+  check(head.toString('latin1', 0, 4) === SEGMENT_MAGIC, 'no segment');
+  check(head[4] === SEGMENT_VERSION, 'an unknown version');
+  const metric = SEGMENT_METRICS[head[5] as number];
+  if (metric === undefined) throw new RangeError('an unknown metric');
+  const width = head[44];
+  if (width !== 1 && width !== 2 && width !== 4) throw new RangeError('an unknown width of counts');
+  check(head.readUIntBE(45, 3) === 0, 'an unknown field');
+  const word = (at: number): number => head.readUInt32BE(at);
+  return {
+    metric,
+    dimensions: head.readUInt16BE(6),
+    leaf: word(8),
+    analyzerVersion: word(12),
+    records: word(16),
+    terms: word(20),
+    postings: word(24),
+    idBytes: word(28),
+    nameBytes: word(32),
+    recordBytes: word(36),
+    termBytes: word(40),
+    width,
+  };
+}
+
+function slotsOf(leaf: number, indexes: Uint32Array): Float64Array {
+  const slots = new Float64Array(indexes.length);
+  for (let i = 0; i < slots.length; i++) slots[i] = leaf * LEAF_SLOTS + (indexes[i] as number);
+  return slots;
 }
 
 function isBelow(numbers: Uint32Array, limit: number): boolean {
@@ -258,18 +292,9 @@ function readVectors(
   forms: Uint32Array,
   dimensions: number,
 ): [readonly RowColumn[], NumbersColumn] {
-  const numbered: number[] = [];
-  const runs: { lowBits: LowBits; records: number[] }[] = [];
-  for (let record = 0; record < forms.length; record++) {
-    const form = VECTOR_FORMS[forms[record] as number];
-    if (form === undefined) throw new RangeError('an unknown form of a vector');
-    if (form === null) continue;
-    check(dimensions > 0, 'vectors without dimensions');
-    const last = runs.at(-1);
-    if (form === 'numbers') numbered.push(record);
-    else if (last?.lowBits === form) last.records.push(record);
-    else runs.push({ lowBits: form, records: [record] });
-  }
+  check(isBelow(forms, VECTOR_FORMS.length), 'an unknown form of a vector');
+  const { runs, numbered, count } = byForm(forms);
+  check(count === 0 || dimensions > 0, 'vectors without dimensions');
   const rows = runs.map((run) => readRows(reader, run, dimensions));
   const vectors = numbered.map(() => reader.column(Float32Array, dimensions));
   check(reader.left === 0, 'vectors of another length');
@@ -280,11 +305,40 @@ function readVectors(
   return [rows, { records: numbered, vectors }];
 }
 
-function readRows(
-  reader: Reader,
-  { lowBits, records }: { readonly lowBits: LowBits; readonly records: readonly number[] },
-  dimensions: number,
-): RowColumn {
+type Run = Omit<RowColumn, 'bytes'>;
+
+/** Records with rows of one kind, one behind the other; those with numbers; and how many have any vector. */
+function byForm(forms: Uint32Array): {
+  readonly runs: readonly Run[];
+  readonly numbered: readonly number[];
+  readonly count: number;
+} {
+  const runs: Run[] = [];
+  const numbered: number[] = [];
+  const rows = new Uint32Array(forms.length);
+  let [from, to, last] = [0, 0, 0];
+  const close = (): void => {
+    const lowBits = VECTOR_FORMS[last];
+    if (lowBits === 2 || lowBits === 8) runs.push({ lowBits, records: rows.subarray(from, to) });
+  };
+  for (let record = 0; record < forms.length; record++) {
+    const form = forms[record] as number;
+    if (form === NO_VECTOR) continue;
+    if (form === NUMBERS) {
+      numbered.push(record);
+      continue;
+    }
+    if (form !== last) {
+      close();
+      [from, last] = [to, form];
+    }
+    rows[to++] = record;
+  }
+  close();
+  return { runs, numbered, count: to + numbered.length };
+}
+
+function readRows(reader: Reader, { lowBits, records }: Run, dimensions: number): RowColumn {
   const rowBytes = rowBytesFor(paddedLength(dimensions), lowBits);
   const bytes = reader.bytes(records.length * rowBytes);
   const heads = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -86,6 +86,7 @@ export interface VaultSettings {
 }
 
 export interface VaultStats {
+  /** One that two segments brought counts twice until ids are looked at. */
   readonly records: number;
   readonly vectors: number;
   readonly dimensions: number | null;
@@ -110,7 +111,6 @@ export interface Segment {
 }
 
 export interface LoadedSegment {
-  readonly cover: readonly number[];
   /** False where its terms had to be made anew: by another analyzer or in another language. */
   readonly isCurrent: boolean;
 }
@@ -119,6 +119,7 @@ export interface LoadedSegment {
 export interface IndexFiller {
   add(records: readonly IndexedRecord[]): Promise<void>;
   remove(ids: readonly string[]): Promise<void>;
+  /** Bytes in shared memory are not copied on their way: they may be written over once this has settled, and not before. */
   loadSegment(bytes: Uint8Array): Promise<LoadedSegment>;
 }
 

@@ -10,7 +10,6 @@
 import { parentPort, type MessagePort } from 'node:worker_threads';
 import { realEnvironment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
-import type { Engine } from './engine.ts';
 import { openEngineRoom } from './engine-room.ts';
 import {
   errorToSent,
@@ -22,7 +21,6 @@ import {
 } from './protocol.ts';
 import { Residence } from './residence.ts';
 import { Turns } from './turns.ts';
-import type { LoadedSegment } from './types.ts';
 
 /** What changes nothing: where it fails for no reason of ours, the index is still what it was. */
 const IS_QUESTION: { readonly [O in Operation]: boolean } = {
@@ -86,20 +84,11 @@ class SearchWorker {
       case 'exportSegment':
         return residence.changing(vault).exportSegment(call.argument);
       case 'loadSegment':
-        return loadAndFree(residence.changing(vault, true), call.argument);
+        return { isCurrent: residence.changing(vault, true).loadSegment(call.argument).isCurrent };
       case 'close':
         residence.close(vault);
         return null;
     }
-  }
-}
-
-/** The bytes were handed over, and nobody looks at them again: the next segment's find their place without waiting for the collector. */
-function loadAndFree(engine: Engine, bytes: Uint8Array<ArrayBuffer>): LoadedSegment {
-  try {
-    return engine.loadSegment(bytes);
-  } finally {
-    bytes.buffer.transfer(0);
   }
 }
 

@@ -40,6 +40,25 @@ test('a blob comes back byte for byte, is listed, replaced and deleted', async (
   await assert.rejects(blobs.get('segments/seg_1'), { code: 'not_found' });
 });
 
+test('a blob is read into memory that is given for it, of which it takes the beginning', async (t) => {
+  const blobs = await openBlobs(join(await temporaryFolder(t), 'blobs'));
+  await blobs.put('seg_1', OLD);
+  const room = new Uint8Array(new SharedArrayBuffer(OLD.length + 3)).fill(7);
+  const asked: number[] = [];
+  const read = await blobs.getInto('seg_1', (sizeBytes) => {
+    asked.push(sizeBytes);
+    return room;
+  });
+  assert.deepEqual(asked, [OLD.length]);
+  assert.equal(read.buffer, room.buffer);
+  assert.deepEqual(Buffer.from(read), Buffer.from(OLD));
+  assert.deepEqual(Array.from(room.subarray(OLD.length)), [7, 7, 7]);
+  await assert.rejects(
+    blobs.getInto('seg_2', () => room),
+    { code: 'not_found' },
+  );
+});
+
 test('a name that climbs, hides or is not ours is refused', async (t) => {
   const blobs = await openBlobs(join(await temporaryFolder(t), 'blobs'));
   for (const name of [
@@ -120,6 +139,7 @@ test('the file is synced before it has its name, and its folder after', async (t
       const file = await realDisk.open(path, access);
       return {
         read: () => file.read(),
+        readInto: (room) => file.readInto(room),
         writeAt: (offset, bytes) => file.writeAt(offset, bytes),
         close: () => file.close(),
         sync: async () => {
@@ -172,6 +192,7 @@ test('a write that fails leaves the old blob and no half of the new', async (t) 
         ? file
         : {
             read: () => file.read(),
+            readInto: (room) => file.readInto(room),
             sync: () => file.sync(),
             close: () => file.close(),
             writeAt: () => Promise.reject(new Error('ENOSPC')),

@@ -12,7 +12,7 @@ import { dirname, join } from 'node:path';
 import { encodeHex, type Bytes } from '../bytes/encoding.ts';
 import { Crash, type Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
-import { isMissing, realDisk, type Disk } from '../keys/disk.ts';
+import { isMissing, realDisk, type Disk, type DiskFile, type ReadingRoom } from '../keys/disk.ts';
 import { FatalStoreError } from './connection.ts';
 import type { OnFatal } from './groups.ts';
 
@@ -26,6 +26,8 @@ export interface BlobStore {
   put(name: string, bytes: Uint8Array): Promise<void>;
   /** Throws `not_found`. */
   get(name: string): Promise<Bytes>;
+  /** The same into the beginning of what `room` gives, for whoever reads many of them one after the other. */
+  getInto(name: string, room: ReadingRoom): Promise<Uint8Array>;
   /** Does nothing where there is no such blob; gone for good when it resolves. */
   delete(name: string): Promise<void>;
   /** Names below a folder (`segments/`), or all with an empty prefix; sorted. */
@@ -86,12 +88,20 @@ export class FileBlobs implements BlobStore {
     await this.#sync(() => this.#disk.syncFolder(dirname(path)));
   }
 
-  async get(name: string): Promise<Bytes> {
+  get(name: string): Promise<Bytes> {
+    return this.#read(name, (file) => file.read());
+  }
+
+  getInto(name: string, room: ReadingRoom): Promise<Uint8Array> {
+    return this.#read(name, (file) => file.readInto(room));
+  }
+
+  async #read<T>(name: string, read: (file: DiskFile) => Promise<T>): Promise<T> {
     const path = this.#path(name);
     try {
       const file = await this.#disk.open(path, 'read');
       try {
-        return await file.read();
+        return await read(file);
       } finally {
         await file.close();
       }

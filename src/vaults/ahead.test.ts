@@ -32,3 +32,25 @@ test('a part that failed is told to whoever brings the next one, or ends', async
   await ended.next(failing);
   await assert.rejects(ended.done(), /lost/);
 });
+
+test('as many parts are under way as may be, begun in their order, and no more', async () => {
+  const ahead = new Ahead(2);
+  const ends = Array.from({ length: 3 }, () => Promise.withResolvers<void>());
+  const begun: number[] = [];
+  const bring = (part: number): Promise<void> =>
+    ahead.next(() => {
+      begun.push(part);
+      return (ends[part] as PromiseWithResolvers<void>).promise;
+    });
+  await bring(0);
+  await bring(1);
+  const third = bring(2);
+  ends[1]?.resolve();
+  await new Promise(setImmediate);
+  assert.deepEqual(begun, [0, 1]);
+  ends[0]?.resolve();
+  await third;
+  assert.deepEqual(begun, [0, 1, 2]);
+  ends[2]?.reject(new Error('lost'));
+  await assert.rejects(ahead.done(), /lost/);
+});

@@ -1,19 +1,26 @@
 /**
- * One step ahead: while the search worker takes in one part of a vault, this thread reads and opens the next. Never
- * more than one part is under way, so that memory stays bounded.
+ * One step ahead, or a few: while the search worker takes in one part of a vault, this thread reads and opens the next. Never
+ * more than so many parts are under way, so that memory stays bounded.
  */
 export class Ahead {
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #parts: Promise<unknown>[] = [];
+  readonly #partsMax: number;
 
-  /** Starts `work` when the one before it has ended, and does not wait for it. Throws what that one threw. */
+  /** @param partsMax with the one that is begun. */
+  constructor(partsMax = 1) {
+    this.#partsMax = partsMax;
+  }
+
+  /** Starts `work` when few enough are under way, and does not wait for it. Throws what an earlier one threw. */
   async next(work: () => Promise<unknown>): Promise<void> {
-    await this.#last;
-    this.#last = work();
+    if (this.#parts.length === this.#partsMax) await this.#parts.shift();
+    const part = work();
     // Whoever comes next is told; if nobody does, what kept them away is the error to be seen.
-    this.#last.catch(() => undefined);
+    part.catch(() => undefined);
+    this.#parts.push(part);
   }
 
   async done(): Promise<void> {
-    await this.#last;
+    while (this.#parts.length > 0) await this.#parts.shift();
   }
 }

@@ -25,6 +25,7 @@ import type { SegmentRow } from '../store/schema.ts';
 import type { SlotAllocator } from '../store/slots.ts';
 import { SYSTEM, type Store } from '../store/store.ts';
 import { Ahead } from './ahead.ts';
+import { SegmentMemory } from './segment-memory.ts';
 import { decodeScope } from './memory-row.ts';
 import type { SegmentId, SegmentRegistry } from './segment-registry.ts';
 import { toRanges } from './slot-ranges.ts';
@@ -51,6 +52,13 @@ export interface Loaded {
   /** Whether every one was there, whole, and says what an index would write today. */
   readonly isCurrent: boolean;
 }
+
+/**
+ * Segments that are read before they are opened, and that the search worker has at once: the disk is asked early, and neither
+ * thread waits for word from the other.
+ */
+const READ_AHEAD = 2;
+const LOADED_AHEAD = 2;
 
 export class Segments {
   readonly #parts: SegmentsParts;
@@ -97,18 +105,21 @@ export class Segments {
     );
     const loaded: SegmentRow[] = [];
     let isCurrent = true;
-    const loading = new Ahead();
-    let reading = this.#read(rows[0]);
+    const memory = new SegmentMemory();
+    const loading = new Ahead(LOADED_AHEAD);
+    const reading = rows.slice(0, READ_AHEAD).map((row) => this.#read(row, memory));
     for (const [at, row] of rows.entries()) {
-      const box = await reading;
-      // While the worker takes in one, this thread opens the next, and the disk gives the one after that.
-      reading = this.#read(rows[at + 1]);
+      const box = await (reading.shift() as Promise<Uint8Array | Error>);
+      // While the worker takes in one, this thread opens the next, and the disk gives those after that.
       const bytes = this.#open(vault, row, box);
       await loading.next(async () => {
         const one = await this.#loadOne(row, bytes, filler);
         if (one !== null) loaded.push(row);
         if (one?.isCurrent !== true) isCurrent = false;
+        memory.giveBack(box);
       });
+      const later = rows[at + READ_AHEAD];
+      if (later !== undefined) reading.push(this.#read(later, memory));
       await turn();
     }
     await loading.done();
@@ -250,15 +261,14 @@ export class Segments {
   }
 
   /** The bytes of the segment's blob, or what kept them from being read: told where they are opened. */
-  async #read(row: SegmentRow | undefined): Promise<Uint8Array | Error> {
-    if (row === undefined) return new RangeError('there is no segment to read');
-    return this.#parts.blobs.get(row.blob).catch((error: Error) => error);
+  #read(row: SegmentRow, memory: SegmentMemory): Promise<Uint8Array | Error> {
+    return this.#parts.blobs.getInto(row.blob, memory.take).catch((error: Error) => error);
   }
 
   #open(vault: Vault, row: SegmentRow, box: Uint8Array | Error): Uint8Array | Error {
     try {
       if (box instanceof Error) throw box;
-      return this.#boxes(vault, row.id as SegmentId, row.slot as Slot).open('blob', box);
+      return this.#boxes(vault, row.id as SegmentId, row.slot as Slot).openInPlace('blob', box);
     } catch (error) {
       return error as Error;
     }

@@ -95,6 +95,7 @@ export const boxesCheck = defineCheck<Boxes>({
             return {
               seal: (column, content) => new Uint8Array(boxes.seal(column, content)).reverse(),
               open: (column, box) => boxes.open(column, new Uint8Array(box).reverse()),
+              openInPlace: (column, box) => boxes.openInPlace(column, box.reverse()),
             };
           },
         }),

@@ -245,6 +245,12 @@ export class FaultyDisk implements Disk {
         await this.#operate(path);
         return inode.visible.slice();
       },
+      readInto: async (room) => {
+        await this.#operate(path);
+        const bytes = room(inode.visible.length).subarray(0, inode.visible.length);
+        bytes.set(inode.visible);
+        return bytes;
+      },
       writeAt: async (offset, bytes) => {
         await this.#operate(path);
         this.written.push({ path, bytes: bytes.slice() });

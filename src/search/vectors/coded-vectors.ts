@@ -96,7 +96,7 @@ export class CodedVectors {
   }
 
   /** Adds what `rowOf` gave of each document, one behind the other. Codes come later; until then rows are compared one by one. */
-  addRows(documents: readonly number[], bytes: Uint8Array, lowBits: LowBits): void {
+  addRows(documents: Uint32Array, bytes: Uint8Array, lowBits: LowBits): void {
     if (lowBits === this.rows.lowBits) {
       const first = this.rows.addMany(documents, bytes);
       this.#loose.add(first, first + documents.length);

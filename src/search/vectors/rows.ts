@@ -3,6 +3,7 @@
  * stays. Each knows its score against the vault's middle: a mean of some early rows, from which queries and centroids are seen (memory
  * only; nothing of it is written). Knows which document each row belongs to, and keeps the codes' references to rows right when one moves.
  */
+import { view } from '../../bytes/encoding.ts';
 import { BLOCK_BYTES_MAX, BLOCK_BYTES_MIN } from '../arena.ts';
 import { LAYOUT, BLOCK_LANES } from '../kernel/kernel.ts';
 import { withRoom } from './numbers.ts';
@@ -119,25 +120,22 @@ export class Rows {
     return this.addressOf(row);
   }
 
-  /** Copies rows, one behind the other, as those of these documents; answers the number of the first. */
-  addMany(documents: ArrayLike<number>, from: Uint8Array): number {
+  /** Copies rows, one behind the other, as those of these documents, which ascend; answers the number of the first. */
+  addMany(documents: Uint32Array, from: Uint8Array): number {
     const count = documents.length;
     this.reserve(count);
     const first = this.#count;
-    let highest = 0;
-    for (let i = 0; i < count; i++) highest = Math.max(highest, documents[i] as number);
     const known = this.#rowOf.length;
-    this.#rowOf = withRoom(this.#rowOf, highest + 1);
+    this.#rowOf = withRoom(this.#rowOf, (documents.at(-1) ?? 0) + 1);
     this.#rowOf.fill(NONE, known);
-    for (let i = 0; i < count; i++) {
-      this.#documents[first + i] = documents[i] as number;
-      this.#rowOf[documents[i] as number] = first + i;
-    }
+    this.#documents.set(documents, first);
+    numberRows(this.#rowOf, documents, first);
+    const rows = view(from);
     for (let done = 0; done < count;) {
       const row = first + done;
       const here = Math.min(count - done, this.#perSlab - (row % this.#perSlab));
-      const part = from.subarray(done * this.rowBytes, (done + here) * this.rowBytes);
-      this.#room.bytes.set(part, this.addressOf(row));
+      // Not `set`, which goes word by word where memory is shared.
+      rows.copy(this.#room.bytes, this.addressOf(row), done * this.rowBytes, (done + here) * this.rowBytes);
       done += here;
     }
     this.#count += count;
@@ -218,4 +216,9 @@ export class Rows {
       this.#room.arena.give(slab, BLOCK_BYTES_MAX);
     }
   }
+}
+
+/** Notes which row each document has. */
+function numberRows(rowOf: Int32Array, documents: Uint32Array, first: number): void {
+  for (let i = 0; i < documents.length; i++) rowOf[documents[i] as number] = first + i;
 }

@@ -43,7 +43,7 @@ for (const metric of ['cosine', 'dot', 'euclidean'] as const)
     engine.add(records);
     const { bytes, cover } = work(engine).exportSegment(LEAF);
     const loaded = openCodedEngine(metric);
-    assert.deepEqual(loaded.loadSegment(bytes).cover, cover);
+    assert.deepEqual(Array.from(loaded.loadSegment(bytes).cover), cover);
     const queries = recordsOf(10, 'ten clusters', 2).flatMap(({ vector }) =>
       vector === null ? [] : [vector],
     );
