@@ -37,6 +37,14 @@ export function queryTable(query: usize, padded: u32): usize {
   return query + QUERY_NUMBERS + <usize>padded * 6;
 }
 
+/**
+ * The same bits in all lanes. V8 builds a constant vector anew wherever it is used, with three instructions each; what it cannot know to be
+ * constant stays in a register. @param size any below 2^31.
+ */
+export function everywhere(bits: u32, size: u32): v128 {
+  return i32x4.splat(<i32>(bits ^ (size >> 31)));
+}
+
 /** The four sums of a vector in a fixed order. */
 export function total(v: v128): f32 {
   return (

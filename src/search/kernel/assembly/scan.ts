@@ -15,6 +15,7 @@ import {
   BLOCK_ROWS,
   ROW_BASE,
   ROW_HEAD,
+  everywhere,
   queryHigh,
   queryTable,
   total,
@@ -52,7 +53,7 @@ export function scanChain(
   const tableEnd = table + ((<usize>padded) << 2);
   const unit = f32x4.splat(f32.load(query, 8));
   const base = f32x4.splat(f32.load(query, 12));
-  const mask = i8x16.splat(15);
+  const mask = everywhere(0x0f0f0f0f, padded);
   const owns = f32x4.splat(own);
   const reaches = f32x4.splat(reach);
   const floors = f32x4.splat(floor);

@@ -20,6 +20,7 @@ import {
   BLOCK_ROWS,
   ROW_BASE,
   ROW_HEAD,
+  everywhere,
   total,
   totalInt,
 } from './layout';
@@ -191,7 +192,7 @@ export function scanShort(
   const unit = f32x4.splat(f32.load(query));
   const base = f32x4.splat(f32.load(query, 4));
   const floors = f32x4.splat(floor);
-  const mask = i8x16.splat(15);
+  const mask = everywhere(0x0f0f0f0f, count);
   const half: usize = (<usize>count) << 3;
   const numbers = query + 64;
   const first = out;
