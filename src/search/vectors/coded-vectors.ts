@@ -133,8 +133,8 @@ export class CodedVectors {
 
   /** Does a bounded part of what keeps the lists in order; false when there is nothing to do. */
   work(): boolean {
-    // What is learned first spares the others a code of the kind before.
-    return (!this.#wings.mayLearn && this.#codeLoose()) || this.#wings.step();
+    // Codes before the learning of better ones: some are made twice, but with any of them a search need not look at whole rows.
+    return this.#codeLoose() || this.#wings.step();
   }
 
   search(vector: Float32Array, wanted: Neighbours): readonly Scored[] {

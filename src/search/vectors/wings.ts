@@ -127,13 +127,13 @@ export class Wings {
 
   /** Does a bounded part of what makes searches fast; false when there is nothing to do, or no memory for it. */
   step(): boolean {
-    if (this.mayLearn) return this.#learn();
+    if (this.#mayLearn) return this.#learn();
     const leaving = this.#leaving;
     if (leaving !== undefined) return this.#moveOver(leaving);
     return this.#main.keeper.step() || this.#spare?.keeper.step() === true;
   }
 
-  get mayLearn(): boolean {
+  get #mayLearn(): boolean {
     if (this.#leaving !== undefined || this.#rows.padded < LEARN_PADDED_MIN) return false;
     if (this.#rows.count < this.#room.learnFrom || !this.#rows.hasMiddle) return false;
     if (this.#learner !== null || this.#rows.count >= this.#learnFrom) return true;
