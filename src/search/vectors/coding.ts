@@ -36,6 +36,8 @@ export interface Coding {
   /** For benchmarks and tests. */
   readonly name: string;
   readonly blockBytes: number;
+  /** Lists that take so many slabs or more have their blocks put side by side. */
+  readonly gatherFrom: number;
   readonly centroidBytes: number;
   /** What is kept of each centroid beside itself. */
   readonly shadowBytes: number;

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { BLOCK_BYTES_MAX } from '../arena.ts';
+import { BLOCK_LANES } from '../kernel/kernel.ts';
 import { KINDS, openTestRoom, randomFrom, wanted, type Make } from '../testing/vector-sets.ts';
 import { CodedVectors } from './coded-vectors.ts';
+import { ListKeeper } from './list-keeper.ts';
+import { Lists } from './lists.ts';
 import { unit } from './numbers.ts';
+import { Rows } from './rows.ts';
+import { SignCoding } from './sign-coding.ts';
 
 const ROWS = 9000;
 const DIMENSIONS = 64;
@@ -39,4 +45,90 @@ test('a vault that grew little by little looks at few codes once it is searched,
   const then = codesOfAnswers();
   assert.ok(then < 2 * atOnce, `${then} of ${atOnce}`);
   assert.ok(!vectors.work());
+});
+
+class Gathering extends SignCoding {
+  override readonly gatherFrom: number = 1;
+}
+
+/** Lists of several blocks, to which rows came by turns. */
+function byTurns(count: number, coding: typeof SignCoding, bytesMax?: number) {
+  const room = openTestRoom(0, bytesMax);
+  const rows = new Rows(room, DIMENSIONS, 8, false);
+  const made = new coding(room, rows);
+  const lists = new Lists(room, made);
+  const random = randomFrom(5);
+  const add = (list: number): void => {
+    const row = rows.add(rows.count);
+    const vector = (KINDS['no clusters'] as Make)(DIMENSIONS, random);
+    room.floats.set(vector, room.scratch.vector / 4);
+    room.kernel.encodeRow(room.scratch.vector, DIMENSIONS, 8, row);
+    lists.put(row, list);
+  };
+  lists.reserve(0);
+  for (let list = 1; list < count; list++) lists.open(room.scratch.sums);
+  for (let n = 0; n < 70 * count; n++) add(n % count);
+  const blocksOf = (list: number): readonly number[] => {
+    const blocks: number[] = [];
+    for (let at = lists.heads[list] as number; at !== 0; at = room.words[at / 4] as number) blocks.push(at);
+    return blocks;
+  };
+  const areTogether = (list: number): boolean =>
+    blocksOf(list).every((at, i, all) => i === 0 || at === (all[i - 1] as number) + made.blockBytes);
+  const rowsOf = (list: number): readonly number[] => lists.rowsOf(list);
+  return { room, rows, lists, coding: made, add, areTogether, rowsOf };
+}
+
+test('a gathered list has its blocks side by side and its rows in the order they were in, and gives them out and takes others as before', () => {
+  const { room, rows, lists, add, areTogether, rowsOf } = byTurns(4, SignCoding);
+  const before = [0, 1, 2, 3].map(rowsOf);
+  assert.ok(![0, 1, 2, 3].some(areTogether));
+  for (const list of [0, 1, 2, 3]) lists.gather(list);
+  lists.endGathering();
+  assert.ok([0, 1, 2, 3].every(areTogether));
+  assert.deepEqual([0, 1, 2, 3].map(rowsOf), before);
+  for (let n = 0; n < 2 * BLOCK_LANES; n++) add(2);
+  const all = [0, 1, 2, 3].flatMap(rowsOf);
+  assert.equal(new Set(all).size, 4 * 70 + 2 * BLOCK_LANES);
+  for (const list of [0, 1, 2, 3]) for (const row of rowsOf(list)) assert.equal(lists.take(row), list);
+  assert.deepEqual([0, 1, 2, 3].flatMap(rowsOf), []);
+  const held = room.arena.usedBytes - lists.bytes - rows.bytes;
+  lists.close();
+  rows.close();
+  assert.equal(lists.bytes, 0);
+  assert.ok(held <= BLOCK_BYTES_MAX);
+});
+
+test('what a gathered list leaves behind is overwritten', () => {
+  const { room, lists, coding } = byTurns(3, SignCoding);
+  const old = [0, 1, 2].map((list) => lists.heads[list] as number);
+  for (const list of [0, 1, 2]) lists.gather(list);
+  for (const block of old) {
+    assert.ok(room.bytes.subarray(block, block + coding.blockBytes).every((byte) => byte === 0));
+  }
+});
+
+test('a list that there is no memory to gather stays where it is', () => {
+  const { room, lists, rowsOf } = byTurns(3, SignCoding, 8 * BLOCK_BYTES_MAX);
+  const before = [0, 1, 2].map(rowsOf);
+  assert.throws(
+    () => {
+      for (;;) room.arena.take(BLOCK_BYTES_MAX);
+    },
+    { code: 'search.unavailable' },
+  );
+  assert.throws(() => lists.gather(1), { code: 'search.unavailable' });
+  assert.deepEqual([0, 1, 2].map(rowsOf), before);
+});
+
+test('the keeper gathers lists once all else is done, and not again before much has changed', () => {
+  const { room, rows, lists, coding, areTogether } = byTurns(4, Gathering);
+  const keeper = new ListKeeper(room, rows, coding, lists);
+  for (let steps = 0; keeper.step(); steps++) assert.ok(steps < 1000);
+  assert.ok(Array.from({ length: lists.count }, (_, list) => list).every(areTogether));
+  assert.ok(!lists.isScattered);
+  const spared = byTurns(4, SignCoding);
+  const other = new ListKeeper(spared.room, spared.rows, spared.coding, spared.lists);
+  for (let steps = 0; other.step(); steps++) assert.ok(steps < 1000);
+  assert.ok(!Array.from({ length: spared.lists.count }, (_, list) => list).every(spared.areTogether));
 });

@@ -3,9 +3,9 @@
  *
  * What is new waits in list 0. In the order of urgency: a list that was begun to be split is emptied into its parts;
  * what waits finds its nearest list; a list that is too long is split (k-means among a sample of its members); one that is too short is
- * dissolved; and when much has changed, each list in turn is centred anew and its members look for a nearer one (one
+ * dissolved; when much has changed, each list in turn is centred anew and its members look for a nearer one (one
  * step of Lloyd's algorithm): sooner in a vault that is searched, because rows that came while there were few lists lie far from their
- * centroids, and a search looks at ten times as many codes for it. Steps and choices follow from what was added and asked, and from a fixed seed.
+ * centroids, and a search looks at ten times as many codes for it; and at last the blocks of each list are put side by side. Steps and choices follow from what was added and asked, and from a fixed seed.
  */
 import { isFull } from '../arena.ts';
 import { LAYOUT } from '../kernel/kernel.ts';
@@ -52,6 +52,8 @@ export class ListKeeper {
   #isAsked = false;
   /** Where the look for lists too long or too short goes on. */
   #looked = 0;
+  /** The list that is gathered next. */
+  #gathering: number | null = null;
   readonly #random = xorshift(1);
   /** The memory is full: there is no point in going on before something changes. */
   #isStuck = false;
@@ -89,6 +91,7 @@ export class ListKeeper {
     this.#changes = 0;
     this.#isAsked = false;
     this.#looked = 0;
+    this.#gathering = null;
   }
 
   /** Does a little; false when there is nothing to do. */
@@ -116,7 +119,7 @@ export class ListKeeper {
     }
     if (job !== null) return this.#sweep(job);
     const part = this.#isAsked ? SWEEP_CHANGES_ASKED : SWEEP_CHANGES;
-    if (this.#lists.count < 2 || this.#changes < this.#rows.count * part) return false;
+    if (this.#lists.count < 2 || this.#changes < this.#rows.count * part) return this.#gather();
     this.#changes = 0;
     this.#isAsked = false;
     this.#job = { kind: 'sweep', list: 1, waiting: [] };
@@ -227,6 +230,21 @@ export class ListKeeper {
     if (job.waiting.length === 0) return true;
     this.#coding.meanOf(job.waiting);
     this.#lists.recentre(list, this.#room.scratch.sums);
+    return true;
+  }
+
+  /** Blocks that have come to lie anywhere are put together with those of their lists, list by list. */
+  #gather(): boolean {
+    if (this.#gathering === null) {
+      if (!this.#lists.isScattered) return false;
+      this.#gathering = 0;
+    }
+    if (this.#gathering < this.#lists.count) {
+      this.#lists.gather(this.#gathering++);
+    } else {
+      this.#lists.endGathering();
+      this.#gathering = null;
+    }
     return true;
   }
 

@@ -1,24 +1,30 @@
 /**
  * Lists of codes: each has a centroid, and a chain of blocks of 32 codes of which only the first may be part full.
  *
- * List 0 takes what has no other place yet; it lies around the middle (rows.ts). A list that is closed gives its codes away and takes none.
+ * Blocks come to lie wherever one is free; now and then those of a list are gathered side by side, because a processor fetches by itself what
+ * comes next in memory. List 0 takes what has no other place yet; it lies around the middle (rows.ts). A list that is closed gives its codes away and takes none.
  * What is taken out is overwritten, in blocks and centroids alike; a centroid remembers who was once in its list until it
  * is computed anew (memory only: nothing of this is ever written).
  */
 import { LIMITS } from '../../limits.ts';
 import { BLOCK_BYTES_MAX } from '../arena.ts';
 import { BLOCK_LANES, LAYOUT } from '../kernel/kernel.ts';
+import { Blocks } from './blocks.ts';
 import { withRoom } from './numbers.ts';
 import type { Coding } from './coding.ts';
 import type { VectorRoom } from './room.ts';
+
+/** When so large a part of the blocks lies anywhere, it is worth while to put all of them together. */
+const SCATTERED_PART = 0.2;
 
 export class Lists {
   readonly #room: VectorRoom;
   readonly #coding: Coding;
   readonly centroidsPerChunk: number;
   readonly chunks: number[] = [];
-  readonly #slabs = new Map<number, number>();
-  readonly #free: number[] = [];
+  readonly #blocks: Blocks;
+  /** Blocks that have come to lie anywhere since lists were last gathered. */
+  #scattered = 0;
   #heads = new Uint32Array(0);
   #counts = new Uint32Array(0);
   /** Sum of the squared distances of a list's members from its centroid. */
@@ -36,6 +42,7 @@ export class Lists {
   constructor(room: VectorRoom, coding: Coding) {
     this.#room = room;
     this.#coding = coding;
+    this.#blocks = new Blocks(room.arena, coding.blockBytes);
     this.centroidsPerChunk = Math.floor(BLOCK_BYTES_MAX / (coding.centroidBytes + coding.shadowBytes));
   }
 
@@ -49,7 +56,7 @@ export class Lists {
   }
 
   get bytes(): number {
-    return (this.#slabs.size + this.chunks.length) * BLOCK_BYTES_MAX;
+    return (this.#blocks.slabs + this.chunks.length) * BLOCK_BYTES_MAX;
   }
 
   get heads(): Uint32Array {
@@ -146,14 +153,9 @@ export class Lists {
 
   /** Takes memory for so many more codes, wherever they go; gives it back if there is not enough. */
   reserve(count: number): void {
-    try {
-      if (this.#count === 0) this.#openFirst();
-      // One more block than would be full, for a list whose first block is.
-      while (this.#free.length * BLOCK_LANES < count + BLOCK_LANES) this.#takeSlab();
-    } catch (error) {
-      for (const [slab, used] of this.#slabs) if (used === 0) this.#giveSlab(slab);
-      throw error;
-    }
+    if (this.#count === 0) this.#openFirst();
+    // One more block than would be full, for a list whose first block is.
+    this.#blocks.reserve(Math.ceil(count / BLOCK_LANES) + 1);
   }
 
   /** Adds a row's code. */
@@ -199,7 +201,9 @@ export class Lists {
     this.#counts[list] = (this.#counts[list] as number) - 1;
     if (lastLane === 0) {
       this.#heads[list] = words[head / 4] as number;
-      this.#release(head);
+      // Its codes have been cleared one by one.
+      words[head / 4] = 0;
+      this.#blocks.give(head);
     }
     return list;
   }
@@ -222,6 +226,14 @@ export class Lists {
     return rows;
   }
 
+  #blocksOf(list: number): readonly number[] {
+    const { words } = this.#room;
+    const blocks: number[] = [];
+    for (let block = this.#heads[list] as number; block !== 0; block = words[block / 4] as number)
+      blocks.push(block);
+    return blocks;
+  }
+
   /** Gives the list another centroid and its members new codes. */
   recentre(list: number, vector: number): void {
     this.#version++;
@@ -242,9 +254,48 @@ export class Lists {
     this.#bases[list] = base;
   }
 
+  /** Whether so many blocks lie apart from the others of their lists that these should be gathered. */
+  get isScattered(): boolean {
+    const { slabs, used } = this.#blocks;
+    return slabs >= this.#coding.gatherFrom && this.#scattered > SCATTERED_PART * used;
+  }
+
+  /**
+   * Moves the blocks of a list side by side, in the order in which they are scanned, and behind those of the list gathered before. Refused, and
+   * nothing done, when there is no memory for it.
+   */
+  gather(list: number): void {
+    const blocks = this.#blocksOf(list);
+    const size = this.#coding.blockBytes;
+    if (blocks.length === 0 || blocks.length > this.#blocks.inRunMax) return;
+    const first = this.#blocks.takeRun(blocks.length);
+    const { words, bytes } = this.#room;
+    blocks.forEach((block, i) => {
+      const to = first + i * size;
+      bytes.copyWithin(to, block, block + size);
+      words[to / 4] = i + 1 < blocks.length ? to + size : 0;
+      const held = words[(to + LAYOUT.blockCount) / 4] as number;
+      for (let lane = 0; lane < held; lane++) {
+        const row = words[(to + LAYOUT.blockRows) / 4 + lane] as number;
+        words[(row + LAYOUT.rowPlace) / 4] = to + lane;
+      }
+    });
+    this.#heads[list] = first;
+    for (const block of blocks) {
+      bytes.fill(0, block, block + size);
+      this.#blocks.give(block);
+    }
+  }
+
+  /** All lists have been gathered: where they lay before is given back. */
+  endGathering(): void {
+    this.#scattered = 0;
+    this.#blocks.trim();
+  }
+
   /** Whether the code at that place is one of these. */
   holds(place: number): boolean {
-    return this.#slabs.has(place - (place % BLOCK_BYTES_MAX));
+    return this.#blocks.has(place);
   }
 
   /** Centroids do not lie in one piece. */
@@ -258,11 +309,10 @@ export class Lists {
   }
 
   close(): void {
-    for (const slab of this.#slabs.keys()) this.#room.arena.give(slab, BLOCK_BYTES_MAX);
+    this.#blocks.close();
     for (const chunk of this.chunks) this.#room.arena.give(chunk, BLOCK_BYTES_MAX);
-    this.#slabs.clear();
     this.chunks.length = 0;
-    this.#free.length = 0;
+    this.#scattered = 0;
     this.#count = 0;
   }
 
@@ -284,42 +334,14 @@ export class Lists {
   }
 
   #chain(list: number, next: number): number {
-    if (this.#free.length === 0) this.#takeSlab();
-    const block = this.#free.pop() as number;
+    const block = this.#blocks.take();
     const { words } = this.#room;
-    const slab = block - (block % BLOCK_BYTES_MAX);
-    this.#slabs.set(slab, (this.#slabs.get(slab) ?? 0) + 1);
+    this.#scattered++;
     words[block / 4] = next;
     words[(block + LAYOUT.blockCount) / 4] = 0;
     words[(block + LAYOUT.blockList) / 4] = list;
     this.#heads[list] = block;
     return block;
-  }
-
-  #takeSlab(): void {
-    const slab = this.#room.arena.take(BLOCK_BYTES_MAX);
-    this.#slabs.set(slab, 0);
-    const blocks = Math.floor(BLOCK_BYTES_MAX / this.#coding.blockBytes);
-    for (let i = blocks - 1; i >= 0; i--) this.#free.push(slab + i * this.#coding.blockBytes);
-  }
-
-  /** The block's codes have been cleared one by one; a slab without blocks goes back to the arena. */
-  #release(block: number): void {
-    this.#room.words[block / 4] = 0;
-    const slab = block - (block % BLOCK_BYTES_MAX);
-    const used = (this.#slabs.get(slab) ?? 0) - 1;
-    this.#slabs.set(slab, used);
-    this.#free.push(block);
-    if (used > 0 || this.#free.length < 2 * Math.floor(BLOCK_BYTES_MAX / this.#coding.blockBytes)) return;
-    this.#giveSlab(slab);
-  }
-
-  #giveSlab(slab: number): void {
-    const others = this.#free.filter((other) => other - (other % BLOCK_BYTES_MAX) !== slab);
-    this.#free.length = 0;
-    this.#free.push(...others);
-    this.#slabs.delete(slab);
-    this.#room.arena.give(slab, BLOCK_BYTES_MAX);
   }
 
   #arrays(): readonly (Uint32Array | Float64Array)[] {

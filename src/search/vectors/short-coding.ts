@@ -29,11 +29,14 @@ const WIDEN_MAX = 1000;
 /** A row that lies across more than so has no short code. */
 const FITTING = 2;
 const FITTING_SHARE = 0.05;
+/** Fewer slabs are in the processor's own cache, wherever in them a block lies. */
+const GATHER_FROM = 3;
 /** Of so many lists one is measured in haste. */
 const MEASURED_EVERY = 8;
 
 export class ShortCoding implements Coding {
   readonly blockBytes: number;
+  readonly gatherFrom = GATHER_FROM;
   readonly centroidBytes: number;
   readonly shadowBytes: number;
   readonly noise: number;
