@@ -1,4 +1,5 @@
 /** Backups, drills, restores and keystore replicas of a stopped deployment: what the local commands call. */
+import { isoTime } from './bytes/iso-time.ts';
 import type { Settings } from './config.ts';
 import { realEnvironment } from './environment.ts';
 import { StrongroomError } from './errors.ts';
@@ -198,5 +199,3 @@ const optionsOf = (directory: string, settings: Settings): OpenStrongroom => ({
     process.kill(process.pid, 'SIGKILL');
   },
 });
-
-const isoTime = (ms: number): string => new Date(ms).toISOString();

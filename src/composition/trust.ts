@@ -59,8 +59,7 @@ export async function openTrust(options: OpenStrongroom, base: Base, late: LateT
   const services = new ServiceSlots(store, slots, environment.clock);
   const periods = await LedgerPeriods.open(store, slots, environment.clock.now());
   const { signers, certificateSigners } = await openSigners(base, services, environment);
-  const isErased = (slot: Slot): boolean => keyring.isErased(slot);
-  const realLedger = new Ledger({ store, environment, sealer, signers, periods, isErased });
+  const realLedger = new Ledger({ store, environment, sealer, signers, periods, keyring });
   const ledger = substitutes.ledger?.(realLedger) ?? realLedger;
   if (base.recovered !== null) await recordRecovery(base, ledger);
   const cursorSlots = (): readonly Slot[] => [
@@ -79,7 +78,7 @@ export async function openTrust(options: OpenStrongroom, base: Base, late: LateT
     keys: recordKeys,
     sealer,
     organizations,
-    isErased,
+    isErased: (slot) => keyring.isErased(slot),
     receipts,
     environment,
   });

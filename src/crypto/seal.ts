@@ -60,7 +60,7 @@ export function openBox(key: Uint8Array, place: Place, box: Uint8Array): Bytes {
 }
 
 /**
- * The same in the memory of the box, of which nothing is left, whatever comes of it: for boxes of megabytes, because memory
+ * The same in the memory of the box, which is no box any more, whatever comes of it: for boxes of megabytes, because memory
  * that is new costs more than decrypting.
  */
 export function openBoxInPlace(key: Uint8Array, place: Place, box: Uint8Array): Uint8Array {

@@ -26,7 +26,7 @@ export interface RecordBoxes {
   seal(column: string, content: Uint8Array): SealedBox;
   /** `box.damaged` unless it is the very box that was sealed for this column of this record. */
   open(column: string, box: Uint8Array): Bytes;
-  /** The same in the memory of the box, of which nothing is left, whatever comes of it. */
+  /** The same in the memory of the box, which is no box any more, whatever comes of it. */
   openInPlace(column: string, box: Uint8Array): Uint8Array;
 }
 

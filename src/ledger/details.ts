@@ -13,6 +13,7 @@ import { sha256 } from '../crypto/hash.ts';
 import type { SealedBox } from '../crypto/seal.ts';
 import type { Clock } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
+import type { ScopeKeyring } from '../keys/record-key.ts';
 import type { RecordBoxes, RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
 import { parseHash } from './checkpoint.ts';
@@ -38,7 +39,8 @@ interface Known {
 export interface DetailsSealerParts {
   readonly sealer: RecordSealer;
   readonly clock: Clock;
-  readonly isErased: (slot: Slot) => boolean;
+  /** Tells when none may be remembered any more. */
+  readonly keyring: Pick<ScopeKeyring, 'holdCache'>;
 }
 
 export class DetailsSealer {
@@ -48,6 +50,8 @@ export class DetailsSealer {
 
   constructor(parts: DetailsSealerParts) {
     this.#parts = parts;
+    // No box may serve anew of which a slot is dead, and its name is plain details, which must not wait for the next entry.
+    parts.keyring.holdCache(() => this.#known.clear());
   }
 
   /** Null for a draft that has nothing to seal. Throws `erased` if a slot of the scope is dead. */
@@ -62,7 +66,7 @@ export class DetailsSealer {
     this.#forget(atMs);
     const name = JSON.stringify([log, own, scope, content]);
     const known = this.#known.get(name);
-    if (known !== undefined && ![own, ...scope.map(([, slot]) => slot)].some(this.#parts.isErased)) {
+    if (known !== undefined) {
       const { box, reference } = known.sealed;
       return known.request === request
         ? known.sealed

@@ -415,3 +415,13 @@ test('of boxes only those of the last second are remembered, and a clock that go
   const [before, after] = await hashes();
   assert.notEqual(before, after);
 });
+
+test('whoever is erased takes every remembered box along, so that no details stay in memory until the next entry', async (t) => {
+  const world = await createLedgerWorld(t);
+  await world.append(2);
+  world.keyring.puncture(slotOf(1, 99));
+  await world.append(1);
+  const [first, second, third] = (await allEntries(world.ledger, world.organization)).map(({ box }) => box);
+  assert.equal(first!.hash, second!.hash);
+  assert.notEqual(second!.hash, third!.hash);
+});

@@ -9,6 +9,7 @@ import { encodeBase64, type Bytes } from '../bytes/encoding.ts';
 import { isEqual } from '../bytes/equal.ts';
 import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
+import type { ScopeKeyring } from '../keys/record-key.ts';
 import type { RecordSealer } from '../keys/record-sealer.ts';
 import type { Slot } from '../keys/slot.ts';
 import { SYSTEM, type ReadSql, type Store, type Tx } from '../store/store.ts';
@@ -53,7 +54,7 @@ export interface LedgerParts {
   readonly signers: Signers;
   /** The slot that belongs to the ledger's period at that time. */
   readonly periods: { slotAt(atMs: number): Slot };
-  readonly isErased: (slot: Slot) => boolean;
+  readonly keyring: Pick<ScopeKeyring, 'holdCache'>;
 }
 
 export interface EntryPage {
@@ -101,8 +102,8 @@ export class Ledger {
   constructor(parts: LedgerParts) {
     this.#parts = parts;
     this.#writer = new LedgerWriter(parts.environment.fault);
-    const { sealer, environment, isErased } = parts;
-    this.#details = new DetailsSealer({ sealer, clock: environment.clock, isErased });
+    const { sealer, environment, keyring } = parts;
+    this.#details = new DetailsSealer({ sealer, clock: environment.clock, keyring });
   }
 
   /** Whether entries can be kept, as far as the last attempt tells. */

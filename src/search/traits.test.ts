@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { Analyzer } from './analyzer.ts';
 import { RANKING } from './ranking.ts';
 import { NOW, openEngine, recordOf } from './testing/records.ts';
@@ -49,6 +50,20 @@ test('a text asks when nothing but a smile or a bracket follows its last questio
   for (const text of ['You?', 'You? 🙂', 'You? [a picture]', 'それは何？', 'أين؟', 'Wo ist das?', 'What?!'])
     assert.equal(traits(text).includes('question'), !text.endsWith('!'), text);
   for (const text of ['Why not? I went.', 'Who knows? Anyway…', 'no', '']) assert.deepEqual(traits(text), []);
+});
+
+test('whether a text asks is read from its end, and is what an expression that tries every question mark says', () => {
+  const slow = /[?？؟][^.!…。！]*$/;
+  const text = fc.string({
+    unit: fc.constantFrom('?', '？', '؟', '.', '!', '…', '。', '！', 'a', ' ', '🙂'),
+    maxLength: 12,
+  });
+  fc.assert(
+    fc.property(text, (words) => {
+      assert.equal(traits(words).includes('question'), slow.test(words));
+    }),
+  );
+  assert.deepEqual(traits(`${'?'.repeat(65_534)}.`), []);
 });
 
 test('what an answer should hold is read from English questions alone', () => {

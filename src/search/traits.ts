@@ -14,8 +14,8 @@ import type { LanguageCode } from './languages.ts';
 export type Trait = 'question' | AnswerTrait;
 type AnswerTrait = 'time' | 'number' | 'name';
 
-/** No sentence ends behind the last question mark; a smile, a bracket or a name may follow. */
-const ENDS_WITH_QUESTION = /[?？؟][^.!…。！]*$/;
+const QUESTION_MARKS = '?？؟';
+const OTHER_ENDS = '.!…。！';
 
 const TIME_WORDS = new Set([
   ...'yesterday today tonight tomorrow ago last next recently week weekend month year'.split(' '),
@@ -53,12 +53,25 @@ export function traitsOf(
   ofWords: readonly (Trait | null)[],
   language: LanguageCode,
 ): readonly Trait[] {
-  const traits: Trait[] = ENDS_WITH_QUESTION.test(text) ? ['question'] : [];
+  const traits: Trait[] = endsWithQuestion(text) ? ['question'] : [];
   if (language !== 'en') return traits;
   if (ofWords.includes('time')) traits.push('time');
   if (ofWords.includes('number')) traits.push('number');
   if (NAME.test(text)) traits.push('name');
   return traits;
+}
+
+/**
+ * No sentence ends behind the last question mark; a smile, a bracket or a name may follow. Read from the end: an expression
+ * would try each of sixty thousand question marks anew.
+ */
+function endsWithQuestion(text: string): boolean {
+  for (let at = text.length - 1; at >= 0; at--) {
+    const character = text[at] as string;
+    if (QUESTION_MARKS.includes(character)) return true;
+    if (OTHER_ENDS.includes(character)) return false;
+  }
+  return false;
 }
 
 /** What the answer to the question should hold. */

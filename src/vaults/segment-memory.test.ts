@@ -32,3 +32,12 @@ test('what is small has memory of its own, and what was not read gives none back
   memory.giveBack(new Error('not read'));
   assert.equal(memory.take(0).length, 0);
 });
+
+test('nothing is left in memory that was given back, once the vault is open', () => {
+  const memory = new SegmentMemory();
+  const [first, second] = [memory.take(MEBIBYTE).fill(7), memory.take(MEBIBYTE).fill(7)];
+  memory.giveBack(first);
+  memory.giveBack(second.subarray(5, 10));
+  memory.wipe();
+  for (const bytes of [first, second]) assert.ok(bytes.every((byte) => byte === 0));
+});

@@ -22,6 +22,11 @@ export class SegmentMemory {
     return new Uint8Array(new SharedArrayBuffer(Math.ceil(sizeBytes * (1 + SPARE_PART))));
   };
 
+  /** Leaves nothing in what was given back: when the collector comes for it nobody knows. */
+  wipe(): void {
+    for (const free of this.#free) new Uint8Array(free).fill(0);
+  }
+
   /** What was taken, or why there is none. Nobody may look at it any more. */
   giveBack(bytes: Uint8Array | Error): void {
     if (!(bytes instanceof Error) && bytes.buffer instanceof SharedArrayBuffer) this.#free.push(bytes.buffer);

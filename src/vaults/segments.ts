@@ -123,6 +123,7 @@ export class Segments {
       await turn();
     }
     await loading.done();
+    memory.wipe();
     const throughChange = loaded.length === 0 ? null : Math.min(...loaded.map((row) => row.through_change));
     return { leaves: new Set(loaded.map(({ leaf }) => leaf)), throughChange, isCurrent };
   }

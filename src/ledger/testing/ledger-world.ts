@@ -38,10 +38,6 @@ export class TestKeyring implements ScopeKeyring {
     return () => this.#caches.delete(clear);
   }
 
-  isErased(slot: Slot): boolean {
-    return this.#dead.has(slot);
-  }
-
   puncture(slot: Slot): void {
     this.#dead.add(slot);
     for (const clear of this.#caches) clear();
@@ -93,7 +89,7 @@ export async function createLedgerWorld(t: TestContext, given?: TestEngine): Pro
       sealer: new KeyedSealer(new RecordKeys(keyring), environment.random),
       signers,
       periods: { slotAt: () => PERIOD },
-      isErased: (slot) => keyring.isErased(slot),
+      keyring,
     });
   const ledger = ledgerOn(store);
   const organization = newId('organization');
