@@ -49,6 +49,7 @@ export function failureToJson(error: unknown): string {
 
 /** `command`: how the user calls this program. */
 export function failureToText(error: unknown, command: string): string {
+  if (isOfFile(error)) return `strongroom: ${printable(error.message)}\n`;
   if (!(error instanceof StrongroomError)) {
     const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return `strongroom: unexpected error: ${printable(what, { keepBreaks: true })}\n`;
@@ -64,6 +65,10 @@ export function failureToText(error: unknown, command: string): string {
   if (advice !== undefined) lines.push(`  ${called(advice, command)}`);
   return `${lines.join('\n')}\n`;
 }
+
+/** The system says itself which file it was, and what was wrong with it: nothing of that is a mistake of this program. */
+const isOfFile = (error: unknown): error is Error =>
+  error instanceof Error && 'syscall' in error && 'path' in error && typeof error.path === 'string';
 
 function faultToText({ path, message, in: place }: Fault): string {
   const where = [place, path].filter((part) => part !== undefined && part !== '').join(' ');

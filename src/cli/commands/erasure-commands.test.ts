@@ -150,6 +150,8 @@ test('a certificate is written as it came, and one that does not hold is told ap
   const known = encodeVkey(verifierKey('strongroom/test/certificates', signer.publicKey));
   const { code, out } = await run(['certificate', 'verify', 'other.json', '--key', known]);
   assert.deepEqual([code, out], [3, 'DOES NOT HOLD  the envelope is not JSON\n']);
+  const missing = await run(['certificate', 'verify', 'nowhere.json', '--key', known]);
+  assert.match(missing.err, /^strongroom: ENOENT: no such file or directory, open '.*nowhere\.json'\n$/);
 });
 
 test('whether the key of today follows from one that is known is found out here, and not believed', async (t) => {
