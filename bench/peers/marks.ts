@@ -1,5 +1,5 @@
 /** What was aimed at, beside what was measured: one line for each aim, said to be missed where it is. */
-import type { PeerFigures } from './library.ts';
+import type { LibraryFigures, PeerFigures } from './library.ts';
 import type { OpeningFigures } from './opening.ts';
 import type { Run } from './report.ts';
 import type { WordFigures } from './words.ts';
@@ -83,7 +83,7 @@ function growthMarks(runs: readonly Run[]): readonly Mark[] {
   return runs.flatMap((few) => {
     const many = runs.find(({ kind, count }) => kind === few.kind && count === MANY);
     if (few.count !== FEW || few.library === null || !many?.library) return [];
-    const growth = many.library.ours.chosen.p50Ms / few.library.ours.chosen.p50Ms;
+    const growth = aloneMs(many.library) / aloneMs(few.library);
     return [
       {
         what: `p50 at ${MANY.toLocaleString('en')}, of that at ${FEW.toLocaleString('en')}`,
@@ -92,6 +92,11 @@ function growthMarks(runs: readonly Run[]): readonly Mark[] {
       },
     ];
   });
+}
+
+/** Without a peer in between, which leaves caches cold: one set may have met some and the other none. */
+function aloneMs({ ours: { curve, chosen } }: LibraryFigures): number {
+  return curve.find(({ knob }) => knob === chosen.knob)?.p50Ms ?? Number.NaN;
 }
 
 function servedMarks({ served, title: where }: Run): readonly Mark[] {
