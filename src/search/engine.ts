@@ -123,8 +123,7 @@ export class Engine {
     const ends = records.map((record) => expiryOf(request.rules ?? NO_RULES, record) ?? Infinity);
     const until = Math.min(...ends);
     return {
-      ids: records.map(({ id }) => id),
-      scores: found.map(({ score }) => score),
+      count: found.length,
       text: JSON.stringify(found.map(({ score }, at) => shownResult(records[at] as HeldRecord, score))),
       until: until === Infinity ? null : until,
     };
@@ -223,7 +222,7 @@ export class Engine {
   }
 
   /** Throws `box.damaged` on bytes that are no segment of a vault like this one, and then has loaded nothing. */
-  loadSegment(bytes: Uint8Array): LoadedSegment & { readonly cover: ArrayLike<number> } {
+  loadSegment(bytes: Uint8Array): LoadedSegment {
     this.#isSettled = false;
     const part = SegmentPart.open(bytes);
     const { metric, dimensions } = part;
@@ -239,7 +238,7 @@ export class Engine {
     else this.#countAnew(first, part);
     this.#vectors.load(first, part);
     for (let row = 0; row < part.count; row++) this.#describe(first + row, part, row);
-    return { cover: part.slots, isCurrent };
+    return { isCurrent };
   }
 
   close(): void {

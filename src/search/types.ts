@@ -66,9 +66,8 @@ export interface Hit {
 
 /** What was found, written out where it is held: nobody on the way to whoever asked has to make objects of it. */
 export interface WrittenHits {
-  readonly ids: readonly string[];
-  readonly scores: readonly number[];
-  /** The memories with their scores as they are shown: the JSON text of a list, in the order of `ids`. */
+  readonly count: number;
+  /** The memories with their scores as they are shown, the best first: the JSON text of a list. */
   readonly text: string;
   /** The first moment at which one of them is over, by the rules that were asked with; null: none is by itself. */
   readonly until: number | null;

@@ -84,7 +84,7 @@ class SearchWorker {
       case 'exportSegment':
         return residence.changing(vault).exportSegment(call.argument);
       case 'loadSegment':
-        return { isCurrent: residence.changing(vault, true).loadSegment(call.argument).isCurrent };
+        return residence.changing(vault, true).loadSegment(call.argument);
       case 'close':
         residence.close(vault);
         return null;

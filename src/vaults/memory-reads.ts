@@ -24,7 +24,7 @@ import type { RecordSealer } from '../keys/record-sealer.ts';
 import { NO_RULES, type ExpiryRules } from '../search/expiry.ts';
 import { asksOnly, matchesFilter, type Filter } from '../search/filter.ts';
 import { parseFilter } from '../search/parse-filter.ts';
-import type { Hit, WrittenHits } from '../search/types.ts';
+import type { Hit } from '../search/types.ts';
 import type { Store } from '../store/store.ts';
 import { ARCHIVED_FIELDS, matchArchived, selectArchived, type ArchivedRow } from './archived-row.ts';
 import type { Embedding } from './embedding.ts';
@@ -255,11 +255,11 @@ export class MemoryReads {
     if ('text' in found) {
       const isOver = found.until !== null && found.until <= this.#now();
       if (isCurrent() && !isOver && (await retention.of(vault)) === rules) {
-        await record(found.ids.length);
+        await record(found.count);
         return new WrittenResults(found.text);
       }
     }
-    const hits = 'text' in found ? hitsOf(found) : found;
+    const hits = 'text' in found ? new WrittenResults(found.text).results : found;
     const results = await this.#resultsOf(vault, hits, withVector);
     await record(results.length);
     return { results };
@@ -432,6 +432,3 @@ function modeOf(vault: Vault, { mode, query, vector }: SearchInput): 'text' | 'v
   const canEmbed = vault.embedder !== null && vault.dimensions !== null;
   return vector !== undefined || canEmbed ? 'hybrid' : 'text';
 }
-
-const hitsOf = ({ ids, scores }: WrittenHits): readonly Hit[] =>
-  ids.map((id, at) => ({ id, score: scores[at] as number }));

@@ -183,18 +183,12 @@ export class Vaults {
 
   /** The same as `reach`, for a vault in the trash: by id, or by the name of the one that was thrown away last. */
   async reachTrashed(context: RequestContext, action: Action, reference: string): Promise<Vault> {
-    const vault = await this.#findTrashed(context.organization, reference);
-    if (vault === null) throw new StrongroomError('not_found');
-    this.#parts.access.require(context, action, vault);
-    return vault;
+    return this.#allowed(context, action, await this.#findTrashed(context.organization, reference));
   }
 
   /** A live vault, else one in the trash: for what may be asked about either. */
   async reachKept(context: RequestContext, action: Action, reference: string): Promise<Vault> {
-    const vault = await this.findKept(context.organization, reference);
-    if (vault === null) throw new StrongroomError('not_found');
-    this.#parts.access.require(context, action, vault);
-    return vault;
+    return this.#allowed(context, action, await this.findKept(context.organization, reference));
   }
 
   async findKept(organization: OrganizationId, reference: string): Promise<Vault | null> {
@@ -238,7 +232,10 @@ export class Vaults {
 
   /** The vault with that id or name, if the principal may do the action there; `not_found` or `access.refused` else. */
   async reach(context: RequestContext, action: Action, reference: string): Promise<Vault> {
-    const vault = await this.find(context.organization, reference);
+    return this.#allowed(context, action, await this.find(context.organization, reference));
+  }
+
+  #allowed(context: RequestContext, action: Action, vault: Vault | null): Vault {
     if (vault === null) throw new StrongroomError('not_found');
     this.#parts.access.require(context, action, vault);
     return vault;

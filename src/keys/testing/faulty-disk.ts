@@ -240,17 +240,15 @@ export class FaultyDisk implements Disk {
   }
 
   #fileOf(path: string, inode: Inode): DiskFile {
+    const readInto: DiskFile['readInto'] = async (room) => {
+      await this.#operate(path);
+      const bytes = room(inode.visible.length).subarray(0, inode.visible.length);
+      bytes.set(inode.visible);
+      return bytes;
+    };
     return {
-      read: async () => {
-        await this.#operate(path);
-        return inode.visible.slice();
-      },
-      readInto: async (room) => {
-        await this.#operate(path);
-        const bytes = room(inode.visible.length).subarray(0, inode.visible.length);
-        bytes.set(inode.visible);
-        return bytes;
-      },
+      read: async () => (await readInto((sizeBytes) => new Uint8Array(sizeBytes))) as Bytes,
+      readInto,
       writeAt: async (offset, bytes) => {
         await this.#operate(path);
         this.written.push({ path, bytes: bytes.slice() });
