@@ -39,8 +39,11 @@ export interface Writer {
   undo(): Awaitable<void>;
   /** Sets the scope outside a savepoint. */
   scope(scope: StoreScope): Awaitable<void>;
-  /** Moves the change head and commits durably; answers, as `fault` does, whether an opening will find the commit. */
-  commit(change: number): Awaitable<string | null>;
+  /**
+   * Moves the change head and commits durably; answers, as `fault` does, whether an opening will find the commit.
+   * @param isAlone whether it seems that nobody else has anything to write.
+   */
+  commit(change: number, isAlone: boolean): Awaitable<string | null>;
   rollback(): Awaitable<void>;
   /** What is wrong with where it writes, as far as a look of microseconds tells: content-free words; null if nothing is. */
   fault(): string | null;

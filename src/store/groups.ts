@@ -27,6 +27,8 @@ import { SYSTEM, type Deferred, type Flusher, type StoreScope, type Tx } from '.
 
 /** Jobs in one commit at most, so that the first of a flood does not wait for the last. */
 const GROUP_JOBS_MAX = 1000;
+/** Whose groups have held one job so often in a row writes alone. */
+const ALONE_GROUPS = 4;
 /** Jobs waiting at most; beyond that a caller is told to come back. */
 const WAITING_JOBS_MAX = 10_000;
 
@@ -75,6 +77,8 @@ export class CommitGroups {
   /** Why the last group was not committed. */
   #lastFailure: string | null = null;
   #lastChange = 0;
+  /** How many groups in a row have held one job, behind which nobody waited. */
+  #alone = 0;
   /** The last commit that wrote to each table; what nobody knows the table of counts for all. */
   readonly #lastWrites = new Map<TableName | null, number>();
   /** Why an opening would not find the last commit. */
@@ -148,7 +152,7 @@ export class CommitGroups {
     const group = new Group(this.#parts);
     try {
       this.#requireSound();
-      await group.run(jobs, this.#lastChange);
+      await group.run(jobs, this.#lastChange, () => this.#isAlone(jobs));
     } catch (error) {
       await this.#failed(group, jobs, error);
       return;
@@ -169,6 +173,11 @@ export class CommitGroups {
     for (const { job, value } of group.done)
       if (doubt === null) job.resolve(value);
       else job.reject(new StrongroomError('store.unavailable', doubt));
+  }
+
+  #isAlone(jobs: readonly Job[]): boolean {
+    this.#alone = jobs.length === 1 && this.#waiting.length === 0 ? this.#alone + 1 : 0;
+    return this.#alone > ALONE_GROUPS;
   }
 
   /** Once a commit was in doubt, nothing more is written before whatever was wrong is right again. */
@@ -220,7 +229,8 @@ class Group {
     this.#parts = parts;
   }
 
-  async run(jobs: readonly Job[], lastChange: number): Promise<void> {
+  /** @param isAlone whether it seems that nobody else writes; asked once. */
+  async run(jobs: readonly Job[], lastChange: number, isAlone: () => boolean): Promise<void> {
     const { engine, fault } = this.#parts;
     fault('store.begin');
     let change = await engine.writer.begin();
@@ -235,7 +245,7 @@ class Group {
     }
     await this.#flush(change);
     fault('store.commit');
-    this.doubt = await engine.writer.commit(change);
+    this.doubt = await engine.writer.commit(change, isAlone());
     this.change = change;
     fault('store.committed');
   }

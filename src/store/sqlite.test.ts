@@ -62,6 +62,25 @@ test('a log that cannot be brought to disk ends the store: what nobody knows is 
   await assert.rejects(add('sub_2'), { code: 'store.unavailable' });
 });
 
+test('the main thread waits for the disk itself only for somebody who has been alone for a while', async (t) => {
+  const { groups, sync } = await storeWithSync(t);
+  let id = 0;
+  const add = () =>
+    groups.submit(ANN, (tx) => insertRows(tx.sql, 'subjects', [personOf(ANN, `sub_${++id}`, tx.change)]));
+  const held = async (written: Promise<unknown>[]): Promise<void> => {
+    (await sync.begun()).resolve();
+    await Promise.all(written);
+  };
+  for (let group = 0; group < 4; group++) await held([add()]);
+  assert.equal(sync.inPassing(), 0);
+  await add();
+  await add();
+  assert.equal(sync.inPassing(), 2);
+  await held([add(), add()]);
+  await held([add()]);
+  assert.equal(sync.inPassing(), 2);
+});
+
 test('what a killed process left in the log is on disk before a read answers with it', async (t) => {
   const { readers, sync } = await storeWithSync(t, { isFresh: true });
   const opening = await sync.begun();
@@ -107,10 +126,15 @@ async function storeWithSync(
   const database = openSqliteDatabase(folder);
   await migrate(sqliteMigrator(database), () => undefined);
   const syncs: PromiseWithResolvers<void>[] = [];
-  const log = new SqliteLog(join(folder, DATABASE_FILE), () => {
-    const held = Promise.withResolvers<void>();
-    syncs.push(held);
-    return held.promise;
+  let inPassing = 0;
+  const log = new SqliteLog(join(folder, DATABASE_FILE), {
+    sync: () => {
+      const held = Promise.withResolvers<void>();
+      syncs.push(held);
+      return held.promise;
+    },
+    syncNow: () => void inPassing++,
+    now: () => 0,
   });
   const engine = sqliteEngine(folder, database, log);
   t.after(() => engine.readers.close());
@@ -124,7 +148,7 @@ async function storeWithSync(
   };
   if (!isFresh) (await begun()).resolve();
   const groups = new CommitGroups({ engine, fault: () => undefined, onFatal });
-  return { groups, readers: engine.readers, sync: { begun } };
+  return { groups, readers: engine.readers, sync: { begun, inPassing: () => inPassing } };
 }
 
 const later = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

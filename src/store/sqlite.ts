@@ -257,7 +257,7 @@ class SqliteWriter implements Writer {
 
   scope(_scope: StoreScope): void {}
 
-  async commit(change: number): Promise<FileFault | null> {
+  async commit(change: number, isAlone: boolean): Promise<FileFault | null> {
     try {
       this.connection.run('update store_head set change = ? where id = 1', change);
       this.connection.run('commit');
@@ -266,7 +266,7 @@ class SqliteWriter implements Writer {
       // A full disk is the one failure after which it is certain that nothing was committed.
       throw isFull(error) ? known : new FatalStoreError('the commit failed', { cause: error });
     }
-    const onDisk = this.#log.sync();
+    const onDisk = isAlone ? this.#log.syncAlone() : this.#log.sync();
     // Looked at while the disk works.
     const fault = this.fault();
     await onDisk;
