@@ -73,6 +73,8 @@ export async function compareServers(options: ServedOptions): Promise<ServedFigu
   const { setFolder, folder, log } = options;
   await mkdir(folder, { recursive: true });
   const logFile = join(folder, 'log');
+  // First, because it may fail: then nothing else runs yet.
+  const chroma = await Chroma.start(folder);
   const servers = SCHEMES.map((scheme) => {
     const place =
       scheme === 'HTTPS'
@@ -80,7 +82,6 @@ export async function compareServers(options: ServedOptions): Promise<ServedFigu
         : [join(folder, 'plain'), 'protected', 'plain'];
     return new Child<ServerQuestions>('./server-process.ts', place, logFile);
   });
-  const chroma = await Chroma.start(folder);
   const asking = new Child<AskingQuestions>('./peers/asking-process.ts', [setFolder], logFile);
   try {
     const ours: Target[] = [];
