@@ -9,12 +9,21 @@ const counts = fc.constantFrom(16, 24, 48, 128);
 const seed = fc.integer();
 const HELD = 45;
 
-const blockBytes = (count: number): number => LAYOUT.blockHead + 16 * count;
+const blockBytes = (count: number): number => LAYOUT.blockShortHead + 16 * count;
 const blockAt = (n: number, count: number): number => AT.blocks + n * blockBytes(count);
 const rowAt = (n: number): number => AT.rows + n * LAYOUT.rowHead;
 
+/** What no scan reads of two blocks, and where it lies. */
+const APART_BYTES = LAYOUT.apartBytes;
+const apartAt = (n: number): number => AT.apart + n * APART_BYTES;
+
+function setRowsApart(bench: Bench, count: number): void {
+  for (const n of [0, 1]) bench.words[(blockAt(n, count) + LAYOUT.blockRowsAt) / 4] = apartAt(n);
+}
+
 /** Fills two chained blocks with codes of points around a centroid; the second is part full. */
 function fillChain(bench: Bench, seed: number, count: number): void {
+  setRowsApart(bench, count);
   place(bench, AT.centroids, numbersFrom(seed + 1, count));
   for (let n = 0; n < HELD; n++) {
     place(bench, AT.x, numbersFrom(seed + 10 + n, count));
@@ -56,8 +65,9 @@ test('short codes: making, moving and clearing them equals the twin, and a clear
         for (let lane = 0; lane < HELD - 33; lane++) bench.kernel.clearShort(second, lane, count);
       });
       const second = blockAt(1, count);
-      const rest = bench.bytes.subarray(second + LAYOUT.blockRows, second + blockBytes(count));
+      const rest = bench.bytes.subarray(second + LAYOUT.blockShortA, second + blockBytes(count));
       assert.ok(rest.every((byte) => byte === 0));
+      assert.ok(bench.bytes.subarray(apartAt(1), apartAt(2)).every((byte) => byte === 0));
     }),
     CASES,
   );
@@ -99,6 +109,7 @@ test('an estimate is near the product it stands for, and a step of the code read
   const count = 48;
   const bench = assertSame((bench) => {
     const random = numbersFrom(3, 4096).map((value, i) => value + Math.sin(i * i));
+    setRowsApart(bench, count);
     place(bench, AT.centroids, new Float32Array(count));
     place(bench, AT.x, random.subarray(0, count));
     bench.kernel.encodeShort(AT.rows, AT.x, AT.centroids, count, 0, AT.blocks, 0);
@@ -119,7 +130,7 @@ test('an estimate is near the product it stands for, and a step of the code read
     const off = Math.abs((bench.floats[AT.bounds / 4] as number) - product) / lengths;
     assert.ok(off < 0.1, `${off}`);
     // Its highest step instead of its own, in one number.
-    const at = AT.blocks + LAYOUT.blockHead;
+    const at = AT.blocks + LAYOUT.blockShortHead;
     bench.bytes[at] = (bench.bytes[at] as number) ^ 8;
     const before = bench.floats[AT.bounds / 4];
     bench.words[AT.sums / 4] = AT.blocks;
@@ -127,4 +138,67 @@ test('an estimate is near the product it stands for, and a step of the code read
     assert.notEqual(bench.floats[AT.bounds / 4], before);
   });
   assert.ok(bench.words[(AT.query + LAYOUT.shortCandidates) / 4] === 1);
+});
+
+/** Scans the one code of a row at `point`, in a list around `centroid`; answers the estimate and how far the bound is above it. */
+function scanOne(bench: Bench, point: Float32Array, centroid: Float32Array, query: Int8Array, rest: number) {
+  const count = point.length;
+  setRowsApart(bench, count);
+  place(bench, AT.x, point);
+  place(bench, AT.centroids, centroid);
+  bench.kernel.encodeShort(AT.rows, AT.x, AT.centroids, count, rest, AT.blocks, 0);
+  bench.words[(AT.blocks + LAYOUT.blockCount) / 4] = 1;
+  bench.bytes.set(new Uint8Array(query.buffer), AT.query + LAYOUT.shortNumbers);
+  bench.floats.set([1, -7.5 * query.reduce((sum, value) => sum + value, 0)], AT.query / 4);
+  const boundFor = (reach: number): number => {
+    bench.words[AT.sums / 4] = AT.blocks;
+    bench.floats.set([0, reach], (AT.sums + LAYOUT.listOwn) / 4);
+    bench.kernel.scanShort(AT.query, count, AT.sums, 1, 9, Number.NEGATIVE_INFINITY, AT.list, AT.bounds);
+    return bench.floats[AT.bounds / 4] as number;
+  };
+  const estimate = boundFor(0);
+  return { estimate, claim: boundFor(1) - estimate };
+}
+
+test('of a query at the centroid the product with the residual is exact, however B was rounded', () => {
+  const count = 48;
+  for (let seed = 1; seed < 50; seed++)
+    assertSame((bench) => {
+      const centroid = Float32Array.from({ length: count }, (_, i) => ((i * 29 + seed * 7) % 200) - 100);
+      const residual = Float32Array.from({ length: count }, (_, i) => Math.sin(i * i + seed));
+      const point = residual.map((value, i) => value + (centroid[i] as number));
+      const product = residual.reduce((sum, value, i) => sum + value * (centroid[i] as number), 0);
+      const { estimate } = scanOne(bench, point, centroid, Int8Array.from(centroid), 0);
+      assert.ok(Math.abs(estimate - product) < 0.05, `${estimate} for ${product}`);
+    });
+});
+
+test('of a query that lies as the residual does the product is off by what rounds B, which is as often more as less', () => {
+  const count = 48;
+  const off: number[] = [];
+  for (let seed = 1; seed < 50; seed++)
+    assertSame((bench) => {
+      const query = Int8Array.from({ length: count }, (_, i) => 120 * Math.sin(i * i + seed));
+      const square = query.reduce((sum, value) => sum + value * value, 0);
+      const { estimate } = scanOne(bench, Float32Array.from(query), new Float32Array(count), query, seed);
+      off.push(estimate / square - 1);
+    });
+  assert.ok(
+    off.every((value) => Math.abs(value) < 1.001 / 256),
+    off.join(),
+  );
+  assert.ok(Math.abs(off.reduce((sum, value) => sum + value, 0) / off.length) < 1 / 1024, off.join());
+});
+
+test('what a code claims to be off by at most is never less than it is, and hardly more', () => {
+  const count = 48;
+  for (let seed = 1; seed < 50; seed++)
+    assertSame((bench) => {
+      const rest = 10 ** (seed / 5 - 5);
+      const point = Float32Array.from({ length: count }, (_, i) => Math.sin(i * i + seed) * 1e-4);
+      const origin = new Float32Array(count);
+      const { claim } = scanOne(bench, point, origin, new Int8Array(count), rest);
+      const least = Math.sqrt(rest);
+      assert.ok(claim >= least * 0.999999 && claim <= least * 1.0079, `${claim} for ${least}`);
+    });
 });

@@ -14,6 +14,7 @@ export const AT = {
   rows: 36 * 1024,
   centroids: 64 * 1024,
   blocks: 128 * 1024,
+  apart: 192 * 1024,
   four: 200 * 1024,
   scales: 204 * 1024,
   best: 205 * 1024,

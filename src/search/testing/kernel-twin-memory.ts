@@ -41,6 +41,11 @@ export class Memory {
     return new Int8Array(this.#memory.buffer, at, count);
   }
 
+  /** Where the addresses of a block's rows lie. */
+  rowsAt(block: number): number {
+    return this.words(block + LAYOUT.blockRowsAt, 1)[0] as number;
+  }
+
   /** The whole numbers of a row, high and low bits together. */
   codes(row: number, padded: number, lowBits: number): readonly number[] {
     const high = this.signed(row + LAYOUT.rowHead, padded);

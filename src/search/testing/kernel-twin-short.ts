@@ -2,7 +2,6 @@
 import { BLOCK_LANES, LAYOUT, type Kernel } from '../kernel/kernel.ts';
 import { f32, fourSums, type Memory } from './kernel-twin-memory.ts';
 
-const PARTS = [LAYOUT.blockRows, LAYOUT.blockA, LAYOUT.blockB, LAYOUT.blockE, LAYOUT.blockF] as const;
 const STEP = f32(0.335);
 const SQUARE_MIN = f32(1e-30);
 
@@ -48,20 +47,19 @@ export function twinOfShortCodes(room: Memory): ShortKernel {
       const b = own > 0 ? f32(square / own) : 0;
       const lost = Math.max(f32(f32(f32(b * b) * squares) - square), 0);
       const base = room.floats(row + LAYOUT.rowBase, 1)[0] as number;
-      room.words(block + LAYOUT.blockRows, BLOCK_LANES)[lane] = row;
-      room.floats(block + LAYOUT.blockA, BLOCK_LANES)[lane] = f32(inner - f32(b * signed)) + base;
-      room.floats(block + LAYOUT.blockB, BLOCK_LANES)[lane] = b;
-      room.floats(block + LAYOUT.blockE, BLOCK_LANES)[lane] = Math.sqrt(
-        f32(f32(lost / (count - 1)) + f32(rest)),
-      );
-      room.floats(block + LAYOUT.blockF, BLOCK_LANES)[lane] = square;
+      const both = inOneWord(b, Math.sqrt(f32(f32(lost / (count - 1)) + f32(rest))));
+      room.words(block + LAYOUT.blockShortB, BLOCK_LANES)[lane] = both;
+      room.floats(block + LAYOUT.blockShortA, BLOCK_LANES)[lane] =
+        f32(inner - f32(floatOf(both) * signed)) + base;
+      room.words(room.rowsAt(block), BLOCK_LANES)[lane] = row;
+      room.floats(room.rowsAt(block) + LAYOUT.apartSquares, BLOCK_LANES)[lane] = square;
       room.words(row + LAYOUT.rowPlace, 1)[0] = block + lane;
       steps.forEach((step, i) => writeStep(room, { block, lane, count }, i, step + 8));
       return square;
     },
     moveShort(from, fromLane, to, toLane, count) {
-      for (const part of PARTS)
-        room.words(to + part, BLOCK_LANES)[toLane] = room.words(from + part, BLOCK_LANES)[fromLane] as number;
+      const [source, target] = [partsOf(room, from), partsOf(room, to)];
+      source.forEach((part, i) => ((target[i] as Uint32Array)[toLane] = part[fromLane] as number));
       for (let i = 0; i < count; i++)
         writeStep(
           room,
@@ -69,12 +67,12 @@ export function twinOfShortCodes(room: Memory): ShortKernel {
           i,
           readStep(room, { block: from, lane: fromLane, count }, i),
         );
-      const row = room.words(to + LAYOUT.blockRows, BLOCK_LANES)[toLane] as number;
+      const row = room.words(room.rowsAt(to), BLOCK_LANES)[toLane] as number;
       room.words(row + LAYOUT.rowPlace, 1)[0] = to + toLane;
       this.clearShort(from, fromLane, count);
     },
     clearShort(block, lane, count) {
-      for (const part of PARTS) room.words(block + part, BLOCK_LANES)[lane] = 0;
+      for (const part of partsOf(room, block)) part[lane] = 0;
       for (let i = 0; i < count; i++) writeStep(room, { block, lane, count }, i, 0);
     },
     scanShort(query, count, lists, listCount, blocksMax, floor, out, bounds) {
@@ -93,6 +91,24 @@ export function twinOfShortCodes(room: Memory): ShortKernel {
   };
 }
 
+/** Of the words whose low half is the upper half of E that which, read as a float32, is nearest to B. */
+function inOneWord(b: number, e: number): number {
+  const low = Math.ceil(wordOf(e) / 2 ** 16);
+  return Math.floor((wordOf(b) - low + 2 ** 15) / 2 ** 16) * 2 ** 16 + low;
+}
+
+const wordOf = (value: number): number => new Uint32Array(Float32Array.of(value).buffer)[0] as number;
+const floatOf = (word: number): number => new Float32Array(Uint32Array.of(word).buffer)[0] as number;
+
+/** What is kept of each lane beside its code. */
+const partsOf = (room: Memory, block: number): readonly Uint32Array[] =>
+  [
+    block + LAYOUT.blockShortA,
+    block + LAYOUT.blockShortB,
+    room.rowsAt(block),
+    room.rowsAt(block) + LAYOUT.apartSquares,
+  ].map((at) => room.words(at, BLOCK_LANES));
+
 interface Place {
   readonly block: number;
   readonly lane: number;
@@ -102,7 +118,7 @@ interface Place {
 /** Eight numbers of sixteen lanes take 64 bytes: number i is in byte i mod 4 of its lane, low if it is one of the first four. */
 function byteOf(room: Memory, { block, lane, count }: Place, i: number): Uint8Array {
   const group = Math.floor(lane / 16) * 8 * count + Math.floor(i / 8) * 64;
-  return room.bytes(block + LAYOUT.blockHead + group + (lane % 16) * 4 + (i % 4), 1);
+  return room.bytes(block + LAYOUT.blockShortHead + group + (lane % 16) * 4 + (i % 4), 1);
 }
 
 const readStep = (room: Memory, place: Place, i: number): number =>
@@ -142,10 +158,11 @@ function scanList(
     const held = room.words(block + LAYOUT.blockCount, 1)[0] as number;
     for (let lane = 0; lane < held; lane++) {
       const sum = numbers.reduce((all, q, i) => all + q * readStep(room, { block, lane, count }, i), 0);
-      const factor = (part: number): number => room.floats(block + part, BLOCK_LANES)[lane] as number;
+      const a = room.floats(block + LAYOUT.blockShortA, BLOCK_LANES)[lane] as number;
+      const both = room.words(block + LAYOUT.blockShortB, BLOCK_LANES)[lane] as number;
       const signs = f32(f32(f32(sum) * unit) + base);
-      const estimate = f32(f32(own + factor(LAYOUT.blockA)) + f32(factor(LAYOUT.blockB) * signs));
-      const claim = f32(factor(LAYOUT.blockE) * reach);
+      const estimate = f32(f32(own + a) + f32(floatOf(both) * signs));
+      const claim = f32(floatOf((both % 2 ** 16) * 2 ** 16) * reach);
       const bound = f32(estimate + claim);
       if (isMeasured) {
         const away = f32(estimate - middle);
@@ -155,7 +172,7 @@ function scanList(
       }
       if (!(bound >= floor)) continue;
       claims[lane % 4] = f32((claims[lane % 4] as number) + claim);
-      room.words(out, found + 1)[found] = room.words(block + LAYOUT.blockRows, BLOCK_LANES)[lane] as number;
+      room.words(out, found + 1)[found] = room.words(room.rowsAt(block), BLOCK_LANES)[lane] as number;
       room.floats(bounds, found + 1)[found++] = bound;
     }
     block = room.words(block, 1)[0] as number;

@@ -1,6 +1,9 @@
 /**
  * Blocks of codes, out of slabs of the arena: single ones wherever one is free, or some side by side.
  *
+ * What of a block no scan reads may lie apart, behind all blocks of its slab: a processor that fetches what comes next in memory then fetches
+ * what is needed next.
+ *
  * What is given back must have been overwritten. A slab of which no block is used goes back to the arena, unless the free blocks would be few then, so that a
  * block that comes and goes takes and gives no memory.
  */
@@ -9,6 +12,7 @@ import { BLOCK_BYTES_MAX, type Arena } from '../arena.ts';
 export class Blocks {
   readonly #arena: Arena;
   readonly #size: number;
+  readonly #apartSize: number;
   readonly #perSlab: number;
   /** How many blocks of each slab are used. */
   readonly #slabs = new Map<number, number>();
@@ -16,10 +20,12 @@ export class Blocks {
   /** Free blocks side by side, from one address to another, which are not among the others. */
   #run = { from: 0, to: 0 };
 
-  constructor(arena: Arena, size: number) {
+  /** @param size bytes of a block, and `apartSize` of what lies apart from it. */
+  constructor(arena: Arena, size: number, apartSize: number) {
     this.#arena = arena;
     this.#size = size;
-    this.#perSlab = Math.floor(BLOCK_BYTES_MAX / size);
+    this.#apartSize = apartSize;
+    this.#perSlab = Math.floor(BLOCK_BYTES_MAX / (size + apartSize));
   }
 
   get slabs(): number {
@@ -35,6 +41,12 @@ export class Blocks {
   /** How many may lie side by side. */
   get inRunMax(): number {
     return this.#perSlab;
+  }
+
+  apartOf(block: number): number {
+    const slab = slabOf(block);
+    const place = (block - slab) / this.#size;
+    return slab + this.#perSlab * this.#size + place * this.#apartSize;
   }
 
   has(block: number): boolean {

@@ -36,6 +36,8 @@ export interface Coding {
   /** For benchmarks and tests. */
   readonly name: string;
   readonly blockBytes: number;
+  /** Bytes of each block that lie apart because no scan reads them, the addresses of its rows first; 0 where these lie in the block. */
+  readonly apartBytes: number;
   /** Lists that take so many slabs or more have their blocks put side by side. */
   readonly gatherFrom: number;
   readonly centroidBytes: number;

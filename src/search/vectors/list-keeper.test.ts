@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BLOCK_BYTES_MAX } from '../arena.ts';
-import { BLOCK_LANES } from '../kernel/kernel.ts';
+import { BLOCK_LANES, LAYOUT } from '../kernel/kernel.ts';
 import { KINDS, openTestRoom, randomFrom, wanted, type Make } from '../testing/vector-sets.ts';
 import { CodedVectors } from './coded-vectors.ts';
+import type { Coding } from './coding.ts';
 import { ListKeeper } from './list-keeper.ts';
 import { Lists } from './lists.ts';
 import { unit } from './numbers.ts';
+import type { VectorRoom } from './room.ts';
 import { Rows } from './rows.ts';
+import { ShortCoding } from './short-coding.ts';
 import { SignCoding } from './sign-coding.ts';
 
 const ROWS = 9000;
@@ -51,11 +54,29 @@ class Gathering extends SignCoding {
   override readonly gatherFrom: number = 1;
 }
 
+type MakeCoding = (room: VectorRoom, rows: Rows) => Coding;
+
+const bySigns: MakeCoding = (room, rows) => new SignCoding(room, rows);
+
+/** Short codes in as many directions as there are, the first of which are the vectors' own. */
+const alongFew: MakeCoding = (room, rows) => {
+  const count = 16;
+  const write = (at: number): void => {
+    for (let i = 0; i < count; i++) {
+      const axis = Float32Array.from({ length: rows.padded }, (_, j) => Number(i === j));
+      room.floats.set(axis, room.scratch.vector / 4);
+      room.kernel.encodeRow(room.scratch.vector, rows.padded, 0, at + i * (LAYOUT.rowHead + rows.padded));
+    }
+  };
+  return new ShortCoding(room, rows, { count, share: 0.5, freedom: count, doubt: 0, write }, false);
+};
+const CODINGS = { 'one-bit codes': bySigns, 'short codes': alongFew };
+
 /** Lists of several blocks, to which rows came by turns. */
-function byTurns(count: number, coding: typeof SignCoding, bytesMax?: number) {
+function byTurns(count: number, coding: MakeCoding, bytesMax?: number) {
   const room = openTestRoom(0, bytesMax);
   const rows = new Rows(room, DIMENSIONS, 8, false);
-  const made = new coding(room, rows);
+  const made = coding(room, rows);
   const lists = new Lists(room, made);
   const random = randomFrom(5);
   const add = (list: number): void => {
@@ -79,37 +100,44 @@ function byTurns(count: number, coding: typeof SignCoding, bytesMax?: number) {
   return { room, rows, lists, coding: made, add, areTogether, rowsOf };
 }
 
-test('a gathered list has its blocks side by side and its rows in the order they were in, and gives them out and takes others as before', () => {
-  const { room, rows, lists, add, areTogether, rowsOf } = byTurns(4, SignCoding);
-  const before = [0, 1, 2, 3].map(rowsOf);
-  assert.ok(![0, 1, 2, 3].some(areTogether));
-  for (const list of [0, 1, 2, 3]) lists.gather(list);
-  lists.endGathering();
-  assert.ok([0, 1, 2, 3].every(areTogether));
-  assert.deepEqual([0, 1, 2, 3].map(rowsOf), before);
-  for (let n = 0; n < 2 * BLOCK_LANES; n++) add(2);
-  const all = [0, 1, 2, 3].flatMap(rowsOf);
-  assert.equal(new Set(all).size, 4 * 70 + 2 * BLOCK_LANES);
-  for (const list of [0, 1, 2, 3]) for (const row of rowsOf(list)) assert.equal(lists.take(row), list);
-  assert.deepEqual([0, 1, 2, 3].flatMap(rowsOf), []);
-  const held = room.arena.usedBytes - lists.bytes - rows.bytes;
-  lists.close();
-  rows.close();
-  assert.equal(lists.bytes, 0);
-  assert.ok(held <= BLOCK_BYTES_MAX);
-});
+for (const [name, make] of Object.entries(CODINGS)) {
+  test(`a gathered list has its blocks side by side and its rows in the order they were in, and gives them out and takes others as before: ${name}`, () => {
+    const { room, rows, lists, coding, add, areTogether, rowsOf } = byTurns(4, make);
+    const before = [0, 1, 2, 3].map(rowsOf);
+    assert.ok(![0, 1, 2, 3].some(areTogether));
+    for (const list of [0, 1, 2, 3]) lists.gather(list);
+    lists.endGathering();
+    assert.ok([0, 1, 2, 3].every(areTogether));
+    assert.deepEqual([0, 1, 2, 3].map(rowsOf), before);
+    for (let n = 0; n < 2 * BLOCK_LANES; n++) add(2);
+    const all = [0, 1, 2, 3].flatMap(rowsOf);
+    assert.equal(new Set(all).size, 4 * 70 + 2 * BLOCK_LANES);
+    for (const list of [0, 1, 2, 3]) for (const row of rowsOf(list)) assert.equal(lists.take(row), list);
+    for (const list of [0, 1, 2, 3]) assert.ok(Math.abs(lists.spreads[list] as number) < 1e-3);
+    assert.deepEqual([0, 1, 2, 3].flatMap(rowsOf), []);
+    const held = room.arena.usedBytes - lists.bytes - rows.bytes - coding.bytes;
+    lists.close();
+    rows.close();
+    assert.equal(lists.bytes, 0);
+    assert.ok(held <= BLOCK_BYTES_MAX);
+  });
 
-test('what a gathered list leaves behind is overwritten', () => {
-  const { room, lists, coding } = byTurns(3, SignCoding);
-  const old = [0, 1, 2].map((list) => lists.heads[list] as number);
-  for (const list of [0, 1, 2]) lists.gather(list);
-  for (const block of old) {
-    assert.ok(room.bytes.subarray(block, block + coding.blockBytes).every((byte) => byte === 0));
-  }
-});
+  test(`what a gathered list leaves behind is overwritten: ${name}`, () => {
+    const { room, lists, coding } = byTurns(3, make);
+    const old = [0, 1, 2].map((list) => {
+      const block = lists.heads[list] as number;
+      return { block, apart: room.words[(block + LAYOUT.blockRowsAt) / 4] as number };
+    });
+    for (const list of [0, 1, 2]) lists.gather(list);
+    for (const { block, apart } of old) {
+      assert.ok(room.bytes.subarray(block, block + coding.blockBytes).every((byte) => byte === 0));
+      assert.ok(room.bytes.subarray(apart, apart + coding.apartBytes).every((byte) => byte === 0));
+    }
+  });
+}
 
 test('a list that there is no memory to gather stays where it is', () => {
-  const { room, lists, rowsOf } = byTurns(3, SignCoding, 8 * BLOCK_BYTES_MAX);
+  const { room, lists, rowsOf } = byTurns(3, bySigns, 8 * BLOCK_BYTES_MAX);
   const before = [0, 1, 2].map(rowsOf);
   assert.throws(
     () => {
@@ -122,12 +150,12 @@ test('a list that there is no memory to gather stays where it is', () => {
 });
 
 test('the keeper gathers lists once all else is done, and not again before much has changed', () => {
-  const { room, rows, lists, coding, areTogether } = byTurns(4, Gathering);
+  const { room, rows, lists, coding, areTogether } = byTurns(4, (room, rows) => new Gathering(room, rows));
   const keeper = new ListKeeper(room, rows, coding, lists);
   for (let steps = 0; keeper.step(); steps++) assert.ok(steps < 1000);
   assert.ok(Array.from({ length: lists.count }, (_, list) => list).every(areTogether));
   assert.ok(!lists.isScattered);
-  const spared = byTurns(4, SignCoding);
+  const spared = byTurns(4, bySigns);
   const other = new ListKeeper(spared.room, spared.rows, spared.coding, spared.lists);
   for (let steps = 0; other.step(); steps++) assert.ok(steps < 1000);
   assert.ok(!Array.from({ length: spared.lists.count }, (_, list) => list).every(spared.areTogether));

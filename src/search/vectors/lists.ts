@@ -42,7 +42,7 @@ export class Lists {
   constructor(room: VectorRoom, coding: Coding) {
     this.#room = room;
     this.#coding = coding;
-    this.#blocks = new Blocks(room.arena, coding.blockBytes);
+    this.#blocks = new Blocks(room.arena, coding.blockBytes, coding.apartBytes);
     this.centroidsPerChunk = Math.floor(BLOCK_BYTES_MAX / (coding.centroidBytes + coding.shadowBytes));
   }
 
@@ -218,11 +218,13 @@ export class Lists {
   rowsOf(list: number, limit = Number.POSITIVE_INFINITY): number[] {
     const { words } = this.#room;
     const rows: number[] = [];
-    for (let block = this.#heads[list] as number; block !== 0; block = words[block / 4] as number)
+    for (let block = this.#heads[list] as number; block !== 0; block = words[block / 4] as number) {
+      const from = (words[(block + LAYOUT.blockRowsAt) / 4] as number) / 4;
       for (let lane = (words[(block + LAYOUT.blockCount) / 4] as number) - 1; lane >= 0; lane--) {
         if (rows.length >= limit) return rows;
-        rows.push(words[(block + LAYOUT.blockRows) / 4 + lane] as number);
+        rows.push(words[from + lane] as number);
       }
+    }
     return rows;
   }
 
@@ -244,8 +246,9 @@ export class Lists {
     let base = 0;
     for (let block = this.#heads[list] as number; block !== 0; block = words[block / 4] as number) {
       const count = words[(block + LAYOUT.blockCount) / 4] as number;
+      const rows = (words[(block + LAYOUT.blockRowsAt) / 4] as number) / 4;
       for (let lane = 0; lane < count; lane++) {
-        const row = words[(block + LAYOUT.blockRows) / 4 + lane] as number;
+        const row = words[rows + lane] as number;
         spread += this.#coding.encode(row, centroid, block, lane);
         base += this.#baseOf(row);
       }
@@ -266,23 +269,28 @@ export class Lists {
    */
   gather(list: number): void {
     const blocks = this.#blocksOf(list);
-    const size = this.#coding.blockBytes;
+    const { blockBytes, apartBytes } = this.#coding;
     if (blocks.length === 0 || blocks.length > this.#blocks.inRunMax) return;
     const first = this.#blocks.takeRun(blocks.length);
     const { words, bytes } = this.#room;
     blocks.forEach((block, i) => {
-      const to = first + i * size;
-      bytes.copyWithin(to, block, block + size);
-      words[to / 4] = i + 1 < blocks.length ? to + size : 0;
+      const to = first + i * blockBytes;
+      const [rows, toRows] = [this.#rowsAt(block), this.#rowsAt(to)];
+      bytes.copyWithin(to, block, block + blockBytes);
+      bytes.copyWithin(toRows, rows, rows + apartBytes);
+      words[to / 4] = i + 1 < blocks.length ? to + blockBytes : 0;
+      words[(to + LAYOUT.blockRowsAt) / 4] = toRows;
       const held = words[(to + LAYOUT.blockCount) / 4] as number;
       for (let lane = 0; lane < held; lane++) {
-        const row = words[(to + LAYOUT.blockRows) / 4 + lane] as number;
+        const row = words[toRows / 4 + lane] as number;
         words[(row + LAYOUT.rowPlace) / 4] = to + lane;
       }
     });
     this.#heads[list] = first;
     for (const block of blocks) {
-      bytes.fill(0, block, block + size);
+      const rows = this.#rowsAt(block);
+      bytes.fill(0, block, block + blockBytes);
+      bytes.fill(0, rows, rows + apartBytes);
       this.#blocks.give(block);
     }
   }
@@ -329,6 +337,11 @@ export class Lists {
     if (this.#isClosed[list] === 1) this.#coding.shut(address, this.shadowOf(list));
   }
 
+  /** Where the addresses of a block's rows begin, in it or apart. */
+  #rowsAt(block: number): number {
+    return this.#coding.apartBytes > 0 ? this.#blocks.apartOf(block) : block + LAYOUT.blockRows;
+  }
+
   #baseOf(row: number): number {
     return this.#room.floats[(row + LAYOUT.rowBase) / 4] as number;
   }
@@ -340,6 +353,7 @@ export class Lists {
     words[block / 4] = next;
     words[(block + LAYOUT.blockCount) / 4] = 0;
     words[(block + LAYOUT.blockList) / 4] = list;
+    words[(block + LAYOUT.blockRowsAt) / 4] = this.#rowsAt(block);
     this.#heads[list] = block;
     return block;
   }

@@ -205,7 +205,8 @@ export class Rows {
     const place = words[(address + LAYOUT.rowPlace) / 4] as number;
     if (place === 0) return;
     const lane = place % BLOCK_LANES;
-    words[(place - lane + LAYOUT.blockRows) / 4 + lane] = address;
+    const rows = words[(place - lane + LAYOUT.blockRowsAt) / 4] as number;
+    words[rows / 4 + lane] = address;
   }
 
   /** One slab more than needed is kept, so that a row that comes and goes takes and gives no memory. */

@@ -36,6 +36,7 @@ const MEASURED_EVERY = 8;
 
 export class ShortCoding implements Coding {
   readonly blockBytes: number;
+  readonly apartBytes = LAYOUT.apartBytes;
   readonly gatherFrom = GATHER_FROM;
   readonly centroidBytes: number;
   readonly shadowBytes: number;
@@ -67,7 +68,7 @@ export class ShortCoding implements Coding {
     this.directions = directions;
     this.#isEuclidean = isEuclidean;
     const { count } = directions;
-    this.blockBytes = LAYOUT.blockHead + 16 * count;
+    this.blockBytes = LAYOUT.blockShortHead + 16 * count;
     this.centroidBytes = 4 * count;
     this.#width = Math.ceil(count / ROW_NUMBERS) * ROW_NUMBERS;
     this.shadowBytes = LAYOUT.rowHead + this.#width;
@@ -139,7 +140,9 @@ export class ShortCoding implements Coding {
   }
 
   squareAt(block: number, lane: number): number {
-    return this.#room.floats[(block + LAYOUT.blockF) / 4 + lane] as number;
+    const { words, floats } = this.#room;
+    const apart = words[(block + LAYOUT.blockRowsAt) / 4] as number;
+    return floats[(apart + LAYOUT.apartSquares) / 4 + lane] as number;
   }
 
   meanOf(rows: readonly number[]): void {

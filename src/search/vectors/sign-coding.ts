@@ -9,6 +9,8 @@ import type { Rows } from './rows.ts';
 export class SignCoding implements Coding {
   readonly name = 'signs';
   readonly blockBytes: number;
+  /** Many of the few codes that a search looks at are let through, so that it reads where their rows are. */
+  readonly apartBytes = 0;
   /** Their blocks are long, and while they are moved they would take more than short codes spare. */
   readonly gatherFrom: number = Number.POSITIVE_INFINITY;
   readonly centroidBytes: number;

@@ -8,9 +8,12 @@
  *              16  base f32: ⟨x, m⟩, or -|x − m|² / 2 under Euclid; m is the vault's middle
  *              20  high bytes, i8 × padded; then low bits: two to a number (lowBits 2), a byte each (8), none (0)
  *     centroid     a row without low bits, relative to m; at 12 stands the bias f32 taken off when the nearest is looked for
- *     block     0  next block u32, 4 codes in it u32, 8 list u32
- *              32  32 row addresses u32, 160 F f32, 288 A f32, 416 B f32, 544 E f32 (codes.ts and short.ts say what they are)
+ *     block     0  next block u32, 4 codes in it u32, 8 list u32, 12 u32: where its 32 row addresses u32 lie
+ *              32  those, 160 F f32, 288 A f32, 416 B f32, 544 E f32 (codes.ts says what they are)
  *             672  codes: 16 bytes for each four numbers; a byte has the four bits of lane i low and of lane i + 16 high
+ *     of short  0  as any other; its row addresses lie apart, and behind them, at 128, |r|² f32, because a scan reads none of it
+ *     codes    32  A f32, 160 B and E u32 (short.ts says what they are)
+ *             288  codes: half a byte for each number (short.ts)
  *     query        of q − m
  *               0  unit f32, 4 sum f32, 8 table unit f32, 12 table base f32, 16 length f32
  *              20  of its first quarter: table base f32, 24 the factor f32 from there to the whole, 28 that less 1
@@ -27,6 +30,10 @@ export const BLOCK_B: usize = 416;
 export const BLOCK_E: usize = 544;
 export const BLOCK_F: usize = 160;
 export const BLOCK_CODES: usize = 672;
+export const SHORT_A: usize = 32;
+export const SHORT_B: usize = 160;
+export const SHORT_CODES: usize = 288;
+export const APART_SQUARES: usize = 128;
 export const QUERY_NUMBERS: usize = 64;
 
 export function queryHigh(query: usize, padded: u32): usize {

@@ -7,19 +7,22 @@
  *     B = |r|² / ⟨r, s⟩        A = ⟨r, c⟩ − B ⟨s, c⟩ + base        E² = (B² |s|² − |r|²) / (count − 1) + rest
  *
  * a score is estimated as by one-bit codes (codes.ts), p being the query seen in the same directions. `rest` is for what lies across all of them.
- * Lanes lie in a block as they do there; at F stands |r|². Of sixteen lanes, which are scanned together, each eight numbers take 64 bytes: four bytes for
+ *
+ * One word holds B and E. Its low half is the upper half of E as a float32, rounded up. Its high half is such that the whole word, read
+ * as a float32, is as near to B as can be (within a part in 256). That number is B in A as well, so that what rounding adds to an estimate is
+ * in proportion to ⟨r, p − c⟩, as the code's own error is, however far c lies from the middle.
+ *
+ * Lanes lie in a block as those of one-bit codes do. Of sixteen lanes, which are scanned together, each eight numbers take 64 bytes: four bytes for
  * each lane, with numbers 0 to 3 in the low halves and 4 to 7 in the high ones.
  */
 import { keep } from './keep';
 import {
-  BLOCK_A,
-  BLOCK_B,
-  BLOCK_CODES,
-  BLOCK_E,
-  BLOCK_F,
-  BLOCK_ROWS,
+  APART_SQUARES,
   ROW_BASE,
   ROW_HEAD,
+  SHORT_A,
+  SHORT_B,
+  SHORT_CODES,
   everywhere,
   total,
   totalInt,
@@ -136,35 +139,58 @@ export function encodeShort(
   }
   const b: f32 = own > 0 ? square / own : 0;
   const error2 = max(b * b * steps - square, <f32>0) / <f32>(count - 1) + rest;
+  const both = inOneWord(b, sqrt<f32>(error2));
   const at = block + ((<usize>lane) << 2);
-  store<u32>(at, <u32>row, BLOCK_ROWS);
-  f32.store(at, inner - b * signed + f32.load(row, ROW_BASE), BLOCK_A);
-  f32.store(at, b, BLOCK_B);
-  f32.store(at, sqrt<f32>(error2), BLOCK_E);
-  f32.store(at, square, BLOCK_F);
+  f32.store(at, inner - reinterpret<f32>(both) * signed + f32.load(row, ROW_BASE), SHORT_A);
+  store<u32>(at, both, SHORT_B);
+  const apart = apartOf(block, lane);
+  store<u32>(apart, <u32>row);
+  f32.store(apart, square, APART_SQUARES);
   store<u32>(row, <u32>block | lane, 12);
   return square;
 }
 
+/** Where the address of a lane's row stands, and APART_SQUARES behind it |r|². */
+function apartOf(block: usize, lane: u32): usize {
+  return <usize>load<u32>(block, 12) + ((<usize>lane) << 2);
+}
+
+/** B and E, none of them negative. */
+function inOneWord(b: f32, e: f32): u32 {
+  const low: u32 = (reinterpret<u32>(e) + 0xffff) >> 16;
+  return ((reinterpret<u32>(b) - low + 0x8000) & 0xffff0000) | low;
+}
+
 function wordOf(block: usize, lane: u32, count: u32): usize {
-  return block + BLOCK_CODES + <usize>((lane >> 4) * (count << 3)) + ((<usize>lane & 15) << 2);
+  return block + SHORT_CODES + <usize>((lane >> 4) * (count << 3)) + ((<usize>lane & 15) << 2);
 }
 
 /** Moves a code over another, in the same block or not, and empties the lane it came from. */
 export function moveShort(from: usize, fromLane: u32, to: usize, toLane: u32, count: u32): void {
-  for (let part: usize = BLOCK_ROWS; part < BLOCK_CODES; part += 128)
-    store<u32>(to + part + ((<usize>toLane) << 2), load<u32>(from + part + ((<usize>fromLane) << 2)));
+  const fromAt = from + ((<usize>fromLane) << 2);
+  const toAt = to + ((<usize>toLane) << 2);
+  const fromApart = apartOf(from, fromLane);
+  const toApart = apartOf(to, toLane);
+  const row = load<u32>(fromApart);
+  store<u32>(toAt, load<u32>(fromAt, SHORT_A), SHORT_A);
+  store<u32>(toAt, load<u32>(fromAt, SHORT_B), SHORT_B);
+  store<u32>(toApart, row);
+  store<u32>(toApart, load<u32>(fromApart, APART_SQUARES), APART_SQUARES);
   const source = wordOf(from, fromLane, count);
   const target = wordOf(to, toLane, count);
   for (let i: usize = 0; i < (<usize>count) << 3; i += 64) store<u32>(target + i, load<u32>(source + i));
-  store<u32>(<usize>load<u32>(to + ((<usize>toLane) << 2), BLOCK_ROWS), <u32>to | toLane, 12);
+  store<u32>(<usize>row, <u32>to | toLane, 12);
   clearShort(from, fromLane, count);
 }
 
 /** Leaves zeros where the code was. */
 export function clearShort(block: usize, lane: u32, count: u32): void {
-  for (let part: usize = BLOCK_ROWS; part < BLOCK_CODES; part += 128)
-    store<u32>(block + part + ((<usize>lane) << 2), 0);
+  const at = block + ((<usize>lane) << 2);
+  const apart = apartOf(block, lane);
+  store<u32>(at, 0, SHORT_A);
+  store<u32>(at, 0, SHORT_B);
+  store<u32>(apart, 0);
+  store<u32>(apart, 0, APART_SQUARES);
   const word = wordOf(block, lane, count);
   for (let i: usize = 0; i < (<usize>count) << 3; i += 64) store<u32>(word + i, 0);
 }
@@ -213,7 +239,7 @@ export function scanShort(
       const ahead: usize = next === 0 ? 0 : next - block;
       load<u8>(block + ahead);
       const held = load<u32>(block, 4);
-      let codes = block + BLOCK_CODES;
+      let codes = block + SHORT_CODES;
       for (let lane: u32 = 0; lane < held; lane += 16) {
         let a = i32x4.splat(0);
         let b = i32x4.splat(0);
@@ -239,17 +265,16 @@ export function scanShort(
           at += 8;
         }
         const from = block + ((<usize>lane) << 2);
-        load<u8>(from + ahead, BLOCK_A);
-        load<u8>(from + ahead, BLOCK_B);
-        load<u8>(from + ahead, BLOCK_E);
+        load<u8>(from + ahead, SHORT_A);
+        load<u8>(from + ahead, SHORT_B);
         const estimateA = estimateOf(from, a, unit, base, own);
         const estimateB = estimateOf(from + 16, b, unit, base, own);
         const estimateC = estimateOf(from + 32, c, unit, base, own);
         const estimateD = estimateOf(from + 48, d, unit, base, own);
-        const boundA = f32x4.add(estimateA, f32x4.mul(v128.load(from, BLOCK_E), reach));
-        const boundB = f32x4.add(estimateB, f32x4.mul(v128.load(from, BLOCK_E + 16), reach));
-        const boundC = f32x4.add(estimateC, f32x4.mul(v128.load(from, BLOCK_E + 32), reach));
-        const boundD = f32x4.add(estimateD, f32x4.mul(v128.load(from, BLOCK_E + 48), reach));
+        const boundA = f32x4.add(estimateA, f32x4.mul(errorOf(from), reach));
+        const boundB = f32x4.add(estimateB, f32x4.mul(errorOf(from + 16), reach));
+        const boundC = f32x4.add(estimateC, f32x4.mul(errorOf(from + 32), reach));
+        const boundD = f32x4.add(estimateD, f32x4.mul(errorOf(from + 48), reach));
         const areAbove = v128.or(
           v128.or(f32x4.ge(boundA, floors), f32x4.ge(boundB, floors)),
           v128.or(f32x4.ge(boundC, floors), f32x4.ge(boundD, floors)),
@@ -273,8 +298,8 @@ export function scanShort(
           const passed = i32x4.bitmask(isAbove);
           if (passed === 0) continue;
           const place = from + ((<usize>four) << 4);
-          claims = f32x4.add(claims, v128.and(f32x4.mul(v128.load(place, BLOCK_E), reach), isAbove));
-          const kept = keep(passed, v128.load(place, BLOCK_ROWS), bound, out, bounds);
+          claims = f32x4.add(claims, v128.and(f32x4.mul(errorOf(place), reach), isAbove));
+          const kept = keep(passed, v128.load(apartOf(block, lane + (four << 2))), bound, out, bounds);
           out += kept;
           bounds += kept;
         }
@@ -291,7 +316,11 @@ export function scanShort(
 
 function estimateOf(from: usize, sums: v128, unit: v128, base: v128, own: v128): v128 {
   const signs = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(sums), unit), base);
-  return f32x4.add(f32x4.add(own, v128.load(from, BLOCK_A)), f32x4.mul(v128.load(from, BLOCK_B), signs));
+  return f32x4.add(f32x4.add(own, v128.load(from, SHORT_A)), f32x4.mul(v128.load(from, SHORT_B), signs));
+}
+
+function errorOf(from: usize): v128 {
+  return i32x4.shl(v128.load(from, SHORT_B), 16);
 }
 
 function oneOf(at: u32, a: v128, b: v128, c: v128, d: v128): v128 {
