@@ -42,6 +42,20 @@ export const KINDS: Readonly<Record<string, Make>> = {
   },
 };
 
+/** A dozen clusters in ten directions, each so wide beside its distance from the origin. */
+export function tightClusters(width: number): Make {
+  return (dimensions, random) => {
+    const cluster = Math.floor(random() * 12);
+    const freedom = Array.from(
+      { length: 10 },
+      (_, j) => Math.sin(cluster * 7.1 + j * j) + width * gauss(random),
+    );
+    return Float32Array.from({ length: dimensions }, (_, i) =>
+      freedom.reduce((sum, value, j) => sum + value * Math.sin(i * (j + 1) * 1.7 + j * j), 0),
+    );
+  };
+}
+
 /** Numbers from 0 to below 1, the same for the same seed, whichever it is. */
 export const randomFrom = (seed: number): (() => number) => xorshift(Math.imul(seed, 0x9e3779b9) | 1);
 

@@ -5,6 +5,7 @@ import { BLOCK_BYTES_MAX } from '../arena.ts';
 import type { Metric } from '../types.ts';
 import {
   KINDS,
+  tightClusters,
   openCoded,
   openTestRoom,
   randomFrom,
@@ -250,6 +251,52 @@ test('a vector compared with itself is as near as can be, whatever else is held'
       assert.ok(Math.abs(1 - (hit?.score ?? 0)) < (metric === 'cosine' ? 1e-5 : 0.02), `${hit?.score}`);
     }
   }
+});
+
+test('in clusters far tighter than they are apart neighbours are told apart, by fine steps and wide bounds', () => {
+  // The narrower, the more depends on the bounds; the more numbers, the more on the steps.
+  for (const { width, dimensions, metric, least } of [
+    { width: 0.02, dimensions: 576, metric: 'cosine', least: 392 },
+    { width: 0.01, dimensions: 128, metric: 'cosine', least: 380 },
+    { width: 0.01, dimensions: 128, metric: 'euclidean', least: 380 },
+  ] as const) {
+    const random = randomFrom(21);
+    const make = (): Float32Array => tightClusters(width)(dimensions, random);
+    const index = openCoded(metric, dimensions, openTestRoom(300 * dimensions * 4, undefined, 1000));
+    const held: Held = new Map();
+    fill(index, held, upTo(2400), make);
+    workOff(index);
+    let found = 0;
+    for (let query = 0; query < 40; query++) {
+      const vector = make();
+      const truth = new Set(trueNeighbours(metric, vector, held, 10));
+      found += index.search(vector, wanted()).filter(({ row }) => truth.has(row)).length;
+    }
+    assert.ok(found >= least, `${metric}, ${dimensions} numbers: ${found} of 400`);
+  }
+});
+
+test('steps are fine where most of the first vectors have a near neighbour that is no copy', () => {
+  const bytesOf = (make: Make, copies: number): number => {
+    const random = randomFrom(5);
+    const index = openCoded('dot', 576, openTestRoom(100 * 576 * 4));
+    for (let n = 0; n < 200; n += copies) {
+      const vector = make(576, random);
+      // Copies as they come out of a model that is asked twice.
+      for (let copy = 0; copy < copies; copy++)
+        index.add(
+          n + copy,
+          vector.map((value) => value * (1 + 1e-6 * random())),
+        );
+    }
+    const stored = index.stored(0);
+    assert.ok(stored?.form === 'row');
+    return stored.bytes.length;
+  };
+  const coarse = bytesOf(KINDS['no clusters'] as Make, 1);
+  assert.equal(bytesOf(KINDS['no clusters'] as Make, 2), coarse);
+  assert.equal(bytesOf(tightClusters(0.3), 1), coarse);
+  assert.ok(bytesOf(tightClusters(0.02), 1) > coarse);
 });
 
 test('what is removed leaves nothing in memory: no row, no code, no part of a block', () => {

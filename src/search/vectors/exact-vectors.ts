@@ -15,6 +15,10 @@ const SAMPLE = 256;
 const SAMPLE_MIN = 8;
 /** Far from the origin is where the mean of squares falls below this part when seen from the middle. */
 const FAR = 0.1;
+/** Of so many it is asked how far the nearest other one is, in parts of a length: beyond copies, and too near for coarse steps. */
+const ASKED = 32;
+const COPY = 1e-4;
+const TIGHT = 0.08;
 
 interface Block {
   readonly offset: number;
@@ -56,8 +60,13 @@ export class ExactVectors {
     }
   }
 
-  /** Whether the vectors lie so close together, far from the origin, that coarse steps would not tell them apart. */
-  isFar(): boolean {
+  /** Whether the vectors lie so close together, all of them or in clusters, that coarse steps would not tell them apart. */
+  areClose(): boolean {
+    return this.#isFar() || this.#isTight();
+  }
+
+  /** Whether all lie close together, far from the origin. */
+  #isFar(): boolean {
     const count = Math.min(this.size, SAMPLE);
     const sums = new Float64Array(this.#dimensions);
     let squares = 0;
@@ -71,6 +80,37 @@ export class ExactVectors {
     }
     const middle = sums.reduce((total, sum) => total + (sum / count) ** 2, 0);
     return count >= SAMPLE_MIN && squares / count - middle < FAR * (squares / count);
+  }
+
+  /** Whether most have another one that is much nearer than they are long. Those of which there are copies tell nothing. */
+  #isTight(): boolean {
+    const count = Math.min(this.size, ASKED);
+    let asked = 0;
+    let tight = 0;
+    for (let i = 0; i < count; i++) {
+      const vector = this.#view(Math.floor((i * this.size) / count));
+      const square = vector.reduce((sum, value) => sum + value * value, 0);
+      const nearest = this.#nearestSquare(vector, COPY ** 2 * square);
+      if (!Number.isFinite(nearest)) continue;
+      asked++;
+      if (nearest < TIGHT ** 2 * square) tight++;
+    }
+    return asked >= SAMPLE_MIN && tight > asked / 2;
+  }
+
+  /** The smallest squared distance from the vector to any that is farther than so; infinite if there is none. */
+  #nearestSquare(vector: Float32Array, farther: number): number {
+    const { kernel, scratch, arena } = this.#room;
+    this.#placeQuery(vector);
+    let nearest = Number.POSITIVE_INFINITY;
+    for (const block of this.#blocks) {
+      const count = Math.min(block.rows, this.size - block.firstRow);
+      if (count <= 0) break;
+      kernel.squaredDistances(scratch.vector, block.offset, count, this.#lanes, scratch.out);
+      for (const square of new Float32Array(arena.memory.buffer, scratch.out, count))
+        if (square > farther && square < nearest) nearest = square;
+    }
+    return nearest;
   }
 
   add(document: number, vector: Float32Array): void {

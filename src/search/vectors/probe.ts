@@ -15,6 +15,11 @@ import type { Metric } from '../types.ts';
 const BUCKETS = 512;
 /** How far above a list's mean its best members are looked for when lists are put in order. */
 const HOPE = 3;
+/**
+ * A query, directions and rows are seen rounded, so that how far a list is from a query is not known better than to this part of the query's length:
+ * in clusters far tighter than that it decides what may be a neighbour.
+ */
+const BLUR = 0.04;
 /** κ before anything has been measured; then that of the searches before. */
 const FIRST_KAPPA = 0.12;
 const LEARNING = 0.1;
@@ -46,6 +51,8 @@ export class Probe {
   #owns = new Float64Array(0);
   #means = new Float64Array(0);
   #widths = new Float64Array(0);
+  /** Widths and distances as they are believed: never less than what rounding leaves unseen. */
+  #believed = new Float64Array(0);
   #distances = new Float64Array(0);
   #keys = new Float64Array(0);
   #order = new Uint32Array(0);
@@ -88,10 +95,12 @@ export class Probe {
     // A product with x varies with the whole query where lengths count, with its distance where they do not.
     const least = this.#metric === 'dot' ? trueLength : 0;
     const q2 = length * length;
-    const [owns, means, widths, distances, keys] = [
+    const blur = BLUR * BLUR * q2;
+    const [owns, means, widths, believed, distances, keys] = [
       this.#owns,
       this.#means,
       this.#widths,
+      this.#believed,
       this.#distances,
       this.#keys,
     ];
@@ -100,14 +109,18 @@ export class Probe {
     let highest = Number.NEGATIVE_INFINITY;
     for (let list = 0; list < count; list++) {
       const product = products[list] as number;
-      const distance = Math.sqrt(Math.max(0, q2 + (squares[list] as number) - 2 * product));
+      const square = Math.max(0, q2 + (squares[list] as number) - 2 * product);
+      const distance = Math.sqrt(square);
+      const seen = Math.sqrt(square + blur);
       const mean = product + own + (bases[list] as number);
-      const width = (radii[list] as number) * (distance > least ? distance : least);
+      const radius = radii[list] as number;
+      const width = radius * (seen > least ? seen : least);
       const key = mean + hope * width;
       owns[list] = product + own;
       means[list] = mean;
-      widths[list] = width;
-      distances[list] = distance;
+      widths[list] = radius * (distance > least ? distance : least);
+      believed[list] = width;
+      distances[list] = seen;
       keys[list] = key;
       if (key < lowest) lowest = key;
       if (key > highest) highest = key;
@@ -149,6 +162,7 @@ export class Probe {
     return this.#means[list] as number;
   }
 
+  /** How far a list may be from the query. */
   distanceOf(list: number): number {
     return this.#distances[list] as number;
   }
@@ -210,7 +224,7 @@ export class Probe {
       const farther = Math.max(0, (this.#distances[list] as number) - this.#distanceNow);
       spread *= Math.sqrt(Math.max(SHRINK_MAX, 1 + (this.#slope * farther) / (kappa * kappa)));
     }
-    const part = this.#tailAt(above / (spread * (this.#widths[list] as number) + 1e-30));
+    const part = this.#tailAt(above / (spread * (this.#believed[list] as number) + 1e-30));
     return part * (this.#lists.counts[list] as number);
   }
 
@@ -281,6 +295,7 @@ export class Probe {
     this.#owns = withRoom(this.#owns, count);
     this.#means = withRoom(this.#means, count);
     this.#widths = withRoom(this.#widths, count);
+    this.#believed = withRoom(this.#believed, count);
     this.#distances = withRoom(this.#distances, count);
     this.#keys = withRoom(this.#keys, count);
     this.#order = withRoom(this.#order, count);

@@ -20,9 +20,9 @@ export const paddedLength = (dimensions: number): number => Math.ceil(dimensions
 /** Bits of each number beside the high byte. */
 export type LowBits = 2 | 8;
 
-/** @param isFar whether the vectors lie close together and far from the origin, so that only fine steps tell them apart. */
-export const lowBitsFor = (padded: number, isFar: boolean): LowBits =>
-  padded <= FINE_PADDED_MAX || isFar ? 8 : 2;
+/** @param areClose whether the vectors lie so close together that only fine steps tell them apart; asked where it matters. */
+export const lowBitsFor = (padded: number, areClose: () => boolean): LowBits =>
+  padded <= FINE_PADDED_MAX || areClose() ? 8 : 2;
 
 /** Bytes of a row as it lies in memory. */
 export const rowBytesFor = (padded: number, lowBits: LowBits): number =>

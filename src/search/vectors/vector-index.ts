@@ -212,7 +212,7 @@ export class VectorIndex {
   /** Its steps are those of the first rows it is given, or such as the vectors held so far need. */
   #codedPart(given?: LowBits): CodedVectors {
     const padded = paddedLength(this.#known());
-    const bits = (): LowBits => given ?? lowBitsFor(padded, this.#exact?.isFar() ?? false);
+    const bits = (): LowBits => given ?? lowBitsFor(padded, () => this.#exact?.areClose() ?? false);
     this.#coded ??= new CodedVectors(this.#room, this.#metric, padded, bits());
     return this.#coded;
   }
