@@ -203,6 +203,6 @@ test('no body of the largest size takes long to refuse', () => {
     const { user, system } = process.threadCpuUsage(from);
     return [pattern, (user + system) / 1000] as const;
   });
-  // Processor time, and much of it, so that a busy machine does not fail it: a quadratic cost would take hours.
-  for (const [pattern, ms] of slowest) assert.ok(ms < 10_000, `${pattern}: ${ms} ms`);
+  // Generous, and processor time, so that a busy machine does not fail it: a quadratic cost would take hours.
+  for (const [pattern, ms] of slowest) assert.ok(ms < 5_000, `${pattern}: ${ms} ms`);
 });
