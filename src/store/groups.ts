@@ -152,7 +152,7 @@ export class CommitGroups {
     const group = new Group(this.#parts);
     try {
       this.#requireSound();
-      await group.run(jobs, this.#lastChange, () => this.#isAlone(jobs));
+      await group.run(jobs, this.#lastChange, () => this.#noteAlone(jobs));
     } catch (error) {
       await this.#failed(group, jobs, error);
       return;
@@ -175,7 +175,8 @@ export class CommitGroups {
       else job.reject(new StrongroomError('store.unavailable', doubt));
   }
 
-  #isAlone(jobs: readonly Job[]): boolean {
+  /** Counts the group, once its jobs are done; answers whether it and enough before it were alone. */
+  #noteAlone(jobs: readonly Job[]): boolean {
     this.#alone = jobs.length === 1 && this.#waiting.length === 0 ? this.#alone + 1 : 0;
     return this.#alone > ALONE_GROUPS;
   }

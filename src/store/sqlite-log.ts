@@ -65,10 +65,9 @@ export class SqliteLog {
 
   /** The same for a commit that nobody waits behind: on a quick disk everything is there when this returns. */
   syncAlone(): Promise<void> {
-    if (this.#pending !== null || this.#left > 0) {
-      this.#left = Math.max(0, this.#left - 1);
-      return this.sync();
-    }
+    const isLeft = this.#left > 0;
+    if (isLeft) this.#left--;
+    if (isLeft || this.#pending !== null) return this.sync();
     const began = this.#disk.now();
     try {
       this.#disk.syncNow(this.#open());

@@ -103,15 +103,12 @@ export class ExactVectors {
 
   /** The smallest squared distance from the vector to any that is farther than so; infinite if there is none. */
   #nearestSquare(vector: Float32Array, farther: number): number {
-    const { kernel, scratch, arena } = this.#room;
     this.#placeQuery(vector);
     let nearest = Number.POSITIVE_INFINITY;
     for (const block of this.#blocks) {
-      const count = Math.min(block.rows, this.size - block.firstRow);
-      if (count <= 0) break;
-      kernel.squaredDistances(scratch.vector, block.offset, count, this.#lanes, scratch.out);
-      const squares = new Float32Array(arena.memory.buffer, scratch.out, count);
-      for (let i = 0; i < count; i++) {
+      if (block.firstRow >= this.size) break;
+      const squares = this.#compare(block, 'squaredDistances');
+      for (let i = 0; i < squares.length; i++) {
         const square = squares[i] as number;
         if (square > farther && square < nearest) nearest = square;
       }
@@ -184,14 +181,18 @@ export class ExactVectors {
 
   /** Higher is nearer: dot products, or squared distances turned negative. */
   #scan(block: Block): Float32Array {
-    const { kernel, scratch, arena } = this.#room;
-    const { vector: query, out } = scratch;
-    const count = Math.min(block.rows, this.#documents.length - block.firstRow);
-    if (this.#metric === 'euclidean') kernel.squaredDistances(query, block.offset, count, this.#lanes, out);
-    else kernel.dots(query, block.offset, count, this.#lanes, out);
-    const scores = new Float32Array(arena.memory.buffer, out, count);
-    if (this.#metric === 'euclidean') for (let i = 0; i < count; i++) scores[i] = -(scores[i] as number);
+    if (this.#metric !== 'euclidean') return this.#compare(block, 'dots');
+    const scores = this.#compare(block, 'squaredDistances');
+    for (let i = 0; i < scores.length; i++) scores[i] = -(scores[i] as number);
     return scores;
+  }
+
+  /** Of the query as it was placed with each row of the block. What is answered lies in the scratch room. */
+  #compare(block: Block, by: 'dots' | 'squaredDistances'): Float32Array {
+    const { kernel, scratch, arena } = this.#room;
+    const count = Math.min(block.rows, this.size - block.firstRow);
+    kernel[by](scratch.vector, block.offset, count, this.#lanes, scratch.out);
+    return new Float32Array(arena.memory.buffer, scratch.out, count);
   }
 
   #wide(query: Float32Array, row: number): number {

@@ -51,7 +51,7 @@ export class Probe {
   #owns = new Float64Array(0);
   #means = new Float64Array(0);
   #widths = new Float64Array(0);
-  /** Widths and distances as they are believed: never less than what rounding leaves unseen. */
+  /** Widths as they are believed where it is forecast what a list holds: never less than what rounding leaves unseen. */
   #believed = new Float64Array(0);
   #distances = new Float64Array(0);
   #keys = new Float64Array(0);
