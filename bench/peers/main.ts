@@ -22,7 +22,7 @@ import { marksOf, type Everything } from './marks.ts';
 import { measureOpening } from './opening.ts';
 import { machine, markdownOf, marksTable, writeMarks, writeRun, type Run } from './report.ts';
 import { compareServers, deploymentIn, VAULT } from './served.ts';
-import { NEIGHBOURS, prepareSet, readSet } from './sets.ts';
+import { NEIGHBOURS, exists, prepareSet, readSet } from './sets.ts';
 import { measureWords } from './words.ts';
 
 const FULL = '50000x200,50000x1,200000x200,200000x1';
@@ -84,8 +84,10 @@ try {
 }
 
 async function measuredBefore(): Promise<Everything> {
-  if (!flags.resume || flags.json === undefined) return { runs: [], opening: null, words: null };
-  return JSON.parse(await readFile(flags.json, 'utf8')) as Everything;
+  const file = flags.json;
+  if (!flags.resume || file === undefined || !(await exists(file)))
+    return { runs: [], opening: null, words: null };
+  return JSON.parse(await readFile(file, 'utf8')) as Everything;
 }
 
 /** A part that was left out this time stays as it was measured before. */

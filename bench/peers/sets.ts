@@ -175,7 +175,7 @@ function randomFrom(seed: number): () => number {
   };
 }
 
-const exists = (path: string): Promise<boolean> =>
+export const exists = (path: string): Promise<boolean> =>
   stat(path).then(
     () => true,
     () => false,

@@ -270,8 +270,7 @@ export class Engine {
   }
 
   #reserve(given: readonly IndexedRecord[]): void {
-    const vectors = given.flatMap(({ vector }) => (vector === null ? [] : [vector]));
-    if (vectors[0] !== undefined) this.#vectors.reserve(vectors.length, vectors[0].length);
+    this.#vectors.reserve(given.flatMap(({ vector }) => (vector === null ? [] : [vector])));
   }
 
   #faultsOf(request: SearchRequest, asked: TextQuery | null): readonly Fault[] {

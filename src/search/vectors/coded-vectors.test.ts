@@ -272,18 +272,15 @@ test('in clusters far tighter than they are apart neighbours are told apart, by 
 });
 
 test('steps are fine where most of the first vectors have a near neighbour that is no copy', () => {
-  const bytesOf = (make: Make, copies: number): number => {
+  const bytesOf = (make: Make, copies: number, inOne = false): number => {
     const random = randomFrom(5);
     const index = openCoded('dot', 576, openTestRoom(100 * 576 * 4));
-    for (let n = 0; n < 200; n += copies) {
-      const vector = make(576, random);
+    const vectors = Array.from({ length: 200 / copies }, () => make(576, random)).flatMap((vector) =>
       // Copies as they come out of a model that is asked twice.
-      for (let copy = 0; copy < copies; copy++)
-        index.add(
-          n + copy,
-          vector.map((value) => value * (1 + 1e-6 * random())),
-        );
-    }
+      Array.from({ length: copies }, () => vector.map((value) => value * (1 + 1e-6 * random()))),
+    );
+    if (inOne) index.reserve(vectors);
+    vectors.forEach((vector, document) => index.add(document, vector));
     const stored = index.stored(0);
     assert.ok(stored?.form === 'row');
     return stored.bytes.length;
@@ -291,7 +288,11 @@ test('steps are fine where most of the first vectors have a near neighbour that 
   const coarse = bytesOf(KINDS['no clusters'] as Make, 1);
   assert.equal(bytesOf(KINDS['no clusters'] as Make, 2), coarse);
   assert.equal(bytesOf(tightClusters(0.3), 1), coarse);
-  assert.ok(bytesOf(tightClusters(0.02), 1) > coarse);
+  const fine = bytesOf(tightClusters(0.02), 1);
+  assert.ok(fine > coarse);
+  // More than is kept exact comes at once.
+  assert.equal(bytesOf(tightClusters(0.3), 1, true), coarse);
+  assert.equal(bytesOf(tightClusters(0.02), 1, true), fine);
 });
 
 test('what is removed leaves nothing in memory: no row, no code, no part of a block', () => {

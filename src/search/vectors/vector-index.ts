@@ -75,21 +75,9 @@ export class VectorIndex {
     return null;
   }
 
-  /**
-   * Takes the memory for so many more vectors (as rows with so many low bits, if they come so), so that adding them cannot fail
-   * half-way. Throws `search.unavailable` if there is not enough, and then nothing has been added.
-   */
-  reserve(count: number, dimensions: number, lowBits?: LowBits): void {
-    const had = this.#dimensions;
-    this.#dimensions ??= dimensions;
-    try {
-      if (lowBits === undefined && this.#staysSmall(count)) this.#exactPart().reserve(count);
-      else this.#codedPart(lowBits).reserve(count + (this.#exact?.size ?? 0));
-    } catch (error) {
-      this.#dimensions = had;
-      this.#forgetEmpty();
-      throw error;
-    }
+  /** Takes the memory for these, so that adding them cannot fail half-way. Throws `search.unavailable` if there is not enough, and then nothing has been added. */
+  reserve(vectors: readonly Float32Array[]): void {
+    if (vectors[0] !== undefined) this.#reserve(vectors.length, vectors[0].length, vectors);
   }
 
   /** Adds a vector that `check` found nothing wrong with. */
@@ -100,7 +88,7 @@ export class VectorIndex {
 
   reserveSegment({ dimensions, rows, numbers }: SegmentPart): void {
     const count = rows.reduce((sum, { records }) => sum + records.length, numbers.records.length);
-    if (dimensions !== null && count > 0) this.reserve(count, dimensions, rows[0]?.lowBits);
+    if (dimensions !== null && count > 0) this.#reserve(count, dimensions, numbers.vectors, rows[0]?.lowBits);
   }
 
   /** Takes the vectors of a segment as they are; its records have numbers from `first` on. */
@@ -153,6 +141,19 @@ export class VectorIndex {
   close(): void {
     for (const part of this.#parts()) part.close();
     this.#exact = this.#coded = this.#wild = null;
+  }
+
+  #reserve(count: number, dimensions: number, coming: readonly Float32Array[], lowBits?: LowBits): void {
+    const had = this.#dimensions;
+    this.#dimensions ??= dimensions;
+    try {
+      if (lowBits === undefined && this.#staysSmall(count)) this.#exactPart().reserve(count);
+      else this.#codedPart(lowBits, coming).reserve(count + (this.#exact?.size ?? 0));
+    } catch (error) {
+      this.#dimensions = had;
+      this.#forgetEmpty();
+      throw error;
+    }
   }
 
   /** As it is compared: at length 1 under cosine. */
@@ -209,12 +210,26 @@ export class VectorIndex {
     return this.#exact;
   }
 
-  /** Its steps are those of the first rows it is given, or such as the vectors held so far need. */
-  #codedPart(given?: LowBits): CodedVectors {
+  /** Its steps are those of the first rows it is given, or such as the vectors held so far and those that come need. */
+  #codedPart(given?: LowBits, coming: readonly Float32Array[] = []): CodedVectors {
     const padded = paddedLength(this.#known());
-    const bits = (): LowBits => given ?? lowBitsFor(padded, () => this.#exact?.areClose() ?? false);
+    const areClose = (): boolean => (this.#exact?.areClose() ?? false) || this.#areClose(coming);
+    const bits = (): LowBits => given ?? lowBitsFor(padded, areClose);
     this.#coded ??= new CodedVectors(this.#room, this.#metric, padded, bits());
     return this.#coded;
+  }
+
+  /** Looks at no more than a small vault would hold. */
+  #areClose(coming: readonly Float32Array[]): boolean {
+    const most = Math.floor(this.#room.exactBytesMax / (4 * this.#known()));
+    const sample = new ExactVectors(this.#room, this.#metric, this.#known());
+    try {
+      for (const [at, vector] of coming.slice(0, most).entries())
+        if (!this.#isWild(vector)) sample.add(at, this.#compared(vector));
+      return sample.areClose();
+    } finally {
+      sample.close();
+    }
   }
 
   #wildPart(): ExactVectors {
