@@ -5,7 +5,7 @@ import { called, printable } from './show/text.ts';
 /** What to do, where it is the same for every occurrence. `strongroom` stands for how the command is called. */
 const ADVICE: Partial<Record<ErrorCode, string>> = {
   'auth.required':
-    'Paste the lines that strongroom init printed. If the key is lost: stop the server, then strongroom key create NAME --data DIR.',
+    'Paste the lines that the first start (or strongroom init) printed. If the key is lost: stop the server, then strongroom key create NAME --data DIR.',
   'auth.invalid':
     'Check STRONGROOM_API_KEY. If the key is lost: stop the server, then strongroom key create NAME --data DIR.',
   'auth.expired': 'Ask for a new key (strongroom key create NAME).',
