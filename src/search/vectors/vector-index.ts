@@ -75,7 +75,10 @@ export class VectorIndex {
     return null;
   }
 
-  /** Takes the memory for these, so that adding them cannot fail half-way. Throws `search.unavailable` if there is not enough, and then nothing has been added. */
+  /**
+   * Takes the memory for these, so that adding them cannot fail half-way. Throws `search.unavailable` if there is not enough, and then
+   * nothing has been added.
+   */
   reserve(vectors: readonly Float32Array[]): void {
     if (vectors[0] !== undefined) this.#reserve(vectors.length, vectors[0].length, vectors);
   }
@@ -213,14 +216,15 @@ export class VectorIndex {
   /** Its steps are those of the first rows it is given, or such as the vectors held so far and those that come need. */
   #codedPart(given?: LowBits, coming: readonly Float32Array[] = []): CodedVectors {
     const padded = paddedLength(this.#known());
-    const areClose = (): boolean => (this.#exact?.areClose() ?? false) || this.#areClose(coming);
-    const bits = (): LowBits => given ?? lowBitsFor(padded, areClose);
+    const bits = (): LowBits => given ?? lowBitsFor(padded, () => this.#areClose(coming));
     this.#coded ??= new CodedVectors(this.#room, this.#metric, padded, bits());
     return this.#coded;
   }
 
-  /** Looks at no more than a small vault would hold. */
+  /** Of those that come it looks at no more than a small vault would hold. */
   #areClose(coming: readonly Float32Array[]): boolean {
+    if (this.#exact?.areClose() === true) return true;
+    if (coming.length === 0) return false;
     const most = Math.floor(this.#room.exactBytesMax / (4 * this.#known()));
     const sample = new ExactVectors(this.#room, this.#metric, this.#known());
     try {
