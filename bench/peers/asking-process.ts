@@ -1,6 +1,6 @@
 /**
  * Asks a server over HTTP, in a process of its own. Bodies are made before the clock starts, connections are kept open, and
- * answers are read: what was found is held against the true neighbours. Vectors travel as each side's own client sends
+ * answers are read whole; once the clock has stopped, what was found is held against the true neighbours. Vectors travel as each side's own client sends
  * them: ours as base64, Chroma's as lists of numbers.
  */
 import { sentVector } from '@strongroom/client';
@@ -143,20 +143,22 @@ answerParent<AskingQuestions>({
         requestTo(target, form.searchPath, form.searchBody(query)),
       );
       const times: number[] = [];
-      let recall = 0;
+      const answers: { readonly query: number; readonly body: Buffer }[] = [];
       const started = performance.now();
       const isOver = (): boolean => seconds !== null && performance.now() - started >= seconds * 1000;
       await inLanes(lanes, seconds === null ? queries : Number.POSITIVE_INFINITY, async (lane, at) => {
         if (isOver()) return false;
         const sent = performance.now();
-        const answer = await lane.ask(requests[at % queries] as Buffer);
+        const query = at % queries;
+        const body = await lane.ask(requests[query] as Buffer);
         times.push(performance.now() - sent);
-        recall += recallOf(set, at % queries, form.found(parsed(answer)));
+        answers.push({ query, body });
         return true;
       });
       const elapsedMs = performance.now() - started;
+      const recalls = answers.map(({ query, body }) => recallOf(set, query, form.found(parsed(body))));
       return {
-        recall: recall / times.length,
+        recall: recalls.reduce((sum, recall) => sum + recall, 0) / times.length,
         p50Ms: quantile(times, 0.5),
         p95Ms: quantile(times, 0.95),
         perSecond: (times.length / elapsedMs) * 1000,
