@@ -86,3 +86,16 @@ test('the next request of a connection is watched when the one before is over', 
   after(0);
   assert.deepEqual(after(10_000), ['body']);
 });
+
+test('what the exchange before has waited is not held against the next one of the connection', () => {
+  const { dawdlers, socket, res, after } = watching();
+  assert.deepEqual(after(9_000), []);
+  res.emit('close');
+  dawdlers.watch(
+    socket,
+    { complete: false, readableFlowing: true },
+    Object.assign(new EventEmitter(), { writableLength: 0 }),
+  );
+  assert.deepEqual(after(2_000), []);
+  assert.deepEqual(after(10_000), ['body']);
+});

@@ -15,11 +15,16 @@ export interface DawdleLimits {
   readonly bytesMin: number;
 }
 
-interface Watched {
+interface Exchange {
   readonly req: Pick<IncomingMessage, 'complete' | 'readableFlowing'>;
   readonly res: Pick<ServerResponse, 'writableLength'> & {
     once(event: 'close', listener: () => void): unknown;
   };
+}
+
+interface Watched {
+  /** Null between one exchange and the next. */
+  exchange: Exchange | null;
   /** Null while the other side has nothing to do. */
   since: { readonly atMs: number; readonly bytes: number } | null;
 }
@@ -29,6 +34,10 @@ type Watchable = Pick<Socket, 'bytesRead' | 'bytesWritten' | 'writableLength'>;
 export class Dawdlers<S extends Watchable = Socket> {
   readonly #limits: DawdleLimits;
   readonly #now: () => number;
+  /**
+   * A connection stays until the next look after its exchange. A map that each exchange entered and left would keep requests that
+   * are long over from the collector of young objects, through the tables it has grown out of (decision 111).
+   */
   readonly #watched = new Map<S, Watched>();
 
   constructor(limits: DawdleLimits, now: () => number) {
@@ -37,12 +46,15 @@ export class Dawdlers<S extends Watchable = Socket> {
   }
 
   /** From now until the answer has gone out or its connection is closed. */
-  watch(socket: S, req: Watched['req'], res: Watched['res']): void {
-    const watched: Watched = { req, res, since: null };
+  watch(socket: S, req: Exchange['req'], res: Exchange['res']): void {
+    const exchange = { req, res };
+    const watched = this.#watched.get(socket) ?? { exchange, since: null };
+    watched.exchange = exchange;
+    watched.since = null;
     this.#watched.set(socket, watched);
     res.once('close', () => {
       // With requests in a row the next one may be here already.
-      if (this.#watched.get(socket) === watched) this.#watched.delete(socket);
+      if (watched.exchange === exchange) watched.exchange = null;
     });
   }
 
@@ -51,7 +63,12 @@ export class Dawdlers<S extends Watchable = Socket> {
     const now = this.#now();
     const found: { socket: S; owes: 'body' | 'answer' }[] = [];
     for (const [socket, watched] of this.#watched) {
-      const owes = owesOf(socket, watched);
+      const { exchange } = watched;
+      if (exchange === null) {
+        this.#watched.delete(socket);
+        continue;
+      }
+      const owes = owesOf(socket, exchange);
       const bytes = socket.bytesRead + socket.bytesWritten - socket.writableLength;
       if (owes === null) watched.since = null;
       else if (watched.since === null) watched.since = { atMs: now, bytes };
@@ -66,7 +83,7 @@ export class Dawdlers<S extends Watchable = Socket> {
   }
 }
 
-function owesOf(socket: Watchable, { req, res }: Watched): 'body' | 'answer' | null {
+function owesOf(socket: Watchable, { req, res }: Exchange): 'body' | 'answer' | null {
   if (socket.writableLength > 0 || res.writableLength > 0) return 'answer';
   // A body that the server does not read yet, or reads slowly on purpose, is not waited for.
   return !req.complete && req.readableFlowing === true ? 'body' : null;

@@ -190,6 +190,8 @@ test('a leaf whose members are not as they must be is refused, and the member is
     ['facts', { a: [] }],
     ['box', {}],
     ['box', { ...BOX, hash: 'AAAA' }],
+    // Stray bits: a second text for the same bytes.
+    ['box', { ...BOX, hash: `${BOX.hash.slice(0, -2)}B=` }],
     ['box', { ...BOX, scope: [['principal']] }],
     ['box', { ...BOX, scope: [['two words', 1]] }],
     ['box', { ...BOX, more: 1 }],

@@ -31,7 +31,6 @@ import type { Scope } from '../keys/record-key.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { LogId } from '../store/schema.ts';
 import { CATALOGUE_VERSION, isAction, type Action } from './actions.ts';
-import { parseHash } from './checkpoint.ts';
 import { leafHash } from './merkle.ts';
 
 const VERSION = 1;
@@ -105,6 +104,9 @@ const WORD = /^[a-z][A-Za-z0-9]{0,31}$/;
 const FACT = /^[\x21-\x7e]{0,200}$/;
 const CLAIM = /^[A-Z]{3}-[0-9]{2}$/;
 const ACTION_NAME = /^[a-z]+\.[a-z]+$/;
+/** Base64 of 32 bytes in its one form: the last character holds no stray bits. */
+const HASH = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/;
+const BOX_MEMBERS: ReadonlySet<string> = new Set(['hash', 'own', 'scope', 'of']);
 
 const isId = (text: string): boolean => ID.test(text);
 const isPrincipal = (text: string): boolean => text === 'system' || text === 'anonymous' || isId(text);
@@ -219,26 +221,30 @@ const MEMBERS: ReadonlySet<string> = new Set([
   'box',
 ]);
 
-/** Each check names the member, so that a damaged leaf says what is wrong with it. */
+/** Names the member, so that a damaged leaf says what is wrong with it. */
 function checkBody(body: EntryBody): void {
-  const faults: readonly (readonly [string, boolean])[] = [
-    ['v', body.v === VERSION],
-    ['catalogue', isCount(body.catalogue) && body.catalogue > 0],
-    ['at', isCount(body.at)],
-    ['principal', typeof body.principal === 'string' && isPrincipal(body.principal)],
-    ['action', isKnownAction(body)],
-    ['target', body.target === '' || (typeof body.target === 'string' && isTarget(body.target))],
-    ['targets', body.targets === undefined || isTargetList(body.targets)],
-    ['part', body.part === undefined || isPart(body.part)],
-    ['outcome', body.outcome === 'done' || body.outcome === 'refused' || body.outcome === 'failed'],
-    ['code', body.outcome === 'done' ? body.code === undefined : isErrorName(body.code)],
-    ['count', body.count === undefined || isCount(body.count)],
-    ['request', body.request === '' || (typeof body.request === 'string' && isId(body.request))],
-    ['facts', body.facts === undefined || isFacts(body.facts)],
-    ['box', body.box === undefined || isBoxReference(body.box)],
-  ];
-  const fault = faults.find(([, holds]) => !holds);
-  if (fault !== undefined) throw new RangeError(`\`${fault[0]}\` of the ledger entry is not as it must be`);
+  const fault = faultOf(body);
+  if (fault !== null) throw new RangeError(`\`${fault}\` of the ledger entry is not as it must be`);
+}
+
+/** The first member that is not as it must be. One after the other, and nothing is made for it: every entry is looked at. */
+function faultOf(body: EntryBody): string | null {
+  const { principal, target, targets, part, outcome, code, count, request, facts, box } = body;
+  if (body.v !== VERSION) return 'v';
+  if (!isCount(body.catalogue) || body.catalogue === 0) return 'catalogue';
+  if (!isCount(body.at)) return 'at';
+  if (typeof principal !== 'string' || !isPrincipal(principal)) return 'principal';
+  if (!isKnownAction(body)) return 'action';
+  if (target !== '' && !(typeof target === 'string' && isTarget(target))) return 'target';
+  if (targets !== undefined && !isTargetList(targets)) return 'targets';
+  if (part !== undefined && !isPart(part)) return 'part';
+  if (outcome !== 'done' && outcome !== 'refused' && outcome !== 'failed') return 'outcome';
+  if (outcome === 'done' ? code !== undefined : !isErrorName(code)) return 'code';
+  if (count !== undefined && !isCount(count)) return 'count';
+  if (request !== '' && !(typeof request === 'string' && isId(request))) return 'request';
+  if (facts !== undefined && !isFacts(facts)) return 'facts';
+  if (box !== undefined && !isBoxReference(box)) return 'box';
+  return null;
 }
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -273,23 +279,15 @@ const isFacts = (facts: unknown): boolean =>
   );
 
 function isBoxReference(box: unknown): boolean {
-  if (!isRecord(box) || !isCount(box['own'])) return false;
-  const { hash, own: _own, scope, of, ...others } = box;
-  if (Object.keys(others).length > 0 || !(of === undefined || (typeof of === 'string' && isId(of))))
-    return false;
-  const isScope = (pair: unknown): boolean =>
-    Array.isArray(pair) &&
-    pair.length === 2 &&
-    typeof pair[0] === 'string' &&
-    WORD.test(pair[0]) &&
-    isCount(pair[1]);
-  return typeof hash === 'string' && isHash(hash) && Array.isArray(scope) && scope.every(isScope);
+  if (!isRecord(box) || !Object.keys(box).every((name) => BOX_MEMBERS.has(name))) return false;
+  const { hash, own, scope, of } = box;
+  if (!isCount(own) || !(of === undefined || (typeof of === 'string' && isId(of)))) return false;
+  return typeof hash === 'string' && HASH.test(hash) && Array.isArray(scope) && scope.every(isScopePair);
 }
 
-function isHash(base64: string): boolean {
-  try {
-    return parseHash(base64).length === HASH_BYTES;
-  } catch {
-    return false;
-  }
-}
+const isScopePair = (pair: unknown): boolean =>
+  Array.isArray(pair) &&
+  pair.length === 2 &&
+  typeof pair[0] === 'string' &&
+  WORD.test(pair[0]) &&
+  isCount(pair[1]);

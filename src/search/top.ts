@@ -33,6 +33,8 @@ export class Top {
   }
 
   push(row: number, score: number): void {
+    // Of many nearly all end here.
+    if (score < this.floor) return;
     const heap = this.#heap;
     const entry = { row, score };
     if (heap.length < this.#limit) {

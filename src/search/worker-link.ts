@@ -39,8 +39,12 @@ export const spawnSearchWorker: SpawnWorker = () =>
 export class WorkerLink {
   readonly #worker: Worker;
   readonly #waiting: Waiting[] = [];
-  readonly #pending = new Map<number, Pending>();
-  #number = 0;
+  /**
+   * By the number of their call, which is used again once it is answered. A map that each call entered and left would keep calls
+   * that are long over from the collector of young objects, through the tables it has grown out of (decision 111).
+   */
+  readonly #pending: (Pending | null)[] = [];
+  readonly #free: number[] = [];
   #inFlight = 0;
   #end: StrongroomError | null = null;
 
@@ -70,9 +74,9 @@ export class WorkerLink {
       return Promise.reject(
         new StrongroomError('busy', { detail: 'too many searches wait', retryAfterS: 1 }),
       );
-    const number = ++this.#number;
+    const number = this.#free.pop() ?? this.#pending.length;
     return new Promise((resolve, reject) => {
-      this.#pending.set(number, { resolve, reject });
+      this.#pending[number] = { resolve, reject };
       this.#waiting.push({ message: { number, vault, operation, argument }, transfer });
       this.#send();
     });
@@ -94,8 +98,9 @@ export class WorkerLink {
 
   #receive(answer: Answer): void {
     this.#inFlight--;
-    const pending = this.#pending.get(answer.number);
-    this.#pending.delete(answer.number);
+    const pending = this.#pending[answer.number];
+    this.#pending[answer.number] = null;
+    this.#free.push(answer.number);
     if ('error' in answer) pending?.reject(sentToError(answer.error));
     else pending?.resolve(answer.value as never);
     this.#send();
@@ -104,7 +109,6 @@ export class WorkerLink {
   #stop(error: StrongroomError): void {
     this.#end ??= error;
     this.#waiting.length = 0;
-    for (const pending of this.#pending.values()) pending.reject(this.#end);
-    this.#pending.clear();
+    for (const pending of this.#pending.splice(0)) pending?.reject(this.#end);
   }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test, type TestContext } from 'node:test';
 import { CommitGroups } from './groups.ts';
 import { migrate } from './migrate.ts';
@@ -22,6 +23,27 @@ test('migrations wait for the disk: write-ahead log, synchronous full, no checkp
     0,
     2,
   ]);
+});
+
+test('statements that are used stay prepared, however many others come, and those are forgotten', async (t) => {
+  const folder = await temporaryFolder(t);
+  const database = openSqliteDatabase(folder);
+  await migrate(sqliteMigrator(database), () => undefined);
+  const { readers, writer } = sqliteEngine(folder, database);
+  t.after(() => readers.close());
+  t.after(() => writer.close());
+  const prepared = t.mock.method(DatabaseSync.prototype, 'prepare');
+  const timesPrepared = (sql: string): number =>
+    prepared.mock.calls.filter(({ arguments: [text] }) => text === sql).length;
+  const { connection } = writer;
+  for (let other = 0; other < 2000; other++) {
+    const { rows } = await connection.execute(`select ${other} as n`, []);
+    assert.deepEqual(rows, [{ n: other }]);
+    await connection.execute('select 1 as used', []);
+  }
+  assert.equal(timesPrepared('select 1 as used'), 1);
+  await connection.execute('select 0 as n', []);
+  assert.equal(timesPrepared('select 0 as n'), 2);
 });
 
 test('nobody is told of a commit, and no read answers with it, before its log is on disk', async (t) => {

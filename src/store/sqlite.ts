@@ -129,8 +129,9 @@ function requirePragma(database: DatabaseSync, pragma: string, expected: string 
 
 class SqliteConnection implements Connection {
   readonly database: DatabaseSync;
-  /** In order of last use. */
-  readonly #statements = new Map<string, StatementSync>();
+  /** Those used of late, and those before them, of which a used one moves over (decision 111). */
+  #statements = new Map<string, StatementSync>();
+  #earlier = new Map<string, StatementSync>();
   readonly #columns = new WeakMap<StatementSync, readonly string[]>();
 
   constructor(database: DatabaseSync) {
@@ -183,13 +184,13 @@ class SqliteConnection implements Connection {
 
   prepare(sql: string): StatementSync {
     const known = this.#statements.get(sql);
-    const statement = known ?? this.database.prepare(sql);
-    if (known !== undefined) this.#statements.delete(sql);
-    this.#statements.set(sql, statement);
-    if (this.#statements.size > STATEMENTS_MAX) {
-      const [oldest] = this.#statements.keys();
-      if (oldest !== undefined) this.#statements.delete(oldest);
+    if (known !== undefined) return known;
+    const statement = this.#earlier.get(sql) ?? this.database.prepare(sql);
+    if (this.#statements.size >= STATEMENTS_MAX / 2) {
+      this.#earlier = this.#statements;
+      this.#statements = new Map();
     }
+    this.#statements.set(sql, statement);
     return statement;
   }
 }

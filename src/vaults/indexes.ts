@@ -68,6 +68,7 @@ const SAVED_TOGETHER_BYTES = 1024 * 1024;
 export class VaultIndexes {
   readonly #parts: IndexesParts;
   readonly #open = new Map<string, OpenIndex>();
+  #lastUsed: OpenIndex | null = null;
   /** Indexes on their way out: the same vault opens again only after them. */
   readonly #closing = new Map<string, Promise<void>>();
   /** Vaults that were made here and that nothing was added to since. */
@@ -130,8 +131,10 @@ export class VaultIndexes {
   /** Opens it if it is not. The map keeps the order of use: first the one that rested longest. */
   #used(vault: Vault): OpenIndex {
     const open = this.#fitting(vault) ?? this.#begin(vault);
+    if (open === this.#lastUsed) return open;
     this.#open.delete(vault.id);
     this.#open.set(vault.id, open);
+    this.#lastUsed = open;
     return open;
   }
 
@@ -307,6 +310,7 @@ export class VaultIndexes {
 
   #remove(open: OpenIndex): void {
     this.#open.delete(open.vault.id);
+    if (this.#lastUsed === open) this.#lastUsed = null;
     this.#bytes -= open.bytes;
   }
 
