@@ -5,6 +5,8 @@
  * no header, no body, and of an error neither message nor values, since a message may quote what was sent.
  */
 import { pino, type DestinationStream } from 'pino';
+import { isoTime } from '../bytes/iso-time.ts';
+import { realEnvironment } from '../environment.ts';
 import type { ErrorCode, StrongroomError } from '../errors.ts';
 
 export interface Log {
@@ -15,7 +17,10 @@ export interface Log {
 export type LogFields = Readonly<Record<string, string | number | readonly string[] | undefined>>;
 
 export const createLog = (level: string, destination: DestinationStream): Log =>
-  pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  pino(
+    { level, base: null, timestamp: () => `,"time":"${isoTime(realEnvironment.clock.now())}"` },
+    destination,
+  );
 
 export const silentLog: Log = { info: () => undefined, error: () => undefined };
 

@@ -5,6 +5,7 @@
  * Slots are made ahead of time by `ensure`, at the start and with each tick of the clock, because an entry cannot wait for
  * one. If a month begins without its slot, the newest one serves on: each leaf names the slot that its box was sealed with.
  */
+import { isoTime } from '../bytes/iso-time.ts';
 import { StrongroomError } from '../errors.ts';
 import type { Slot } from '../keys/slot.ts';
 import { serviceSlot, serviceSlots, type SlotAllocator } from '../store/slots.ts';
@@ -56,7 +57,7 @@ export class LedgerPeriods {
   }
 }
 
-const nameAt = (ms: number): string => PREFIX + new Date(ms).toISOString().slice(0, 'yyyy-mm'.length);
+const nameAt = (ms: number): string => PREFIX + isoTime(ms).slice(0, 'yyyy-mm'.length);
 
 /** Whether the month of that slot's name was over at the moment; false for the slots of others. */
 export const isPeriodBefore = (name: string, ms: number): boolean =>
