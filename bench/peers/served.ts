@@ -63,6 +63,8 @@ export interface ServedFigures {
 }
 
 export const SERVED = { batchSize: 100, addsInFlight: 4, searchesInFlight: [1, 8, 64] } as const;
+/** Each server is asked for so long before the first round: what compiles its code while it runs has done so by then. */
+const WARM_UP_SECONDS = 8;
 /** The first is Chroma's default. */
 const EXPANSIONS = [100, 200, 400, 800, 1600];
 const RECALL_MAX = 0.999;
@@ -181,6 +183,9 @@ async function searchAll(
   { ours, theirs }: Targets,
   { rounds, seconds, log }: ServedOptions,
 ): Promise<Rounds> {
+  const inFlight = SERVED.searchesInFlight.at(-1) ?? 1;
+  for (const target of [...ours, theirs])
+    await asking.ask('search', { target, inFlight, seconds: WARM_UP_SECONDS });
   const found = { ours: ours.map((): Round[] => []), theirs: [] as Round[] };
   const measure = async (target: Target): Promise<Round> => {
     const passes: Pass[] = [];
