@@ -7,7 +7,7 @@ import { test, type TestContext } from 'node:test';
 import { CommitGroups } from './groups.ts';
 import { migrate } from './migrate.ts';
 import { DATABASE_FILE, openSqliteDatabase, sqliteEngine, sqliteMigrator, storeError } from './sqlite.ts';
-import { FatalStoreError } from './connection.ts';
+import { FatalStoreError, type Engine } from './connection.ts';
 import { SqliteLog } from './sqlite-log.ts';
 import { insertRows, SYSTEM } from './store.ts';
 import { sqliteEngineFor, temporaryFolder } from './testing/engines.ts';
@@ -26,16 +26,10 @@ test('migrations wait for the disk: write-ahead log, synchronous full, no checkp
 });
 
 test('statements that are used stay prepared, however many others come, and those are forgotten', async (t) => {
-  const folder = await temporaryFolder(t);
-  const database = openSqliteDatabase(folder);
-  await migrate(sqliteMigrator(database), () => undefined);
-  const { readers, writer } = sqliteEngine(folder, database);
-  t.after(() => readers.close());
-  t.after(() => writer.close());
+  const { connection } = (await migratedEngine(t)).writer;
   const prepared = t.mock.method(DatabaseSync.prototype, 'prepare');
   const timesPrepared = (sql: string): number =>
     prepared.mock.calls.filter(({ arguments: [text] }) => text === sql).length;
-  const { connection } = writer;
   for (let other = 0; other < 2000; other++) {
     const { rows } = await connection.execute(`select ${other} as n`, []);
     assert.deepEqual(rows, [{ n: other }]);
@@ -127,29 +121,34 @@ test('the files of the database are readable by their owner alone', async (t) =>
 });
 
 test('a connection for reading refuses to write, whatever is sent over it', async (t) => {
-  const folder = await temporaryFolder(t);
-  const database = openSqliteDatabase(folder);
-  await migrate(sqliteMigrator(database), () => undefined);
-  const { readers, writer } = sqliteEngine(folder, database);
-  t.after(() => readers.close());
-  t.after(() => writer.close());
+  const { readers } = await migratedEngine(t);
   for (const statement of ['delete from subjects', 'pragma user_version = 7', 'create table x (y)']) {
     const write = readers.read(SYSTEM, async (connection) => connection.execute(statement, []));
     await assert.rejects(write, { code: 'store.unavailable' }, statement);
   }
 });
 
+async function migratedEngine(
+  t: TestContext,
+  logOf = (path: string): SqliteLog => new SqliteLog(path),
+): Promise<Engine> {
+  const folder = await temporaryFolder(t);
+  const database = openSqliteDatabase(folder);
+  await migrate(sqliteMigrator(database), () => undefined);
+  const engine = sqliteEngine(folder, database, logOf(join(folder, DATABASE_FILE)));
+  t.after(() => engine.readers.close());
+  t.after(() => engine.writer.close());
+  return engine;
+}
+
 /** A store whose syncs wait until the test lets them go. */
 async function storeWithSync(
   t: TestContext,
   { onFatal = (error: unknown): void => assert.fail(String(error)), isFresh = false } = {},
 ) {
-  const folder = await temporaryFolder(t);
-  const database = openSqliteDatabase(folder);
-  await migrate(sqliteMigrator(database), () => undefined);
   const syncs: PromiseWithResolvers<void>[] = [];
   let inPassing = 0;
-  const log = new SqliteLog(join(folder, DATABASE_FILE), {
+  const disk = {
     sync: () => {
       const held = Promise.withResolvers<void>();
       syncs.push(held);
@@ -157,10 +156,8 @@ async function storeWithSync(
     },
     syncNow: () => void inPassing++,
     now: () => 0,
-  });
-  const engine = sqliteEngine(folder, database, log);
-  t.after(() => engine.readers.close());
-  t.after(() => engine.writer.close());
+  };
+  const engine = await migratedEngine(t, (path) => new SqliteLog(path, disk));
   const begun = async (): Promise<PromiseWithResolvers<void>> => {
     for (;;) {
       const held = syncs.shift();
