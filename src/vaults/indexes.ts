@@ -68,7 +68,7 @@ const SAVED_TOGETHER_BYTES = 1024 * 1024;
 export class VaultIndexes {
   readonly #parts: IndexesParts;
   readonly #open = new Map<string, OpenIndex>();
-  #lastUsed: OpenIndex | null = null;
+  #last: OpenIndex | null = null;
   /** Indexes on their way out: the same vault opens again only after them. */
   readonly #closing = new Map<string, Promise<void>>();
   /** Vaults that were made here and that nothing was added to since. */
@@ -131,11 +131,15 @@ export class VaultIndexes {
   /** Opens it if it is not. The map keeps the order of use: first the one that rested longest. */
   #used(vault: Vault): OpenIndex {
     const open = this.#fitting(vault) ?? this.#begin(vault);
-    if (open === this.#lastUsed) return open;
-    this.#open.delete(vault.id);
-    this.#open.set(vault.id, open);
-    this.#lastUsed = open;
+    this.#putLast(open);
     return open;
+  }
+
+  #putLast(open: OpenIndex): void {
+    if (open === this.#last) return;
+    this.#open.delete(open.vault.id);
+    this.#open.set(open.vault.id, open);
+    this.#last = open;
   }
 
   /** The open index, unless the vault has another language by now: its words are others then. */
@@ -263,7 +267,7 @@ export class VaultIndexes {
       isUnsaved: false,
       unsaved: new Set(),
     };
-    this.#open.set(vault.id, open);
+    this.#putLast(open);
     this.#bytes += open.bytes;
     this.#keepBudget(open);
     ready.then(
@@ -310,7 +314,7 @@ export class VaultIndexes {
 
   #remove(open: OpenIndex): void {
     this.#open.delete(open.vault.id);
-    if (this.#lastUsed === open) this.#lastUsed = null;
+    if (this.#last === open) this.#last = null;
     this.#bytes -= open.bytes;
   }
 
