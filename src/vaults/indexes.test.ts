@@ -64,6 +64,10 @@ test('above the memory budget the vaults that rested longest are closed, never t
   // What was closed opens when it is used again, and then another one has rested longest.
   const again = await fill('a');
   assert.deepEqual(await Promise.all([...opened.slice(1), again].map(isOpen)), [false, true, true]);
+  // So it has if it was opened earlier, and used since.
+  assert.equal(await indexes.of(vaultOf('c')), opened[2]);
+  await fill('b');
+  assert.deepEqual(await Promise.all([opened[2] as VaultIndex, again].map(isOpen)), [true, false]);
 });
 
 test('a new vault’s index is open from its first addition on, and that of an older vault when it is asked for', async (t) => {
