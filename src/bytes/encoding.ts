@@ -7,8 +7,6 @@
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-const STRICT = { lastChunkHandling: 'strict' } as const;
-
 export const encodeHex = (bytes: Uint8Array): string => view(bytes).toString('hex');
 
 export function decodeHex(text: string): Bytes {
@@ -21,28 +19,16 @@ export function decodeHex(text: string): Bytes {
 export const encodeBase64 = (bytes: Uint8Array): string => view(bytes).toString('base64');
 
 export function decodeBase64(text: string): Bytes {
-  const bytes = new Uint8Array(base64Length(text));
-  decodeBase64Into(text, bytes);
-  return bytes;
-}
-
-/** How many bytes the text stands for, if it is base64. */
-export function base64Length(text: string): number {
-  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
-  return Math.max(0, 3 * Math.ceil(text.length / 4) - padding);
-}
-
-/** @param bytes as many as `base64Length` says. A text that is refused may leave something in them. */
-export function decodeBase64Into(text: string, bytes: Uint8Array): void {
-  let isWhole = false;
+  let bytes: Bytes | undefined;
   try {
-    // Refuses stray bits and missing padding, and passes over white space, for which the text is too short then.
-    const { read, written } = bytes.setFromBase64(text, STRICT);
-    isWhole = read === text.length && written === bytes.length;
+    // Refuses stray bits and missing padding, and passes over white space, which makes the text longer than its form.
+    bytes = Uint8Array.fromBase64(text, { lastChunkHandling: 'strict' });
   } catch {
     // Said below.
   }
-  if (!isWhole) throw new RangeError('not canonical base64');
+  if (bytes === undefined || text.length !== 4 * Math.ceil(bytes.length / 3))
+    throw new RangeError('not canonical base64');
+  return bytes;
 }
 
 export const encodeBase64Url = (bytes: Uint8Array): string => view(bytes).toString('base64url');

@@ -1,5 +1,5 @@
 /** Float32 numbers as bytes, little-endian: as vectors are sealed, and as callers may send them. */
-import { base64Length, decodeBase64, decodeBase64Into } from './encoding.ts';
+import { decodeBase64 } from './encoding.ts';
 
 const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
 const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
@@ -29,11 +29,10 @@ export function decodeFloats(bytes: Uint8Array): Float32Array<ArrayBuffer> {
 
 /** From base64 in its one form; a RangeError on anything else. */
 export function parseFloats(text: string): Float32Array<ArrayBuffer> {
-  const length = base64Length(text);
-  if (!isLittleEndian || length % FLOAT_BYTES !== 0) return decodeFloats(decodeBase64(text));
-  const numbers = new Float32Array(length / FLOAT_BYTES);
-  decodeBase64Into(text, new Uint8Array(numbers.buffer));
-  return numbers;
+  const bytes = decodeBase64(text);
+  // The bytes are nobody else's, so that the numbers can have their memory.
+  const isReady = isLittleEndian && bytes.length % FLOAT_BYTES === 0;
+  return isReady ? new Float32Array(bytes.buffer) : decodeFloats(bytes);
 }
 
 /** Where the first number stands that is NaN or infinite, or -1. */

@@ -31,6 +31,7 @@ import type { Scope } from '../keys/record-key.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { LogId } from '../store/schema.ts';
 import { CATALOGUE_VERSION, isAction, type Action } from './actions.ts';
+import { parseHash } from './checkpoint.ts';
 import { leafHash } from './merkle.ts';
 
 const VERSION = 1;
@@ -104,8 +105,6 @@ const WORD = /^[a-z][A-Za-z0-9]{0,31}$/;
 const FACT = /^[\x21-\x7e]{0,200}$/;
 const CLAIM = /^[A-Z]{3}-[0-9]{2}$/;
 const ACTION_NAME = /^[a-z]+\.[a-z]+$/;
-/** Base64 of 32 bytes in its one form: the last character holds no stray bits. */
-const HASH = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/;
 const BOX_MEMBERS: ReadonlySet<string> = new Set(['hash', 'own', 'scope', 'of']);
 
 const isId = (text: string): boolean => ID.test(text);
@@ -227,7 +226,7 @@ function checkBody(body: EntryBody): void {
   if (fault !== null) throw new RangeError(`\`${fault}\` of the ledger entry is not as it must be`);
 }
 
-/** The first member that is not as it must be. One after the other, and nothing is made for it: every entry is looked at. */
+/** The first member that is not as it must be. No list is made for it: every entry that is written is looked at. */
 function faultOf(body: EntryBody): string | null {
   const { principal, target, targets, part, outcome, code, count, request, facts, box } = body;
   if (body.v !== VERSION) return 'v';
@@ -282,7 +281,15 @@ function isBoxReference(box: unknown): boolean {
   if (!isRecord(box) || !Object.keys(box).every((name) => BOX_MEMBERS.has(name))) return false;
   const { hash, own, scope, of } = box;
   if (!isCount(own) || !(of === undefined || (typeof of === 'string' && isId(of)))) return false;
-  return typeof hash === 'string' && HASH.test(hash) && Array.isArray(scope) && scope.every(isScopePair);
+  return typeof hash === 'string' && isHash(hash) && Array.isArray(scope) && scope.every(isScopePair);
+}
+
+function isHash(base64: string): boolean {
+  try {
+    return parseHash(base64).length === HASH_BYTES;
+  } catch {
+    return false;
+  }
 }
 
 const isScopePair = (pair: unknown): boolean =>
