@@ -6,6 +6,10 @@ import { nearestLists, type Asked } from './nearest-lists.ts';
 import { BATCH_CODES, type VectorRoom } from './room.ts';
 import type { Rows } from './rows.ts';
 
+/** Codes that a list should have: a search compares its query with the centroid of every list, which takes as much memory as seven codes. */
+const LIST_CODES = 32;
+const LIST_GROWTH = 0.5;
+
 export class SignCoding implements Coding {
   readonly name = 'signs';
   readonly blockBytes: number;
@@ -30,7 +34,7 @@ export class SignCoding implements Coding {
   }
 
   aim(rows: number): number {
-    return Math.max(32, Math.round(Math.sqrt(rows) / 4));
+    return Math.max(LIST_CODES, Math.round(Math.sqrt(rows) * LIST_GROWTH));
   }
 
   setCentroid(at: number, vector: number): number {

@@ -10,7 +10,9 @@ import { BATCH_CODES, type VectorRoom } from './room.ts';
 import type { Rows } from './rows.ts';
 import { withRoom } from './numbers.ts';
 
-const FIRST_BATCH = 384;
+/** Codes between one look at what may be missing and the next: at least so many, and more the more have been looked at, by this part of them. */
+const BATCH_MIN = 256;
+const BATCH_GROWTH = 0.5;
 /** After so many codes the others are looked at in haste: then the floor is high enough that most end there. */
 const HASTE_FROM = 8192;
 
@@ -55,9 +57,9 @@ export class Wing {
     if (lists.count === 0) return;
     this.keeper.asked();
     probe.begin(this.#products(), sight);
-    let batch = FIRST_BATCH;
     for (let isDone = false; !isDone;) {
-      const count = this.#choose(batch);
+      const batch = Math.max(BATCH_MIN, BATCH_GROWTH * this.last.codes);
+      const count = this.#choose(Math.min(batch, BATCH_CODES / 2));
       if (count === 0) break;
       const isHasty = this.last.codes > HASTE_FROM;
       const look: Look = {
@@ -72,7 +74,6 @@ export class Wing {
         settle: (waiting) => settle(look, waiting),
       };
       settle(look, coding.scan(look));
-      batch = Math.min(batch * 2, BATCH_CODES / 2);
       isDone = probe.isDone(floor() - coding.lift, tolerance);
     }
     probe.end();
