@@ -114,7 +114,7 @@ export class Learner {
     const trial = new Trial();
     for (let n = 0; n < ASKING; n++) {
       yield;
-      trial.ask(this.#room, this.#rows, this.#rowAtRandom, see);
+      yield* trial.ask(this.#room, this.#rows, this.#rowAtRandom, see);
     }
     return trial;
   }

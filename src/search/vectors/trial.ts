@@ -1,12 +1,12 @@
 /**
  * Rows compared with each other, to see whether a few directions say enough of their scores.
  *
- * Some rows ask others. What lies across the directions must be less than what rounding to four bits takes from what lies along them: for rows
- * taken at random, where it has a deviation, and for the nearest, where it may all lie to one side. Otherwise what searches
- * learn of their estimates from rows of all kinds (drift.ts) would be wrong for those that count.
+ * Some rows ask others. What lies across the directions must be less than what rounding to four bits takes from what lies along them, for rows
+ * taken at random; and for the nearest, where it may all lie to one side, little beside what tells them apart along the directions: in a few
+ * clusters that lie anywhere, directions say which cluster a row is in, and nothing of its neighbours there.
  */
 import { LAYOUT } from '../kernel/kernel.ts';
-import { Top } from '../top.ts';
+import { Top, type Scored } from '../top.ts';
 import type { VectorRoom } from './room.ts';
 import type { Rows } from './rows.ts';
 
@@ -14,11 +14,14 @@ import type { Rows } from './rows.ts';
 export const SHORT_LOSS = 0.0115;
 /** What of a vector's square a list leaves in its residual, about. */
 const RESIDUAL = 0.6;
+/** The part of near rows' variance along the directions that may lie across. */
+const HIDDEN = 0.06;
 /** Rows that should ask. */
 export const ASKING = 24;
 const OTHERS = 32;
-const NEAR = 8;
-/** Rows among which the nearest are looked for: each step of work is bounded. */
+const NEAR = 4;
+/** Rows among which the nearest are looked for, and how many are asked in one step of work, which is bounded. */
+const AMONG = 4096;
 const ASKED_MAX = 1024;
 const NUMBERS_MAX = 512 * 768;
 
@@ -32,6 +35,11 @@ interface Pair {
   readonly product: number;
 }
 
+interface Near {
+  readonly score: number;
+  readonly pair: Pair;
+}
+
 export class Trial {
   readonly #anyPairs: Pair[] = [];
   readonly #nearPairs: Pair[] = [];
@@ -39,28 +47,39 @@ export class Trial {
   #square = 0;
   #asked = 0;
 
-  /** Lets one more row ask others, all taken at random. */
-  ask(room: VectorRoom, rows: Rows, rowAtRandom: () => number, see: Seer): void {
-    const asked = Math.min(ASKED_MAX, Math.floor(NUMBERS_MAX / rows.padded));
-    const addresses = Array.from({ length: asked }, rowAtRandom);
-    const row = rowAtRandom();
-    const { products, near, square } = new Scores(room, rows, addresses).of(row);
-    const one = see(row);
-    const pairOf = (at: number): Pair => ({
-      one,
-      other: see(addresses[at] as number),
-      product: products[at] as number,
-    });
-    this.#asked++;
-    this.#square += (square - this.#square) / this.#asked;
-    for (let at = 0; at < OTHERS; at++) this.#anyPairs.push(pairOf(at));
-    for (const at of near) this.#nearPairs.push(pairOf(at));
+  /** Lets one more row ask others, all taken at random. Rows may come and go between steps. */
+  *ask(room: VectorRoom, rows: Rows, rowAtRandom: () => number, see: Seer): Generator<void, void> {
+    const document = rows.documentAt(rowAtRandom());
+    const count = Math.min(ASKED_MAX, Math.floor(NUMBERS_MAX / rows.padded));
+    const nearest = new Map<number, Near>();
+    for (let asked = 0; asked < Math.min(AMONG, rows.count); asked += count) {
+      const row = rows.addressOfDocument(document);
+      if (row === null) return;
+      const addresses = Array.from({ length: count }, rowAtRandom);
+      const { products, near, square } = new Scores(room, rows, addresses).of(row);
+      const one = see(row);
+      const pairOf = (at: number): Pair => ({
+        one,
+        other: see(addresses[at] as number),
+        product: products[at] as number,
+      });
+      if (asked === 0) {
+        this.#asked++;
+        this.#square += (square - this.#square) / this.#asked;
+        for (let at = 0; at < OTHERS; at++) this.#anyPairs.push(pairOf(at));
+      }
+      for (const { row: at, score } of near)
+        nearest.set(rows.documentAt(addresses[at] as number), { score, pair: pairOf(at) });
+      yield;
+    }
+    const sorted = [...nearest.values()].sort((one, other) => other.score - one.score);
+    this.#nearPairs.push(...sorted.slice(0, NEAR).map(({ pair }) => pair));
   }
 
   /** Whether the directions of these numbers say enough. */
   isEnough(order: readonly number[]): boolean {
     const lost = this.#lost(order);
-    return lost > 0 && Math.max(this.variance(order), offOf(this.#nearPairs, order).squares) <= lost;
+    return lost > 0 && this.variance(order) <= lost && offOf(this.#nearPairs, order).squares <= this.#mayHide(order);
   }
 
   /** Of products of rows taken at random, across the directions. */
@@ -91,6 +110,16 @@ export class Trial {
     return (SHORT_LOSS / order.length) * RESIDUAL * this.#along(order) ** 2;
   }
 
+  /**
+   * What may lie across without hiding which of the near rows are nearest: a part of how their products differ along the directions, which in clusters
+   * is little. Where more lies across, a search would have to look at all rows of a cluster.
+   */
+  #mayHide(order: readonly number[]): number {
+    const apart = this.#nearPairs.reduce((all, { one, other }) => all + squareOf(one, other, order), 0);
+    const near = apart / Math.max(1, this.#nearPairs.length);
+    return ((HIDDEN / order.length) * near ** 2) / 2;
+  }
+
   /** The mean square of rows along the directions. */
   #along(order: readonly number[]): number {
     const sum = this.#anyPairs.reduce(
@@ -99,6 +128,11 @@ export class Trial {
     );
     return sum / Math.max(1, this.#anyPairs.length);
   }
+}
+
+/** How far a row is from another along some directions, squared. */
+function squareOf(one: Float32Array, other: Float32Array, order: readonly number[]): number {
+  return order.reduce((sum, i) => sum + ((one[i] as number) - (other[i] as number)) ** 2, 0);
 }
 
 /** How far products are off that know only these directions. */
@@ -147,7 +181,7 @@ class Scores {
   /** Of one row, seen from the middle: its products with all, the places of its nearest, and the square of its length. */
   of(row: number): {
     readonly products: Float32Array;
-    readonly near: readonly number[];
+    readonly near: readonly Scored[];
     readonly square: number;
   } {
     const { floats, scratch, kernel } = this.#room;
@@ -168,8 +202,7 @@ class Scores {
     products.forEach((value, at) => {
       if (this.#addresses[at] !== row) top.push(at, value + (this.#bases[at] as number));
     });
-    const near = top.list().map(({ row: at }) => at);
-    return { products, near, square };
+    return { products, near: top.list(), square };
   }
 
   #products(): Float32Array {
