@@ -30,12 +30,11 @@ export function twinOfProducts(room: Memory): ProductsKernel {
     scoreCentroids(query, padded, centroids, count, out) {
       const unit = room.floats(query, 1)[0] as number;
       const high = room.bytes(query + LAYOUT.queryNumbers + 4 * padded, padded);
+      const low = room.bytes(query + LAYOUT.queryNumbers + 5 * padded, padded);
       for (let i = 0; i < count; i++) {
         const centroid = centroids + i * (LAYOUT.rowHead + padded);
-        const sum = room.ints(centroid + 4, 1)[0] as number;
-        const product = f32(
-          f32(f32(productOf(room, centroid, high) - 64 * sum) * 128) + f32(f32(sum) * 63.5),
-        );
+        const coarse = productOf(room, centroid, high) - 64 * (room.ints(centroid + 4, 1)[0] as number);
+        const product = f32(f32(f32(coarse) * 128) + f32(productOf(room, centroid, low)));
         room.floats(out, count)[i] = f32(product * unit) * (room.floats(centroid, 1)[0] as number);
       }
     },

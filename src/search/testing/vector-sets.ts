@@ -56,6 +56,14 @@ export function tightClusters(width: number): Make {
   };
 }
 
+/** Clusters that lie anywhere, a dozen unless it is said how many; in each, vectors vary alike in all directions, so much beside its distance from the origin. */
+export function roundClusters(width: number, clusters = 12): Make {
+  return (dimensions, random) => {
+    const centre = randomFrom(1 + Math.floor(random() * clusters));
+    return Float32Array.from({ length: dimensions }, () => gauss(centre) + width * gauss(random));
+  };
+}
+
 /** Numbers from 0 to below 1, the same for the same seed, whichever it is. */
 export const randomFrom = (seed: number): (() => number) => xorshift(Math.imul(seed, 0x9e3779b9) | 1);
 

@@ -61,6 +61,8 @@ export interface Coding {
   move(from: number, fromLane: number, to: number, toLane: number): void;
   clear(block: number, lane: number): void;
   squareAt(block: number, lane: number): number;
+  /** ⟨c, r⟩ of a row with such squares of r and c: what the middle of its list's scores is off because centroids are rounded. */
+  asideOf(row: number, square: number, centroidSquare: number): number;
 
   /** Leaves the mean of rows, as centroids are given, in the scratch room's `sums`. */
   meanOf(rows: readonly number[]): void;

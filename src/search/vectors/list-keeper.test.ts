@@ -68,7 +68,7 @@ const alongFew: MakeCoding = (room, rows) => {
       room.kernel.encodeRow(room.scratch.vector, rows.padded, 0, at + i * (LAYOUT.rowHead + rows.padded));
     }
   };
-  return new ShortCoding(room, rows, { count, share: 0.5, freedom: count, doubt: 0, write }, false);
+  return new ShortCoding(room, rows, { count, share: 0.5, freedom: count, doubt: 0, write });
 };
 const CODINGS = { 'one-bit codes': bySigns, 'short codes': alongFew };
 
@@ -159,4 +159,35 @@ test('the keeper gathers lists once all else is done, and not again before much 
   const other = new ListKeeper(spared.room, spared.rows, spared.coding, spared.lists);
   for (let steps = 0; other.step(); steps++) assert.ok(steps < 1000);
   assert.ok(!Array.from({ length: spared.lists.count }, (_, list) => list).every(spared.areTogether));
+});
+
+test('what the members of a list have in common is known exactly, though its centroid is rounded', () => {
+  const { room, rows, lists, add, rowsOf } = byTurns(2, bySigns);
+  const numbersOf = (row: number, lowBits: 0 | 8): Float32Array => {
+    room.kernel.decodeRow(row, DIMENSIONS, lowBits, room.scratch.vector);
+    return room.floats.slice(room.scratch.vector / 4, room.scratch.vector / 4 + DIMENSIONS);
+  };
+  const inCommon = (list: number): number => {
+    const centroid = numbersOf(lists.centroidOf(list), 0);
+    const aside = (row: number): number =>
+      numbersOf(row, 8).reduce(
+        (sum, y, i) => sum + (centroid[i] as number) * (y - (centroid[i] as number)),
+        0,
+      );
+    return rowsOf(list).reduce((sum, row) => sum + aside(row), 0);
+  };
+  const isKnown = (list: number): boolean =>
+    Math.abs((lists.bases[list] as number) - inCommon(list)) < 1e-3 * Math.max(1, Math.abs(inCommon(list)));
+  const around = (list: number): void => {
+    room.floats.set(numbersOf(rowsOf(list)[0] as number, 8), room.scratch.sums / 4);
+    lists.recentre(list, room.scratch.sums);
+  };
+  around(1);
+  assert.ok(inCommon(1) < -100);
+  assert.ok(isKnown(1));
+  for (let n = 0; n < 50; n++) add(1);
+  for (const row of rowsOf(1).slice(20, 60)) lists.move(row, 0);
+  assert.ok(isKnown(0));
+  assert.ok(isKnown(1));
+  assert.equal(rows.count, 190);
 });

@@ -31,7 +31,7 @@ export class Lists {
   #spreads = new Float64Array(0);
   /** Squared lengths of the centroids. */
   #squares = new Float64Array(0);
-  /** Sum of what the members' scores begin with (rows.ts). */
+  /** Sum of what the members' scores begin with (rows.ts), and of what lies aside of the centroid. */
   #bases = new Float64Array(0);
   #isClosed = new Uint32Array(0);
   /** A list is not split again before it holds so many. */
@@ -172,7 +172,7 @@ export class Lists {
     this.#room.words[at] = lane + 1;
     this.#counts[list] = (this.#counts[list] as number) + 1;
     this.#spreads[list] = (this.#spreads[list] as number) + square;
-    this.#bases[list] = (this.#bases[list] as number) + this.#baseOf(row);
+    this.#bases[list] = (this.#bases[list] as number) + this.#baseOf(row, list, square);
   }
 
   /** Puts a row's code into another list. Refused, and nothing done, when there is no memory for it. */
@@ -190,8 +190,9 @@ export class Lists {
     const lane = place % BLOCK_LANES;
     const block = place - lane;
     const list = words[(block + LAYOUT.blockList) / 4] as number;
-    this.#spreads[list] = (this.#spreads[list] as number) - this.#coding.squareAt(block, lane);
-    this.#bases[list] = (this.#bases[list] as number) - this.#baseOf(row);
+    const square = this.#coding.squareAt(block, lane);
+    this.#spreads[list] = (this.#spreads[list] as number) - square;
+    this.#bases[list] = (this.#bases[list] as number) - this.#baseOf(row, list, square);
     const head = this.#heads[list] as number;
     const lastLane = (words[(head + LAYOUT.blockCount) / 4] as number) - 1;
     if (head === block && lane === lastLane) this.#coding.clear(block, lane);
@@ -249,8 +250,9 @@ export class Lists {
       const rows = (words[(block + LAYOUT.blockRowsAt) / 4] as number) / 4;
       for (let lane = 0; lane < count; lane++) {
         const row = words[rows + lane] as number;
-        spread += this.#coding.encode(row, centroid, block, lane);
-        base += this.#baseOf(row);
+        const square = this.#coding.encode(row, centroid, block, lane);
+        spread += square;
+        base += this.#baseOf(row, list, square);
       }
     }
     this.#spreads[list] = spread;
@@ -342,8 +344,10 @@ export class Lists {
     return this.#coding.apartBytes > 0 ? this.#blocks.apartOf(block) : block + LAYOUT.blockRows;
   }
 
-  #baseOf(row: number): number {
-    return this.#room.floats[(row + LAYOUT.rowBase) / 4] as number;
+  /** @param square of the row's residual. */
+  #baseOf(row: number, list: number, square: number): number {
+    const base = this.#room.floats[(row + LAYOUT.rowBase) / 4] as number;
+    return base + this.#coding.asideOf(row, square, this.#squares[list] as number);
   }
 
   #chain(list: number, next: number): number {

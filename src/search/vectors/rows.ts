@@ -39,6 +39,7 @@ export class Rows {
   readonly #isEuclidean: number;
   /** Where the middle lies as float32; 0 before anything is held. */
   #middle = 0;
+  #middleSquare = 0;
   readonly #slabs: number[] = [];
   /** Number of each mebibyte's slab, by its place in the memory. */
   readonly #slabAt = new Int32Array(SLABS_MAX);
@@ -71,10 +72,20 @@ export class Rows {
     return this.#middle;
   }
 
+  /** |x − m|², x being the row's vector and m the middle. */
+  squareOf(row: number): number {
+    const { floats } = this.#room;
+    const base = floats[(row + LAYOUT.rowBase) / 4] as number;
+    const length = floats[(row + LAYOUT.rowLength) / 4] as number;
+    return this.isEuclidean ? -2 * base : length * length - 2 * base + this.#middleSquare;
+  }
+
   /** Makes the middle another; whatever was computed from the old one has to be computed anew. */
   setMiddle(vector: number): void {
-    const { bytes } = this.#room;
+    const { bytes, floats } = this.#room;
     bytes.copyWithin(this.#middle, vector, vector + 4 * this.padded);
+    this.#middleSquare = 0;
+    for (let i = 0; i < this.padded; i++) this.#middleSquare += (floats[vector / 4 + i] as number) ** 2;
     for (let row = 0; row < this.#count; row++) if (!this.isLoose(row)) this.encodeBase(this.addressOf(row));
   }
 
@@ -187,7 +198,7 @@ export class Rows {
   close(): void {
     for (const slab of this.#slabs) this.#room.arena.give(slab, BLOCK_BYTES_MAX);
     if (this.#middle !== 0) this.#room.arena.give(this.#middle, this.#middleBytes);
-    this.#middle = 0;
+    this.#middle = this.#middleSquare = 0;
     this.hasMiddle = false;
     this.#slabs.length = 0;
     this.#count = 0;

@@ -8,6 +8,7 @@ import {
   KINDS,
   openTestRoom,
   randomFrom,
+  roundClusters,
   trueNeighbours,
   wanted,
   type Make,
@@ -89,6 +90,15 @@ test('vectors that vary in all directions keep one bit for each number', () => {
   const vault = new Vault('cosine');
   vault.fill(0, 1000, () => ALL(DIMENSIONS, random));
   assert.deepEqual(vault.work().vectors.codings, ['signs']);
+});
+
+test('directions that say in which cluster a vector is, and nothing of its neighbours there, are not taken', () => {
+  const random = randomFrom(6);
+  const make = (): Float32Array => roundClusters(0.3)(DIMENSIONS, random);
+  const vault = new Vault('cosine');
+  vault.fill(0, 2000, make);
+  assert.deepEqual(vault.work().vectors.codings, ['signs']);
+  assert.ok(vault.recall(make) >= 0.975);
 });
 
 test('where the kind of vectors changes the codes follow, and recall does not drop, neither before nor while nor after', () => {

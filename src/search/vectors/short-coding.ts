@@ -44,13 +44,11 @@ export class ShortCoding implements Coding {
   readonly directions: Directions;
   readonly #room: VectorRoom;
   readonly #rows: Rows;
-  readonly #isEuclidean: boolean;
   /** Numbers in a centroid's shadow: it is a row of 8 bits, padded. */
   readonly #width: number;
   /** Where the directions lie, and the middle seen in them. */
   readonly #chunk: number;
   readonly #middle: Float32Array;
-  readonly #middleSquare: number;
   readonly #drift = new Drift();
   /** How much more this query lies across than others, so that codes claim too little. */
   #widen = 1;
@@ -62,11 +60,10 @@ export class ShortCoding implements Coding {
   /** By how much the bounds of the candidates that wait are above their estimates, in all. */
   #claims = 0;
 
-  constructor(room: VectorRoom, rows: Rows, directions: Directions, isEuclidean: boolean) {
+  constructor(room: VectorRoom, rows: Rows, directions: Directions) {
     this.#room = room;
     this.#rows = rows;
     this.directions = directions;
-    this.#isEuclidean = isEuclidean;
     const { count } = directions;
     this.blockBytes = LAYOUT.blockShortHead + 16 * count;
     this.centroidBytes = 4 * count;
@@ -77,7 +74,7 @@ export class ShortCoding implements Coding {
     this.#chunk = room.arena.take(this.bytes);
     directions.write(this.#chunk);
     this.#middle = new Float32Array(count);
-    this.#middleSquare = this.#seeMiddle();
+    this.#seeMiddle();
   }
 
   get name(): string {
@@ -137,6 +134,11 @@ export class ShortCoding implements Coding {
 
   clear(block: number, lane: number): void {
     this.#room.kernel.clearShort(block, lane, this.#count);
+  }
+
+  /** Centroids are kept as they were worked out. */
+  asideOf(): number {
+    return 0;
   }
 
   squareAt(block: number, lane: number): number {
@@ -342,27 +344,16 @@ export class ShortCoding implements Coding {
     const { floats, scratch } = this.#room;
     let along = 0;
     for (let i = 0; i < this.#count; i++) along += (floats[scratch.point / 4 + i] as number) ** 2;
-    return { along, across: Math.max(0, this.#squareOf(row) - along) };
+    return { along, across: Math.max(0, this.#rows.squareOf(row) - along) };
   }
 
-  /** |x − m|². */
-  #squareOf(row: number): number {
-    const { floats } = this.#room;
-    const base = floats[(row + LAYOUT.rowBase) / 4] as number;
-    const length = floats[(row + LAYOUT.rowLength) / 4] as number;
-    return this.#isEuclidean ? -2 * base : length * length - 2 * base + this.#middleSquare;
-  }
-
-  #seeMiddle(): number {
+  #seeMiddle(): void {
     const { kernel, floats, scratch, words } = this.#room;
     const { padded, middle } = this.#rows;
     floats.copyWithin((scratch.query + LAYOUT.queryNumbers) / 4, middle / 4, middle / 4 + padded);
     for (let i = 0; i < this.#count; i++) words[scratch.rows / 4 + i] = this.#chunk + i * this.#stride;
     kernel.fineScores(scratch.query, padded, 0, scratch.rows, this.#count, scratch.seen);
     this.#middle.set(floats.subarray(scratch.seen / 4, scratch.seen / 4 + this.#count));
-    let square = 0;
-    for (let i = 0; i < padded; i++) square += (floats[middle / 4 + i] as number) ** 2;
-    return square;
   }
 
   #widenFor(along: number): number {

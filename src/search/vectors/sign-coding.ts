@@ -41,7 +41,8 @@ export class SignCoding implements Coding {
     const { kernel, floats } = this.#room;
     const { padded, middle } = this.#rows;
     kernel.encodeRow(vector, padded, 0, at);
-    const square = (floats[(at + LAYOUT.rowLength) / 4] as number) ** 2;
+    // Not of the vector it was made of: it is itself what codes and products refer to.
+    const square = this.#squareOf(at);
     kernel.encodeBase(at, middle, padded, 0, 0);
     const own = floats[(at + LAYOUT.rowBase) / 4] as number;
     floats[(at + LAYOUT.rowPlace) / 4] = square / 2 + own;
@@ -70,6 +71,10 @@ export class SignCoding implements Coding {
   }
 
   /** From the factors B and E (kernel/assembly/codes.ts). */
+  asideOf(row: number, square: number, centroidSquare: number): number {
+    return (this.#rows.squareOf(row) - centroidSquare - square) / 2;
+  }
+
   squareAt(block: number, lane: number): number {
     const { floats } = this.#room;
     const { padded } = this.#rows;
@@ -157,6 +162,14 @@ export class SignCoding implements Coding {
       probe.measure(list, measured, squares, fourths);
     }
     return waiting;
+  }
+
+  #squareOf(centroid: number): number {
+    const { bytes, floats } = this.#room;
+    const from = centroid + LAYOUT.rowHead;
+    let sum = 0;
+    for (let i = from; i < from + this.#rows.padded; i++) sum += (((bytes[i] as number) << 24) >> 24) ** 2;
+    return sum * (floats[centroid / 4] as number) ** 2;
   }
 
   /** Their error is known: over the choice of the rotation they are unbiased, with the deviation that they say. */

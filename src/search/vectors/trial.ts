@@ -14,8 +14,8 @@ import type { Rows } from './rows.ts';
 export const SHORT_LOSS = 0.0115;
 /** What of a vector's square a list leaves in its residual, about. */
 const RESIDUAL = 0.6;
-/** The part of near rows' variance along the directions that may lie across. */
-const HIDDEN = 0.06;
+/** How much of what tells near rows apart along the directions may lie across: that much is learned from searches (drift.ts). */
+const HIDDEN = 0.6;
 /** Rows that should ask. */
 export const ASKING = 24;
 const OTHERS = 32;
@@ -33,6 +33,8 @@ interface Pair {
   readonly other: Float32Array;
   /** ⟨x − m, y − m⟩. */
   readonly product: number;
+  /** The step of the seven bits of which the other's code is made. */
+  readonly step: number;
 }
 
 interface Near {
@@ -62,6 +64,7 @@ export class Trial {
         one,
         other: see(addresses[at] as number),
         product: products[at] as number,
+        step: (room.floats[(addresses[at] as number) / 4] as number) * 2 ** (rows.lowBits + 1),
       });
       if (asked === 0) {
         this.#asked++;
@@ -79,7 +82,8 @@ export class Trial {
   /** Whether the directions of these numbers say enough. */
   isEnough(order: readonly number[]): boolean {
     const lost = this.#lost(order);
-    return lost > 0 && this.variance(order) <= lost && offOf(this.#nearPairs, order).squares <= this.#mayHide(order);
+    const unseen = offOf(this.#nearPairs, order).squares + this.#rounded(order);
+    return lost > 0 && this.variance(order) <= lost && unseen <= this.#mayHide(order);
   }
 
   /** Of products of rows taken at random, across the directions. */
@@ -115,24 +119,34 @@ export class Trial {
    * is little. Where more lies across, a search would have to look at all rows of a cluster.
    */
   #mayHide(order: readonly number[]): number {
-    const apart = this.#nearPairs.reduce((all, { one, other }) => all + squareOf(one, other, order), 0);
+    const apart = this.#nearPairs.reduce(
+      (all, { one, other }) =>
+        all + order.reduce((sum, i) => sum + ((one[i] as number) - (other[i] as number)) ** 2, 0),
+      0,
+    );
     const near = apart / Math.max(1, this.#nearPairs.length);
     return ((HIDDEN / order.length) * near ** 2) / 2;
   }
 
-  /** The mean square of rows along the directions. */
-  #along(order: readonly number[]): number {
-    const sum = this.#anyPairs.reduce(
-      (all, { one }) => all + order.reduce((own, i) => own + (one[i] as number) ** 2, 0),
+  /** By how much products are off, squared, because codes are made of seven bits of each number. */
+  #rounded(order: readonly number[]): number {
+    const sum = this.#nearPairs.reduce(
+      (all, { one, step }) => all + (squareOf(one, order) * step ** 2) / 12,
       0,
     );
+    return sum / Math.max(1, this.#nearPairs.length);
+  }
+
+  /** The mean square of rows along the directions. */
+  #along(order: readonly number[]): number {
+    const sum = this.#anyPairs.reduce((all, { one }) => all + squareOf(one, order), 0);
     return sum / Math.max(1, this.#anyPairs.length);
   }
 }
 
-/** How far a row is from another along some directions, squared. */
-function squareOf(one: Float32Array, other: Float32Array, order: readonly number[]): number {
-  return order.reduce((sum, i) => sum + ((one[i] as number) - (other[i] as number)) ** 2, 0);
+/** Of a row's place in some directions. */
+function squareOf(one: Float32Array, order: readonly number[]): number {
+  return order.reduce((sum, i) => sum + (one[i] as number) ** 2, 0);
 }
 
 /** How far products are off that know only these directions. */

@@ -167,7 +167,7 @@ export class Wings {
     const coding =
       learned.kind === 'signs'
         ? new SignCoding(this.#room, this.#rows)
-        : new ShortCoding(this.#room, this.#rows, learned, this.#metric === 'euclidean');
+        : new ShortCoding(this.#room, this.#rows, learned);
     this.#main = this.#openWing(coding);
     this.#spare = null;
   }
