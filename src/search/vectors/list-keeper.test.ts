@@ -177,12 +177,14 @@ test('what the members of a list have in common is known exactly, though its cen
     return rowsOf(list).reduce((sum, row) => sum + aside(row), 0);
   };
   const isKnown = (list: number): boolean =>
-    Math.abs((lists.bases[list] as number) - inCommon(list)) < 1e-3 * Math.max(1, Math.abs(inCommon(list)));
+    Math.abs((lists.bases[list] as number) - inCommon(list)) < 1e-4 * Math.max(1, Math.abs(inCommon(list)));
   const around = (list: number): void => {
     room.floats.set(numbersOf(rowsOf(list)[0] as number, 8), room.scratch.sums / 4);
     lists.recentre(list, room.scratch.sums);
   };
   around(1);
+  const square = numbersOf(lists.centroidOf(1), 0).reduce((sum, c) => sum + c * c, 0);
+  assert.ok(Math.abs((lists.squares[1] as number) - square) < 1e-6 * square);
   assert.ok(inCommon(1) < -100);
   assert.ok(isKnown(1));
   for (let n = 0; n < 50; n++) add(1);
