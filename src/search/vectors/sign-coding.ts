@@ -70,11 +70,11 @@ export class SignCoding implements Coding {
     this.#room.kernel.clearCode(block, lane, this.#rows.padded);
   }
 
-  /** From the factors B and E (kernel/assembly/codes.ts). */
   asideOf(row: number, square: number, centroidSquare: number): number {
     return (this.#rows.squareOf(row) - centroidSquare - square) / 2;
   }
 
+  /** From the factors B and E (kernel/assembly/codes.ts). */
   squareAt(block: number, lane: number): number {
     const { floats } = this.#room;
     const { padded } = this.#rows;
@@ -164,14 +164,6 @@ export class SignCoding implements Coding {
     return waiting;
   }
 
-  #squareOf(centroid: number): number {
-    const { bytes, floats } = this.#room;
-    const from = centroid + LAYOUT.rowHead;
-    let sum = 0;
-    for (let i = from; i < from + this.#rows.padded; i++) sum += (((bytes[i] as number) << 24) >> 24) ** 2;
-    return sum * (floats[centroid / 4] as number) ** 2;
-  }
-
   /** Their error is known: over the choice of the rotation they are unbiased, with the deviation that they say. */
   deviationsFor(deviations: number): number {
     return deviations;
@@ -182,4 +174,12 @@ export class SignCoding implements Coding {
   learn(): void {}
 
   close(): void {}
+
+  #squareOf(centroid: number): number {
+    const { bytes, floats } = this.#room;
+    const from = centroid + LAYOUT.rowHead;
+    let sum = 0;
+    for (let i = from; i < from + this.#rows.padded; i++) sum += (((bytes[i] as number) << 24) >> 24) ** 2;
+    return sum * (floats[centroid / 4] as number) ** 2;
+  }
 }

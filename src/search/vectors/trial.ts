@@ -2,7 +2,7 @@
  * Rows compared with each other, to see whether a few directions say enough of their scores.
  *
  * Some rows ask others. What lies across the directions must be less than what rounding to four bits takes from what lies along them, for rows
- * taken at random; and for the nearest, where it may all lie to one side, little beside what tells them apart along the directions: in a few
+ * taken at random; and for the nearest, where it may all lie to one side, clearly less than what tells them apart along the directions: in a few
  * clusters that lie anywhere, directions say which cluster a row is in, and nothing of its neighbours there.
  */
 import { LAYOUT } from '../kernel/kernel.ts';
