@@ -1,31 +1,16 @@
 /** Inner products with centroids: of one query with many, and of four rows at once to find the nearest of each. */
-import { ROW_HEAD, queryHigh, totalInt } from './layout';
+import { ROW_HEAD, totalInt } from './layout';
+import { productWithHigh } from './query';
 
 /** All bits of the query are needed: what few of them leave out is the same for all centroids of a cluster, and more than tells its rows apart. */
 export function scoreCentroids(query: usize, padded: u32, centroids: usize, count: u32, out: usize): void {
   const unit = f32.load(query);
-  const high = queryHigh(query, padded);
-  const low = high + padded;
-  const stride = ROW_HEAD + padded;
   for (let i: u32 = 0; i < count; i++) {
-    const bytes = centroids + ROW_HEAD;
-    let a = i32x4.splat(0);
-    let b = i32x4.splat(0);
-    let c = i32x4.splat(0);
-    let d = i32x4.splat(0);
-    for (let at: usize = 0; at < padded; at += 32) {
-      const x = v128.load(bytes + at);
-      const y = v128.load(bytes + at, 16);
-      a = i32x4.relaxed_dot_i8x16_i7x16_add_s(x, v128.load(high + at), a);
-      b = i32x4.relaxed_dot_i8x16_i7x16_add_s(x, v128.load(low + at), b);
-      c = i32x4.relaxed_dot_i8x16_i7x16_add_s(y, v128.load(high + at, 16), c);
-      d = i32x4.relaxed_dot_i8x16_i7x16_add_s(y, v128.load(low + at, 16), d);
-    }
-    // Number i of the query is unit × (128 high + low − 8,192).
-    const coarse = totalInt(i32x4.add(a, c)) - (load<i32>(centroids, 4) << 6);
-    const product = <f32>coarse * 128 + <f32>totalInt(i32x4.add(b, d));
-    f32.store(out + ((<usize>i) << 2), product * unit * f32.load(centroids));
-    centroids += stride;
+    f32.store(
+      out + ((<usize>i) << 2),
+      productWithHigh(query, padded, centroids) * unit * f32.load(centroids),
+    );
+    centroids += ROW_HEAD + padded;
   }
 }
 

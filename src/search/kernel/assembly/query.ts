@@ -5,7 +5,7 @@
  * The table has, for each four numbers and each pattern of four signs, the signed sum of the numbers, as a whole
  * number of units above the lowest possible; 63 at most, so that four of them add up in a byte.
  */
-import { QUERY_NUMBERS, queryHigh, queryTable, total } from './layout';
+import { QUERY_NUMBERS, ROW_HEAD, queryHigh, queryTable, total, totalInt } from './layout';
 
 export function prepareQuery(query: usize, padded: u32): void {
   const numbers = query + QUERY_NUMBERS;
@@ -46,6 +46,27 @@ export function prepareQuery(query: usize, padded: u32): void {
   f32.store(query, factor - 1, 28);
   writeHalves(query, padded, most > 0 ? 8191 / most : 0);
   writeTable(query, padded, widest > 0 ? 63 / widest : 0);
+}
+
+/** The query's product with a row's high bytes, in units of the query times those of the row. */
+export function productWithHigh(query: usize, padded: u32, row: usize): f32 {
+  const high = queryHigh(query, padded);
+  const low = high + padded;
+  const bytes = row + ROW_HEAD;
+  let a = i32x4.splat(0);
+  let b = i32x4.splat(0);
+  let c = i32x4.splat(0);
+  let d = i32x4.splat(0);
+  for (let at: usize = 0; at < padded; at += 32) {
+    const x = v128.load(bytes + at);
+    const y = v128.load(bytes + at, 16);
+    a = i32x4.relaxed_dot_i8x16_i7x16_add_s(x, v128.load(high + at), a);
+    b = i32x4.relaxed_dot_i8x16_i7x16_add_s(x, v128.load(low + at), b);
+    c = i32x4.relaxed_dot_i8x16_i7x16_add_s(y, v128.load(high + at, 16), c);
+    d = i32x4.relaxed_dot_i8x16_i7x16_add_s(y, v128.load(low + at, 16), d);
+  }
+  const coarse = totalInt(i32x4.add(a, c)) - (load<i32>(row, 4) << 6);
+  return <f32>coarse * 128 + <f32>totalInt(i32x4.add(b, d));
 }
 
 function writeHalves(query: usize, padded: u32, inverse: f32): void {

@@ -16,11 +16,10 @@ import {
   ROW_BASE,
   ROW_HEAD,
   everywhere,
-  queryHigh,
   queryTable,
   total,
-  totalInt,
 } from './layout';
+import { productWithHigh } from './query';
 
 /** A neighbour is rarely as far below the floor as the reach allows, and by a quarter more rarely still. */
 const EARLY: f32 = 0.75;
@@ -185,8 +184,6 @@ export function rescore(
   const unit = f32.load(query);
   const sumOfQuery = f32.load(query, 4);
   const length2 = f32.load(query, 16) * f32.load(query, 16);
-  const high = queryHigh(query, padded);
-  const low = high + padded;
   const high_ = <f32>(1 << lowBits);
   // The mean of what the low bits add to the high byte.
   const rest: f32 = lowBits > 0 ? <f32>0.5 - <f32>0.5 / high_ : 0;
@@ -203,24 +200,9 @@ export function rescore(
       fetchRow(rows, r + AHEAD, padded);
     if (isFull && f32.load(bounds + ((<usize>r) << 2)) < f32.load(heap, 8)) continue;
     const row = <usize>load<u32>(rows + ((<usize>r) << 2));
-    const bytes = row + ROW_HEAD;
-    let a = i32x4.splat(0);
-    let b = i32x4.splat(0);
-    let c = i32x4.splat(0);
-    let d = i32x4.splat(0);
-    for (let i: usize = 0; i < padded; i += 32) {
-      const x = v128.load(bytes + i);
-      const y = v128.load(bytes + i, 16);
-      a = i32x4.relaxed_dot_i8x16_i7x16_add_s(x, v128.load(high + i), a);
-      b = i32x4.relaxed_dot_i8x16_i7x16_add_s(x, v128.load(low + i), b);
-      c = i32x4.relaxed_dot_i8x16_i7x16_add_s(y, v128.load(high + i, 16), c);
-      d = i32x4.relaxed_dot_i8x16_i7x16_add_s(y, v128.load(low + i, 16), d);
-    }
-    const coarse = totalInt(i32x4.add(a, c)) - (load<i32>(row, 4) << 6);
-    const fine = totalInt(i32x4.add(b, d));
     const scale = f32.load(row) * high_;
     const length = f32.load(row, 8);
-    const product = scale * (unit * (<f32>coarse * 128 + <f32>fine) + rest * sumOfQuery);
+    const product = scale * (unit * productWithHigh(query, padded, row) + rest * sumOfQuery);
     const score = product + f32.load(row, ROW_BASE);
     const apart = score - f32.load(bounds + ((<usize>r) << 2));
     scored++;
