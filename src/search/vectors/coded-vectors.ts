@@ -209,11 +209,12 @@ export class CodedVectors {
   /** Makes the query relative to the middle; answers its product with it, and the middle's square. */
   #seeFromMiddle(): { readonly own: number; readonly square: number } {
     const { floats, scratch } = this.#room;
+    const { padded } = this.rows;
     const from = (scratch.query + LAYOUT.queryNumbers) / 4;
     const middle = this.rows.middle / 4;
     let own = 0;
     let square = 0;
-    for (let i = 0; i < this.rows.padded; i++) {
+    for (let i = 0; i < padded; i++) {
       const m = floats[middle + i] as number;
       const value = (floats[from + i] as number) - m;
       floats[from + i] = value;

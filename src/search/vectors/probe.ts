@@ -48,12 +48,13 @@ const TRUSTED = 0.35;
 export class Probe {
   readonly #lists: Lists;
   readonly #metric: Metric;
-  #owns = new Float64Array(0);
   #means = new Float64Array(0);
-  #widths = new Float64Array(0);
   /** Widths as they are believed where it is forecast what a list holds: never less than what rounding leaves unseen. */
-  #believed = new Float64Array(0);
+  #widths = new Float64Array(0);
   #distances = new Float64Array(0);
+  /** Of the query: the least that a width is in proportion to, and the square by which rounding makes distances longer. */
+  #least = 0;
+  #blur = 0;
   #keys = new Float64Array(0);
   #order = new Uint32Array(0);
   #buckets = new Uint32Array(0);
@@ -66,6 +67,7 @@ export class Probe {
   /** What the forecast goes by; and the place in the order before which it need not be asked again. */
   #kappaHere = 0;
   #slope = 0;
+  #reached = 0;
   #askFrom = 0;
   readonly #starts = new Uint32Array(BUCKETS + 1);
   #kappa = FIRST_KAPPA;
@@ -96,30 +98,21 @@ export class Probe {
     const least = this.#metric === 'dot' ? trueLength : 0;
     const q2 = length * length;
     const blur = BLUR * BLUR * q2;
-    const [owns, means, widths, believed, distances, keys] = [
-      this.#owns,
-      this.#means,
-      this.#widths,
-      this.#believed,
-      this.#distances,
-      this.#keys,
-    ];
+    this.#least = least;
+    this.#blur = blur;
+    const [means, widths, distances, keys] = [this.#means, this.#widths, this.#distances, this.#keys];
     const [bases, radii] = [this.#bases, this.#radii];
     let lowest = Number.POSITIVE_INFINITY;
     let highest = Number.NEGATIVE_INFINITY;
     for (let list = 0; list < count; list++) {
       const product = products[list] as number;
       const square = Math.max(0, q2 + (squares[list] as number) - 2 * product);
-      const distance = Math.sqrt(square);
       const seen = Math.sqrt(square + blur);
       const mean = product + own + (bases[list] as number);
-      const radius = radii[list] as number;
-      const width = radius * (seen > least ? seen : least);
+      const width = (radii[list] as number) * (seen > least ? seen : least);
       const key = mean + hope * width;
-      owns[list] = product + own;
       means[list] = mean;
-      widths[list] = radius * (distance > least ? distance : least);
-      believed[list] = width;
+      widths[list] = width;
       distances[list] = seen;
       keys[list] = key;
       if (key < lowest) lowest = key;
@@ -154,7 +147,7 @@ export class Probe {
 
   /** What the estimates of a list's codes begin with. */
   ownOf(list: number): number {
-    return this.#owns[list] as number;
+    return (this.#means[list] as number) - (this.#bases[list] as number);
   }
 
   /** Where the middle of a list's scores is expected. */
@@ -169,13 +162,15 @@ export class Probe {
 
   /** Takes note of the scores a list turned out to have: sums of powers of their distances from its mean. */
   measure(list: number, count: number, squares: number, fourths: number): void {
-    const width = this.#widths[list] as number;
+    const distance = this.#distances[list] as number;
+    const least = this.#least;
+    const width =
+      (this.#radii[list] as number) ** 2 * Math.max(distance * distance - this.#blur, least * least);
     // List 0 tells nothing of the others.
     if (width <= 0 || count === 0 || (list === 0 && this.#lists.count > 1)) return;
-    const square = squares / (width * width);
+    const square = squares / width;
     this.#measured += count;
     this.#squares += square;
-    const distance = this.#distances[list] as number;
     this.#distanceNow = Math.max(this.#distanceNow, distance);
     const fit = this.#fit;
     fit.weight += count;
@@ -183,7 +178,7 @@ export class Probe {
     fit.xx += count * distance * distance;
     fit.y += square;
     fit.xy += square * distance;
-    fit.fourths += fourths / width ** 4;
+    fit.fourths += fourths / (width * width);
   }
 
   /** Whether fewer members than `tolerance` are to be expected above the floor in lists not yet scanned. */
@@ -198,43 +193,44 @@ export class Probe {
     this.#kappaHere = kappa;
     const { count } = this.#lists;
     const near = Math.min(count, this.#next + NEAR);
-    let missing = 0;
-    let at = this.#next;
-    for (; at < near && missing <= tolerance; at++) missing += this.#expected(at, floor);
+    let missing = this.#expected(this.#next, near, 1, floor, tolerance);
     // Farther on they are in order, and little changes from one to the next: one stands for some.
-    for (at += EACH >> 1; at < count && missing <= tolerance; at += EACH)
-      missing += EACH * this.#expected(at, floor);
+    if (missing <= tolerance)
+      missing += this.#expected(near + (EACH >> 1), count, EACH, floor, tolerance - missing);
     if (missing <= tolerance) return true;
-    if (at - this.#next < FAR) return false;
+    if (this.#reached - this.#next < FAR) return false;
     // The end is near: how many lists more are needed, if the floor stays where it is?
-    for (; at < count; at += EACH) missing += EACH * this.#expected(at, floor);
-    let end = this.#next;
-    for (; end < count && missing > tolerance; end += EACH) missing -= EACH * this.#expected(end, floor);
-    this.#askFrom = this.#next + Math.floor((end - this.#next) * TRUSTED);
+    missing += this.#expected(this.#reached, count, EACH, floor, Number.POSITIVE_INFINITY);
+    this.#expected(this.#next, count, EACH, floor, missing - tolerance);
+    this.#askFrom = this.#next + Math.floor((this.#reached - this.#next) * TRUSTED);
     return false;
   }
 
-  /** How many members of the list that comes at this place are to be expected above the floor. */
-  #expected(at: number, floor: number): number {
-    const list = this.#order[at] as number;
+  /**
+   * How many members above the floor are to be expected in the lists from one place in the order up to another, each of those looked at standing for
+   * `step`; not farther than to where they are more than `enough`, which is remembered.
+   */
+  #expected(from: number, to: number, step: number, floor: number, enough: number): number {
+    const [order, means, widths, distances] = [this.#order, this.#means, this.#widths, this.#distances];
+    const { counts } = this.#lists;
+    const tails = this.#tails;
     const kappa = this.#kappaHere;
-    const above = floor - (this.#means[list] as number);
-    let spread = kappa;
-    if (this.#slope !== 0) {
-      const farther = Math.max(0, (this.#distances[list] as number) - this.#distanceNow);
-      spread *= Math.sqrt(Math.max(SHRINK_MAX, 1 + (this.#slope * farther) / (kappa * kappa)));
+    const slope = this.#slope / (kappa * kappa);
+    const distanceNow = this.#distanceNow;
+    let sum = 0;
+    let at = from;
+    for (; at < to && sum <= enough; at += step) {
+      const list = order[at] as number;
+      let width = kappa * (widths[list] as number) + 1e-30;
+      if (slope !== 0) {
+        const farther = Math.max(0, (distances[list] as number) - distanceNow);
+        width *= Math.sqrt(Math.max(SHRINK_MAX, 1 + slope * farther));
+      }
+      const part = tailAt(tails, (floor - (means[list] as number)) / width);
+      sum += step * part * (counts[list] as number);
     }
-    const part = this.#tailAt(above / (spread * (this.#believed[list] as number) + 1e-30));
-    return part * (this.#lists.counts[list] as number);
-  }
-
-  #tailAt(z: number): number {
-    if (z <= 0) return 1;
-    if (z >= TAIL_END) return 0;
-    const at = z * BENT_STEPS;
-    const low = at | 0;
-    const from = this.#tails[low] as number;
-    return from + (at - low) * ((this.#tails[low + 1] as number) - from);
+    this.#reached = at;
+    return sum;
   }
 
   /**
@@ -292,10 +288,8 @@ export class Probe {
   }
 
   #makeRoom(count: number): void {
-    this.#owns = withRoom(this.#owns, count);
     this.#means = withRoom(this.#means, count);
     this.#widths = withRoom(this.#widths, count);
-    this.#believed = withRoom(this.#believed, count);
     this.#distances = withRoom(this.#distances, count);
     this.#keys = withRoom(this.#keys, count);
     this.#order = withRoom(this.#order, count);
@@ -318,6 +312,15 @@ function bentTails(freedom: number): Float64Array {
     BENT_TAILS.set(name, tails);
   }
   return tails;
+}
+
+function tailAt(tails: Float64Array, z: number): number {
+  if (z <= 0) return 1;
+  if (z >= TAIL_END) return 0;
+  const at = z * BENT_STEPS;
+  const low = at | 0;
+  const from = tails[low] as number;
+  return from + (at - low) * ((tails[low + 1] as number) - from);
 }
 
 /** Where the normal distribution has the tail that one with `freedom` has at z. */

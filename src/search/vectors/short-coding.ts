@@ -212,17 +212,18 @@ export class ShortCoding implements Coding {
   }
 
   scan(look: Look): number {
+    const { chosen, count } = look;
     const { counts } = look.lists;
     let waiting = 0;
-    for (let from = 0; from < look.count;) {
-      let to = from;
-      let codes = 0;
-      do codes += counts[look.chosen[to++] as number] as number;
-      while (
-        to < look.count &&
-        to - from < BATCH_LISTS &&
-        codes + (counts[look.chosen[to] as number] as number) <= blocksFor(waiting) * BLOCK_LANES
-      );
+    for (let from = 0; from < count;) {
+      const codesMax = blocksFor(waiting) * BLOCK_LANES;
+      const last = Math.min(count, from + BATCH_LISTS);
+      let to = from + 1;
+      let codes = counts[chosen[from] as number] as number;
+      for (; to < last; to++) {
+        codes += counts[chosen[to] as number] as number;
+        if (codes > codesMax) break;
+      }
       waiting = this.#scanSome(look, from, to, waiting);
       from = to;
     }
@@ -275,11 +276,12 @@ export class ShortCoding implements Coding {
     waiting: number,
   ): number {
     const { scratch, words, floats, kernel } = this.#room;
+    const { heads, counts } = lists;
     const stride = LAYOUT.listBytes / 4;
     const start = scratch.lists / 4;
     for (let i = from, at = start; i < to; i++, at += stride) {
       const list = chosen[i] as number;
-      words[at] = lists.heads[list] as number;
+      words[at] = heads[list] as number;
       floats[at + LAYOUT.listOwn / 4] = probe.ownOf(list);
       floats[at + LAYOUT.listReach / 4] = probe.distanceOf(list) * deviations;
       floats[at + LAYOUT.listMiddle / 4] = probe.meanOf(list);
@@ -308,10 +310,8 @@ export class ShortCoding implements Coding {
         if (words[at + LAYOUT.listMeasured / 4] === 0) continue;
         const list = chosen[i] as number;
         const [squares, fourths] = [floats[at + LAYOUT.listSquares / 4], floats[at + LAYOUT.listFourths / 4]];
-        const measured =
-          to === from + 1
-            ? Math.min(blocks * BLOCK_LANES, lists.counts[list] as number)
-            : (lists.counts[list] as number);
+        const held = counts[list] as number;
+        const measured = to === from + 1 ? Math.min(blocks * BLOCK_LANES, held) : held;
         probe.measure(list, measured, squares as number, fourths as number);
       }
     }

@@ -56,6 +56,7 @@ export class Wing {
     this.last.codes = this.last.lists = 0;
     if (lists.count === 0) return;
     this.keeper.asked();
+    this.#chosen = withRoom(this.#chosen, lists.count);
     probe.begin(this.#products(), sight);
     for (let isDone = false; !isDone;) {
       const batch = Math.max(BATCH_MIN, BATCH_GROWTH * this.last.codes);
@@ -87,16 +88,17 @@ export class Wing {
 
   /** The next lists that hold so many codes together, or all that are left; answers how many lists. */
   #choose(codes: number): number {
+    const { counts } = this.lists;
+    const chosen = this.#chosen;
     let count = 0;
-    for (let held = 0; held < codes;) {
+    let held = 0;
+    while (held < codes) {
       const list = this.#probe.next();
       if (list < 0) break;
-      this.#chosen = withRoom(this.#chosen, count + 1);
-      this.#chosen[count++] = list;
-      const own = this.lists.counts[list] as number;
-      held += own;
-      this.last.codes += own;
+      chosen[count++] = list;
+      held += counts[list] as number;
     }
+    this.last.codes += held;
     this.last.lists += count;
     return count;
   }
