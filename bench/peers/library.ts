@@ -42,7 +42,7 @@ const WARM_UP_MS = 2000;
 /** More than this no graph is asked to find. */
 const RECALL_MAX = 0.999;
 
-type Contest = Child<ContestQuestions>;
+export type Contest = Child<ContestQuestions>;
 
 export async function compareLibraries(options: LibraryOptions): Promise<LibraryFigures> {
   const { peers, log, recall } = options;
@@ -121,7 +121,10 @@ async function comparePeer(
   return { ...theirs, curve, chosen: shown, reached: reaching !== undefined, p50Ratio, addRatio };
 }
 
-async function start(name: string, { setFolder, folder }: LibraryOptions): Promise<Contest> {
+export async function start(
+  name: string,
+  { setFolder, folder }: Pick<LibraryOptions, 'setFolder' | 'folder'>,
+): Promise<Contest> {
   // Of its own for each set: an engine may find its files there.
   const own = await mkdtemp(join(folder, `${name}-`));
   return new Child<ContestQuestions>('./peers/contest-process.ts', [name, setFolder, own], join(own, 'log'));
@@ -141,7 +144,7 @@ async function measured(
   return { knob, ...pass };
 }
 
-async function warmUp(contest: Contest, knob: number): Promise<void> {
+export async function warmUp(contest: Contest, knob: number): Promise<void> {
   const started = performance.now();
   for (let pass = 0; pass < WARM_UP_PASSES && performance.now() - started < WARM_UP_MS; pass++)
     await contest.ask('pass', knob);

@@ -9,7 +9,7 @@
  *
  * A set is a number of vectors and of clusters. As libraries, in one thread each: usearch, zvec, lancedb-rq, lancedb-hnsw,
  * sqlite-vec. Over HTTP on the first set, beside Chroma's server; then that deployment is filled up to 100,000 memories and opened cold.
- * Last come all aims, with what was measured. With --write the tables and plots go into the document. With --resume what the file
+ * Of sets that were met in both sizes it is then measured how p50 grows. Last come all aims, with what was measured. With --write the tables and plots go into the document. With --resume what the file
  * holds already counts as measured, for whoever takes the sets one by one. Peers are installed in this folder and nowhere else.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PACKAGES } from './contestants.ts';
+import { FEW, MANY, measureGrowth, type Growth, type Met } from './growth.ts';
 import { compareLibraries } from './library.ts';
 import { marksOf, type Everything } from './marks.ts';
 import { measureOpening } from './opening.ts';
@@ -62,10 +63,13 @@ const folder = await mkdtemp(join(tmpdir(), 'strongroom-peers-run-'));
 try {
   const before = await measuredBefore();
   const runs: Run[] = [...before.runs];
+  const met: Compared[] = [];
   let { opening } = before;
   for (const [at, set] of sets.entries()) {
     const isFirst = at === 0;
-    const run = await compare(set, isFirst);
+    const compared = await compare(set, isFirst);
+    const { run } = compared;
+    met.push(compared);
     replace(runs, run);
     console.log(`\n${markdownOf(run, null)}\n`);
     if (isFirst && run.served !== null && flags.opening !== 'off')
@@ -73,12 +77,17 @@ try {
     if (flags.write !== undefined)
       await writeRun(runs.find(({ label }) => label === run.label) ?? run, flags.write);
   }
+  const growth = [...before.growth];
+  for (const each of await measureGrowths(met)) {
+    const old = growth.findIndex(({ kind }) => kind === each.kind);
+    growth.splice(old < 0 ? growth.length : old, 1, each);
+  }
   const words = flags.words === 'off' ? before.words : await measureWords(flags.conversations ?? null, log);
-  const marks = marksOf({ runs, opening, words });
+  const marks = marksOf({ runs, growth, opening, words });
   console.log(`\n${marksTable(marks)}\n`);
   if (flags.write !== undefined) await writeMarks(marks, flags.write);
   if (flags.json !== undefined)
-    await writeFile(flags.json, `${JSON.stringify({ runs, opening, words, marks }, null, 2)}\n`);
+    await writeFile(flags.json, `${JSON.stringify({ runs, growth, opening, words, marks }, null, 2)}\n`);
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
@@ -86,7 +95,7 @@ try {
 async function measuredBefore(): Promise<Everything> {
   const file = flags.json;
   if (!flags.resume || file === undefined || !(await exists(file)))
-    return { runs: [], opening: null, words: null };
+    return { runs: [], growth: [], opening: null, words: null };
   return JSON.parse(await readFile(file, 'utf8')) as Everything;
 }
 
@@ -98,7 +107,29 @@ function replace(runs: Run[], run: Run): void {
   else runs[at] = { ...run, library: run.library ?? old.library, served: run.served ?? old.served };
 }
 
-async function compare(wanted: { count: number; clusters: number }, isFirst: boolean): Promise<Run> {
+/** Of each kind of vectors that was met in both numbers. */
+async function measureGrowths(met: readonly Compared[]): Promise<readonly Growth[]> {
+  const found: Growth[] = [];
+  const of = (kind: string, count: number): Met | null => {
+    const compared = met.find(({ run }) => run.kind === kind && run.count === count);
+    return compared?.run.library
+      ? { setFolder: compared.setFolder, knob: compared.run.library.ours.chosen.knob }
+      : null;
+  };
+  for (const kind of new Set(met.map(({ run }) => run.kind))) {
+    const [few, many] = [of(kind, FEW), of(kind, MANY)];
+    if (few !== null && many !== null)
+      found.push(await measureGrowth({ kind, few, many, folder, rounds: number('rounds'), log }));
+  }
+  return found;
+}
+
+interface Compared {
+  readonly setFolder: string;
+  readonly run: Run;
+}
+
+async function compare(wanted: { count: number; clusters: number }, isFirst: boolean): Promise<Compared> {
   const { clusters } = wanted;
   log('vectors');
   const setFolder = await prepareSet({
@@ -125,7 +156,8 @@ async function compare(wanted: { count: number; clusters: number }, isFirst: boo
   );
   const queries = set.truth.length / NEIGHBOURS;
   const { dimensions } = set;
-  return { label, title, kind, count, dimensions, machine: machine(), queries, rounds, library, served };
+  const run = { label, title, kind, count, dimensions, machine: machine(), queries, rounds, library, served };
+  return { setFolder, run };
 }
 
 async function serve(setFolder: string, count: number): Promise<Run['served']> {

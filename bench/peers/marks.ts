@@ -1,5 +1,6 @@
 /** What was aimed at, beside what was measured: one line for each aim, said to be missed where it is. */
-import type { LibraryFigures, PeerFigures } from './library.ts';
+import { FEW, MANY, type Growth } from './growth.ts';
+import type { PeerFigures } from './library.ts';
 import type { OpeningFigures } from './opening.ts';
 import type { Run } from './report.ts';
 import type { WordFigures } from './words.ts';
@@ -14,6 +15,7 @@ export interface Mark {
 
 export interface Everything {
   readonly runs: readonly Run[];
+  readonly growth: readonly Growth[];
   readonly opening: OpeningFigures | null;
   readonly words: WordFigures | null;
 }
@@ -22,14 +24,11 @@ const RECALL = 0.99;
 /** Of a vector with so many numbers. */
 const [DIMENSIONS, INDEX_BYTES] = [768, 1200];
 const GROWTH = 2;
-/** Growth is measured between these. */
-const FEW = 50_000;
-const MANY = 200_000;
 
-export function marksOf({ runs, opening, words }: Everything): readonly Mark[] {
+export function marksOf({ runs, growth, opening, words }: Everything): readonly Mark[] {
   return [
     ...runs.flatMap(libraryMarks),
-    ...growthMarks(runs),
+    ...growth.map(growthMark),
     ...runs.flatMap(servedMarks),
     ...(opening === null ? [] : openingMarks(opening, runs)),
     ...(words === null ? [] : wordMarks(words)),
@@ -79,25 +78,12 @@ function libraryMarks({ library, dimensions, title: where }: Run): readonly Mark
   ];
 }
 
-function growthMarks(runs: readonly Run[]): readonly Mark[] {
-  return runs.flatMap((few) => {
-    const many = runs.find(({ kind, count }) => kind === few.kind && count === MANY);
-    if (few.count !== FEW || few.library === null || !many?.library) return [];
-    const growth = aloneMs(many.library) / aloneMs(few.library);
-    return [
-      {
-        what: `p50 at ${MANY.toLocaleString('en')}, of that at ${FEW.toLocaleString('en')}`,
-        where: few.kind,
-        ...atMost(GROWTH, growth),
-      },
-    ];
-  });
-}
-
-/** Without a peer in between, which leaves caches cold: one set may have met some and the other none. */
-function aloneMs({ ours: { curve, chosen } }: LibraryFigures): number {
-  return curve.find(({ knob }) => knob === chosen.knob)?.p50Ms ?? Number.NaN;
-}
+const growthMark = ({ kind, ratio, lowest, highest }: Growth): Mark => ({
+  what: `p50 at ${MANY.toLocaleString('en')} in turns with ${FEW.toLocaleString('en')}, of that there`,
+  where: kind,
+  ...atMost(GROWTH, ratio),
+  measured: `${shown(ratio)} (${shown(lowest)} to ${shown(highest)})`,
+});
 
 function servedMarks({ served, title: where }: Run): readonly Mark[] {
   if (served === null) return [];
