@@ -42,7 +42,7 @@ const BENT_TAILS = new Map<number, Float64Array>();
 const FAR = 128;
 /** So many lists of those that come next are asked what they hold; of the others one in so many. */
 const NEAR = 32;
-const EACH = 8;
+const EACH = 16;
 const TRUSTED = 0.35;
 
 export class Probe {
