@@ -307,4 +307,14 @@ test('a closing that was asked for or taken back after the backup is so in the r
     const left = await copy.opened(readRows);
     assert.deepEqual([left.memories.length, left.vaults.length, left.api_keys.length], [0, 0, 0]);
   });
+  await deployment.opened(({ erasures }) => erasures.settled());
+  await restored(t, deployment, async (copy) => {
+    await copy.commit();
+    await copy.declareLost('keystore/b');
+    assert.deepEqual(
+      await states(copy, 0),
+      ['cancelled', 'purged'],
+      'nothing is left to take the first back in',
+    );
+  });
 });

@@ -8,6 +8,7 @@ import type { Slot } from '../src/keys/slot.ts';
 import { TABLES } from '../src/store/migrations.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import { decodeScope } from '../src/vaults/memory-row.ts';
+import type { Vault } from '../src/vaults/vault.ts';
 import { testPostgres } from './postgres.ts';
 import { addTenant, idOf, TestDeployment, type Answer, type Call, type Json } from './deployment.ts';
 
@@ -421,6 +422,49 @@ test('an organization can be closed, taken back, and ends after its days with ev
     'ledger_heads',
     'ledger_targets',
   ]);
+});
+
+test('wherever the rows of a closed organization are on their way out, everybody else’s endings and keys go on', async (t) => {
+  verifies('RET-04');
+  let batches = Infinity;
+  const fault = (point: string): void => {
+    if (point === 'erasure.purge' && batches-- <= 0) throw new Error('stopped between two batches');
+  };
+  const deployment = await TestDeployment.start(t, { fault });
+  await deployment.stop();
+  const other = await addTenant(deployment);
+  await deployment.serve();
+  const { organization: closed, apiKey: key } = other;
+  await deployment.must('PUT', '/v1/vaults/default/retention', { key, body: { memories: { days: 400 } } });
+  await deployment.must('POST', BASE, { key, body: { text: 'tea', subject: 'ann', conversation: 'talk' } });
+  const thrown = { name: 'thrown away', deletion: { mode: 'trash', days: 15 } };
+  await deployment.must('POST', '/v1/vaults', { key, body: thrown });
+  await deployment.must('DELETE', '/v1/vaults/thrown%20away', { key });
+  const asked = await deployment.must('POST', '/v1/erasures', {
+    key,
+    ...requestOf({ organization: closed }),
+  });
+  deployment.clock.advance(14 * DAY_MS);
+  await deployment.stop();
+  batches = 0;
+  await deployment.opened(async ({ lifecycle, erasures, rotations }) => {
+    const stateNow = async (): Promise<string | undefined> => (await erasures.row(idOf(asked)))?.state;
+    assert.equal(await stateNow(), 'destroyed');
+    let stops = 0;
+    deployment.clock.advance(2 * DAY_MS);
+    for (; (await stateNow()) === 'destroyed'; stops++) {
+      await rotations.run(['api-keys'], { cause: 'command', atOnce: true });
+      batches = stops;
+      await lifecycle.run();
+      await erasures.settled();
+    }
+    assert.ok(stops > 10, `${stops} stops`);
+    assert.equal(await stateNow(), 'purged');
+  });
+  await deployment.opened(async ({ policies }) => {
+    const vault = { id: other.vault, organization: { id: closed } } as Vault;
+    assert.deepEqual(await policies.of(vault), { vault: null, organization: null, capMs: null });
+  });
 });
 
 test('an organization ends without a grace period only after a dry run of it as it is', async (t) => {

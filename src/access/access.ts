@@ -22,7 +22,7 @@ import { anchorOf, hashSecret, openHash, openSettings, type KeyAnchor } from './
 import { KnownKeys } from './known-keys.ts';
 import { isInNetworks } from './networks.ts';
 import type { Receipts } from './receipts.ts';
-import { organizationScope, type Organization, type Organizations } from './organizations.ts';
+import { organizationScope, type Organizations } from './organizations.ts';
 
 export interface AccessParts {
   readonly store: Store;
@@ -74,11 +74,11 @@ export class Access {
   /** Reads the key's row, opens its hash and compares. */
   async #prove(token: Secret): Promise<Principal> {
     const parts = partsOf(token);
-    const { sealer, environment, store } = this.#parts;
+    const { sealer, environment, store, organizations } = this.#parts;
     const [lastWrite, provedAtMs] = [store.lastWrite('api_keys'), environment.clock.now()];
     let row = await this.#rowOf(parts);
     const organization =
-      row === undefined ? null : await this.#organizationOf(row.organization as OrganizationId);
+      row === undefined ? null : await organizations.find(row.organization as OrganizationId);
     // A pepper that ended a moment ago: by now the hash lies under another.
     if (row?.state === 'active' && this.#parts.isErased(row.pepper_slot as Slot))
       row = await this.#rowOf(parts);
@@ -119,16 +119,6 @@ export class Access {
 
   #rowOf({ id }: ApiKeyParts): Promise<ApiKeyRow | undefined> {
     return this.#parts.store.read(SYSTEM, (db) => rowByKey(db, 'api_keys', [id]));
-  }
-
-  /** Null where it is erased, whether or not the rows of its keys are gone. */
-  async #organizationOf(id: OrganizationId): Promise<Organization | null> {
-    try {
-      return await this.#parts.organizations.get(id);
-    } catch (error) {
-      if (error instanceof StrongroomError && error.status === 404) return null;
-      throw error;
-    }
   }
 
   /** What is left to whoever closed an organization that is gone. */

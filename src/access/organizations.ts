@@ -57,6 +57,16 @@ export class Organizations {
     return organization;
   }
 
+  /** The same; null where it is erased, whether or not its rows are gone. */
+  async find(id: OrganizationId): Promise<Organization | null> {
+    try {
+      return await this.get(id);
+    } catch (error) {
+      if (error instanceof StrongroomError && error.status === 404) return null;
+      throw error;
+    }
+  }
+
   /** The same, if it has been read since it was last written to. */
   known(id: OrganizationId): Organization | undefined {
     return this.#known.get(id);

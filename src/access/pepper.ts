@@ -21,6 +21,11 @@ export interface PepperParts {
   readonly onDamage: (key: string) => void;
 }
 
+interface OpenHash {
+  readonly anchor: KeyAnchor;
+  readonly hash: Bytes;
+}
+
 /** Hashes sealed anew in one commit. */
 const ROWS_MAX = 200;
 
@@ -40,9 +45,9 @@ export class Pepper {
     return store.write(SYSTEM, async (tx) => {
       const rows = await under(tx.sql, from, after);
       for (const row of rows) {
-        const anchor = await this.#anchorOf(row);
-        const hash = this.#open(row, anchor);
-        if (hash === null) continue;
+        const opened = await this.#open(row);
+        if (opened === null) continue;
+        const { anchor, hash } = opened;
         const hash_box = sealHash(sealer, anchor, to, hash);
         if (!isEqual(openHash(sealer, anchor, to, hash_box), hash))
           throw new StrongroomError('internal', `the hash of ${row.id} does not open as it was`);
@@ -60,7 +65,7 @@ export class Pepper {
   async isNeeded(tx: Tx, pepper: Slot): Promise<boolean> {
     for (let after = ''; ;) {
       const rows = await under(tx.sql, pepper, after);
-      for (const row of rows) if (this.#open(row, await this.#anchorOf(row)) !== null) return true;
+      for (const row of rows) if ((await this.#open(row)) !== null) return true;
       const last = rows.at(-1);
       if (last === undefined) return false;
       after = last.id;
@@ -79,13 +84,18 @@ export class Pepper {
         .execute(),
     );
     let count = 0;
-    for (const row of rows) if (this.#open(row, await this.#anchorOf(row)) !== null) count++;
+    for (const row of rows) if ((await this.#open(row)) !== null) count++;
     return count;
   }
 
-  #open(row: ApiKeyRow, anchor: KeyAnchor): Bytes | null {
+  /** Null where it does not open, and where the organization is erased. */
+  async #open(row: ApiKeyRow): Promise<OpenHash | null> {
+    const { sealer, organizations } = this.#parts;
+    const organization = await organizations.find(row.organization as OrganizationId);
+    if (organization === null) return null;
+    const anchor = anchorOf(organization, row);
     try {
-      return openHash(this.#parts.sealer, anchor, row.pepper_slot as Slot, row.hash_box);
+      return { anchor, hash: openHash(sealer, anchor, row.pepper_slot as Slot, row.hash_box) };
     } catch (error) {
       const isDamaged = error instanceof StrongroomError && error.code === 'box.damaged';
       // Revoked at this very moment: its slot is dead before its row says so.
@@ -94,10 +104,6 @@ export class Pepper {
       if (isDamaged) this.#parts.onDamage(row.id);
       return null;
     }
-  }
-
-  async #anchorOf(row: ApiKeyRow) {
-    return anchorOf(await this.#parts.organizations.get(row.organization as OrganizationId), row);
   }
 }
 

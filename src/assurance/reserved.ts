@@ -5,7 +5,6 @@
 import type { ApiKeys } from '../access/api-keys.ts';
 import type { Organizations } from '../access/organizations.ts';
 import { decodeUtf8, encodeUtf8 } from '../bytes/encoding.ts';
-import { StrongroomError } from '../errors.ts';
 import type { NewId, OrganizationId } from '../ids.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { SYSTEM, type Store } from '../store/store.ts';
@@ -59,10 +58,7 @@ async function reserved(
   );
   if (row === undefined) return null;
   const id = decodeUtf8(row.value) as OrganizationId;
-  const organization = await organizations.get(id).catch((error: unknown) => {
-    if (error instanceof StrongroomError && error.status === 404) return null;
-    throw error;
-  });
+  const organization = await organizations.find(id);
   // A check that was interrupted may have left it closing.
   if (organization === null || organization.isClosing) return null;
   const { size } = await ledger.head(id);

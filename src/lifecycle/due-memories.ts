@@ -10,7 +10,7 @@ import { openArchived, selectArchived } from '../vaults/archived-row.ts';
 import { openMemory } from '../vaults/memory-row.ts';
 import { selectJoined } from '../vaults/memory-store.ts';
 import { datedRecord } from '../vaults/retention.ts';
-import { openVaultRow, selectVaults, type Vault } from '../vaults/vault.ts';
+import { matchVaultRow, selectVaults, type JoinedVaultRow, type Vault } from '../vaults/vault.ts';
 import { StrongroomError } from '../errors.ts';
 
 export interface DueParts {
@@ -82,14 +82,10 @@ async function* vaultsWhere(
 async function openedVault(
   sealer: RecordSealer,
   organizations: Organizations,
-  row: Parameters<typeof openVaultRow>[2],
+  row: JoinedVaultRow,
 ): Promise<Vault | null> {
-  try {
-    return openVaultRow(sealer, await organizations.get(row.organization as OrganizationId), row);
-  } catch (error) {
-    if (error instanceof StrongroomError && error.code === 'erased') return null;
-    throw error;
-  }
+  const organization = await organizations.find(row.organization as OrganizationId);
+  return organization === null ? null : matchVaultRow(sealer, organization, row);
 }
 
 export interface DueQuery {

@@ -151,11 +151,8 @@ export class ErasureNotes {
 
   async #setClosing(id: OrganizationId, isClosing: boolean): Promise<void> {
     const { store, organizations } = this.#parts;
-    const there = await store.read(SYSTEM, (db) =>
-      db.selectFrom('organizations').select('id').where('id', '=', id).executeTakeFirst(),
-    );
-    if (there === undefined) return;
-    const organization = await organizations.get(id);
+    const organization = await organizations.find(id);
+    if (organization === null) return;
     await store.write(id, (tx) => organizations.setClosing(tx, organization, isClosing));
   }
 

@@ -168,7 +168,9 @@ export class Policies implements RetentionRules {
 
   async #load(id: OrganizationId): Promise<readonly Kept[]> {
     const { store, organizations } = this.#parts;
-    const organization = await organizations.get(id);
+    const organization = await organizations.find(id);
+    // One that was erased has no rules any more.
+    if (organization === null) return [];
     const rows = await store.read(id, (db) =>
       db
         .selectFrom('retention_policies')

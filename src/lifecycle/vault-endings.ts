@@ -4,7 +4,7 @@
  */
 import type { Vault as VaultView } from '@strongroom/client';
 import type { RequestContext } from '../access/context.ts';
-import type { Organization, Organizations } from '../access/organizations.ts';
+import type { Organizations } from '../access/organizations.ts';
 import type { Recorder } from '../access/recorder.ts';
 import { StrongroomError } from '../errors.ts';
 import type { OrganizationId, VaultId } from '../ids.ts';
@@ -75,13 +75,13 @@ export class VaultEndings {
 
   /** Vaults that lay in the trash for their number of days. What is held waits for its release. */
   async endDue(now: number): Promise<void> {
-    const { store, sealer } = this.#parts;
+    const { store, sealer, organizations } = this.#parts;
     const rows = await store.read(SYSTEM, (db) =>
       selectVaults(db).where('vaults.state', '=', 'trashed').execute(),
     );
     for (const row of rows) {
       if (row.deleted_at === null || row.deleted_at + row.deletion_days * DAY_MS > now) continue;
-      const organization = await this.#organization(row.organization as OrganizationId);
+      const organization = await organizations.find(row.organization as OrganizationId);
       const vault = organization === null ? null : matchVaultRow(sealer, organization, row);
       if (vault === null) continue;
       const begun = await store.write(vault.organization.id, async (tx) => {
@@ -104,15 +104,6 @@ export class VaultEndings {
       return true;
     } catch (error) {
       if (error instanceof StrongroomError && error.code === 'held') return false;
-      throw error;
-    }
-  }
-
-  async #organization(id: OrganizationId): Promise<Organization | null> {
-    try {
-      return await this.#parts.organizations.get(id);
-    } catch (error) {
-      if (error instanceof StrongroomError && error.status === 404) return null;
       throw error;
     }
   }
