@@ -124,6 +124,25 @@ test('where the kind of vectors changes the codes follow, and recall does not dr
   assert.ok(vault.recall(few) >= 0.975);
 });
 
+test('of thousands of vectors all alike, whose list is scanned after others, those that ties put first are found', () => {
+  const random = randomFrom(9);
+  const vault = new Vault('cosine');
+  vault.fill(0, 2000, () => FEW(DIMENSIONS, random));
+  const [alike, other] = [FEW(DIMENSIONS, random), FEW(DIMENSIONS, random)];
+  const beside = alike.map((value, i) => value + 0.5 * (other[i] as number));
+  vault.fill(2000, 2040, () => beside.map((value) => value + 0.001 * random()));
+  vault.fill(3000, 12_000, () => alike);
+  assert.deepEqual(vault.work().vectors.codings, ['16 directions']);
+  const found = vault.ask(beside, { limit: 100 });
+  assert.ok(found.slice(0, 40).every((row) => row >= 2000 && row < 2040));
+  const ofThem = found.filter((row) => row >= 3000);
+  assert.ok(ofThem.length > 0);
+  assert.deepEqual(
+    ofThem,
+    ofThem.map((_, at) => 11_999 - at),
+  );
+});
+
 test('a filter that keeps one vector in a hundred costs no recall among short codes either', () => {
   const random = randomFrom(6);
   const make = (): Float32Array => FEW(DIMENSIONS, random);
