@@ -451,6 +451,7 @@ test('wherever the rows of a closed organization are on their way out, everybody
     const stateNow = async (): Promise<string | undefined> => (await erasures.row(idOf(asked)))?.state;
     assert.equal(await stateNow(), 'destroyed');
     let stops = 0;
+    // What it had thrown away would be due by now as well.
     deployment.clock.advance(2 * DAY_MS);
     for (; (await stateNow()) === 'destroyed'; stops++) {
       await rotations.run(['api-keys'], { cause: 'command', atOnce: true });

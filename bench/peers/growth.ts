@@ -1,6 +1,6 @@
 /** How a search's time grows with the vectors: the index over few of them and over many, asked in turns, in a process each. */
 import { median } from '../figures.ts';
-import { start, warmUp, type Contest } from './library.ts';
+import { inTurns, start, warmUp, type Turned } from './library.ts';
 
 export interface Growth {
   readonly kind: string;
@@ -37,31 +37,25 @@ export async function measureGrowth(options: GrowthOptions): Promise<Growth> {
   const { kind, rounds, log } = options;
   const few = await built(options.few, options.folder);
   const many = await built(options.many, options.folder);
-  const [fewMs, manyMs, ratios]: [number[], number[], number[]] = [[], [], []];
-  for (let round = 0; round < rounds; round++) {
-    const small = await few.ask('pass', options.few.knob);
-    const large = await many.ask('pass', options.many.knob);
-    fewMs.push(small.p50Ms);
-    manyMs.push(large.p50Ms);
-    ratios.push(large.p50Ms / small.p50Ms);
-  }
-  await few.end();
-  await many.end();
+  const passes = await inTurns(few, many, rounds);
+  await few.contest.end();
+  await many.contest.end();
+  const ratios = passes.map(([small, large]) => large.p50Ms / small.p50Ms);
   log(`growth, ${kind}: p50 ${ratios.map((ratio) => ratio.toFixed(2)).join(' ')} times as long`);
   return {
     kind,
     rounds,
-    fewMs: median(fewMs),
-    manyMs: median(manyMs),
+    fewMs: median(passes.map(([small]) => small.p50Ms)),
+    manyMs: median(passes.map(([, large]) => large.p50Ms)),
     ratio: median(ratios),
     lowest: Math.min(...ratios),
     highest: Math.max(...ratios),
   };
 }
 
-async function built({ setFolder, knob }: Met, folder: string): Promise<Contest> {
+async function built({ setFolder, knob }: Met, folder: string): Promise<Turned> {
   const contest = await start('strongroom', { setFolder, folder });
   await contest.ask('build', setFolder);
   await warmUp(contest, knob);
-  return contest;
+  return { contest, knob };
 }

@@ -42,7 +42,7 @@ const WARM_UP_MS = 2000;
 /** More than this no graph is asked to find. */
 const RECALL_MAX = 0.999;
 
-export type Contest = Child<ContestQuestions>;
+type Contest = Child<ContestQuestions>;
 
 export async function compareLibraries(options: LibraryOptions): Promise<LibraryFigures> {
   const { peers, log, recall } = options;
@@ -102,23 +102,40 @@ async function comparePeer(
   const reaching = curve.find(({ recall }) => recall >= enough);
   const last = reaching ?? curve.at(-1);
   if (last === undefined) throw new RangeError('nothing was measured');
-  const ratios: number[] = [];
-  const others: Pass[] = [];
-  for (let round = 0; round < options.rounds; round++) {
-    const ours = await own.ask('pass', chosen.knob);
-    const other = await peer.ask('pass', last.knob);
-    passes.push(ours);
-    others.push(other);
-    ratios.push(ours.p50Ms / other.p50Ms);
-  }
+  const rounds = await inTurns(
+    { contest: own, knob: chosen.knob },
+    { contest: peer, knob: last.knob },
+    options.rounds,
+  );
+  passes.push(...rounds.map(([ours]) => ours));
+  const ratios = rounds.map(([ours, other]) => ours.p50Ms / other.p50Ms);
   const p50Ratio = median(ratios);
   const addRatio = built.addsPerSecond / theirs.addsPerSecond;
   options.log(
     `  p50 ratio Strongroom / ${theirs.name} ${p50Ratio.toFixed(2)} (rounds ${ratios.map((ratio) => ratio.toFixed(2)).join(' ')}), ` +
       `adds ${addRatio.toFixed(1)} times as many`,
   );
+  const others = rounds.map(([, other]) => other);
   const shown = { ...last, ...medianOf(others, last) };
   return { ...theirs, curve, chosen: shown, reached: reaching !== undefined, p50Ratio, addRatio };
+}
+
+/** One that was built, and what is turned there. */
+export interface Turned {
+  readonly contest: Contest;
+  readonly knob: number;
+}
+
+/** What each of two gave, round by round: what else the machine does is in both. */
+export async function inTurns(
+  one: Turned,
+  other: Turned,
+  rounds: number,
+): Promise<readonly (readonly [Pass, Pass])[]> {
+  const passes: [Pass, Pass][] = [];
+  for (let round = 0; round < rounds; round++)
+    passes.push([await one.contest.ask('pass', one.knob), await other.contest.ask('pass', other.knob)]);
+  return passes;
 }
 
 export async function start(

@@ -9,8 +9,9 @@
  *
  * A set is a number of vectors and of clusters. As libraries, in one thread each: usearch, zvec, lancedb-rq, lancedb-hnsw,
  * sqlite-vec. Over HTTP on the first set, beside Chroma's server; then that deployment is filled up to 100,000 memories and opened cold.
- * Of sets that were met in both sizes it is then measured how p50 grows. Last come all aims, with what was measured. With --write the tables and plots go into the document. With --resume what the file
- * holds already counts as measured, for whoever takes the sets one by one. Peers are installed in this folder and nowhere else.
+ * Of sets that were met in both sizes it is then measured how p50 grows. Last come all aims, with what was measured. With --write
+ * the tables and plots go into the document. With --resume what the file holds already counts as measured, for whoever takes the
+ * sets one by one. Peers are installed in this folder and nowhere else.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -77,11 +78,8 @@ try {
     if (flags.write !== undefined)
       await writeRun(runs.find(({ label }) => label === run.label) ?? run, flags.write);
   }
-  const growth = [...before.growth];
-  for (const each of await measureGrowths(met)) {
-    const old = growth.findIndex(({ kind }) => kind === each.kind);
-    growth.splice(old < 0 ? growth.length : old, 1, each);
-  }
+  const growths = [...before.growth, ...(await measureGrowths(met))];
+  const growth = [...new Map(growths.map((each) => [each.kind, each])).values()];
   const words = flags.words === 'off' ? before.words : await measureWords(flags.conversations ?? null, log);
   const marks = marksOf({ runs, growth, opening, words });
   console.log(`\n${marksTable(marks)}\n`);
