@@ -9,6 +9,8 @@ import { StrongroomError } from './errors.ts';
 import { serviceSlots } from './store/slots.ts';
 import { SYSTEM } from './store/store.ts';
 import type { Strongroom } from './strongroom.ts';
+import { realTimer, type Timer } from './timer.ts';
+import { Leisure } from './vaults/leisure.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -17,6 +19,7 @@ const WEEK_MS = 7 * 24 * HOUR_MS;
 export interface HousekeepingParts {
   readonly open: Strongroom;
   readonly clock: Clock;
+  readonly timer?: Timer;
   /** Takes a certificate that is about to end out of service. */
   readonly renewTls: () => Promise<void>;
   /** Removes files of the application log that are older than was set. */
@@ -31,6 +34,9 @@ export class Housekeeping {
   readonly #timers: NodeJS.Timeout[];
   #running: Promise<void> = Promise.resolve();
   #slow: Promise<void> = Promise.resolve();
+  /** Segments are written at leisure, and nothing waits for that but the end. */
+  #saving: Promise<void> = Promise.resolve();
+  #leisure: Leisure | null = null;
 
   constructor(parts: HousekeepingParts) {
     this.#parts = parts;
@@ -63,7 +69,7 @@ export class Housekeeping {
       () => this.#endPeriods(),
       () => open.lifecycle.run(),
       () => open.rotations.tend(),
-      () => open.indexes.saveAll(),
+      () => this.#save(),
       () =>
         this.#aside(async () => {
           await open.backups.expire();
@@ -93,6 +99,8 @@ export class Housekeeping {
     for (const timer of this.#timers) clearInterval(timer);
     await this.#running;
     await this.#slow;
+    this.#leisure?.end();
+    await this.#saving;
   }
 
   /** The digests by which idempotency keys of a past day are looked up die with the day's slot. */
@@ -121,6 +129,18 @@ export class Housekeeping {
     const { row, faults } = await drills.run();
     if (row.state === 'failed')
       throw new StrongroomError('box.damaged', `a drill failed: ${faults.slice(0, 3).join('; ')}`);
+  }
+
+  /** Unless the last time has not come to its end. */
+  #save(): Promise<void> {
+    if (this.#leisure !== null) return Promise.resolve();
+    const { open, clock, timer = realTimer, onError } = this.#parts;
+    this.#leisure = new Leisure({ timer, elapsed: () => clock.elapsed?.() ?? clock.now() });
+    this.#saving = open.indexes
+      .saveAll(this.#leisure)
+      .catch(onError)
+      .finally(() => (this.#leisure = null));
+    return Promise.resolve();
   }
 
   /** What may take long goes on beside the other chores: the witness and checkpoints do not wait for a backup. */

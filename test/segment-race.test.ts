@@ -25,6 +25,9 @@ async function race(t: TestContext, point: string): Promise<string[]> {
     const add = (text: string) => open.memories.addMemory(context, 'default', { text, conversation: 'talk' });
     const { id } = await add(victim);
     await add(twin);
+    // So that the segment is made in steps.
+    const others = Array.from({ length: 100 }, (_, n) => ({ text: `one of many, ${n}` }));
+    await open.memories.addMemories(context, 'default', others);
     await open.memories.searchMemories(context, 'default', { query: 'anything', limit: 1 });
     let erasing: Promise<unknown> = Promise.resolve();
     erase = () =>

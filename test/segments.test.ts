@@ -13,9 +13,13 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { Housekeeping } from '../src/housekeeping.ts';
 import { LEAF_SLOTS, type Slot } from '../src/keys/slot.ts';
 import type { Strongroom } from '../src/strongroom.ts';
+import { TestTimer } from '../src/testing/timer.ts';
+import { Leisure } from '../src/vaults/leisure.ts';
 import type { Vault } from '../src/vaults/vault.ts';
 import { systemContext } from './afterwards.ts';
 import { readRows } from './boxes.ts';
@@ -189,5 +193,117 @@ test('a segment that the disk does not give up keeps nobody from searching, savi
     await search(open);
     assert.equal((await readRows(open)).segments.length, 2);
     assert.equal((await readdir(folder)).includes(stuck), false);
+  });
+});
+
+const liveSegments = async (open: Strongroom): Promise<readonly string[]> =>
+  (await readRows(open)).segments.filter(({ state }) => state === 'live').map(({ id }) => id);
+
+/** A vault of two leaf pages of which one has been saved at leisure, the other not yet. */
+async function halfSaved(
+  t: TestContext,
+  use: (open: Strongroom, saving: Promise<void>, timer: TestTimer) => Promise<void>,
+  fault: (point: string) => void = () => undefined,
+): Promise<void> {
+  const deployment = await TestDeployment.start(t, { fault });
+  await deployment.stop();
+  await deployment.opened(async (open) => {
+    await twoLeaves(open);
+    const timer = new TestTimer();
+    const saving = open.indexes.saveAll(new Leisure({ timer, elapsed: () => 0 }));
+    while (timer.waits.length === 0) await turn();
+    assert.equal((await liveSegments(open)).length, 1);
+    await use(open, saving, timer);
+  });
+  assert.equal(deployment.logged.join('').includes('filled anew'), false);
+}
+
+const findsAll = async (open: Strongroom, count: number): Promise<void> => {
+  const request = { query: 'first second later', limit: 10 };
+  const { results } = await open.memories.searchMemories(await systemContext(open), 'default', request);
+  assert.equal(results.length, count);
+};
+
+test('what is saved at leisure is saved at once when somebody waits for it, with what came meanwhile', async (t) => {
+  let begun = 0;
+  const use = async (open: Strongroom, saving: Promise<void>, timer: TestTimer): Promise<void> => {
+    await open.memories.addMemory(await systemContext(open), 'default', { text: 'later' });
+    await open.indexes.saveAll();
+    await saving;
+    assert.equal(timer.waits.length, 1);
+    assert.equal((await liveSegments(open)).length, 2);
+    // Each leaf page once: one who saves waits for who saves already.
+    assert.equal(begun, 2);
+    const vault = await theVault(open);
+    await open.indexes.drop(vault);
+    await findsAll(open, 5);
+  };
+  await halfSaved(t, use, (point) => {
+    if (point === 'segment.registered') begun++;
+  });
+});
+
+test('a segment dies with every conversation whose memories lie in its leaf page, wherever in it', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  await deployment.stop();
+  await deployment.opened(async (open) => {
+    const context = await systemContext(open);
+    const vault = await theVault(open);
+    await open.memories.searchMemories(context, 'default', { query: 'anything', limit: 1 });
+    for (let talk = 0; talk < 6; talk++) {
+      await open.memories.addMemory(context, 'default', {
+        text: `talk ${talk}`,
+        conversation: `talk ${talk}`,
+      });
+      // So that the next lies far behind it.
+      await open.store.write(vault.organization.id, async (tx) => {
+        for (let n = 0; n < 600; n++) await open.slots.takeOne(tx, vault.id);
+      });
+    }
+    await open.indexes.save(vault);
+    const { segments, conversations } = await readRows(open);
+    const ranges = segments.flatMap(({ cover }) => JSON.parse(cover) as [number, number][]);
+    for (const { id, slot } of conversations)
+      assert.ok(
+        ranges.some(([from, to]) => from <= slot && slot <= to),
+        `${id} at ${slot} is not in ${JSON.stringify(ranges)}`,
+      );
+    assert.deepEqual([segments.length, conversations.length], [1, 6]);
+  });
+});
+
+test('an index that is closed while its saving rests is saved when it is next open', async (t) => {
+  await halfSaved(t, async (open, saving, timer) => {
+    await open.indexes.drop(await theVault(open));
+    timer.pass();
+    await saving;
+    assert.equal((await liveSegments(open)).length, 1);
+    await findsAll(open, 4);
+    await open.indexes.saveAll();
+    assert.equal((await liveSegments(open)).length, 2);
+  });
+});
+
+test('chores of the hour do not wait for segments, and come to their end when the server stops', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  await deployment.stop();
+  await deployment.opened(async (open) => {
+    await twoLeaves(open);
+    const timer = new TestTimer();
+    const housekeeping = new Housekeeping({
+      open,
+      clock: deployment.clock,
+      timer,
+      renewTls: () => Promise.resolve(),
+      pruneLogs: () => undefined,
+      verify: () => undefined,
+      onError: (error) => assert.fail(String(error)),
+    });
+    await housekeeping.hour();
+    while (timer.waits.length === 0) await turn();
+    // The one before has not come to its end.
+    await housekeeping.hour();
+    await housekeeping.close();
+    assert.deepEqual([timer.waits.length, (await liveSegments(open)).length], [1, 2]);
   });
 });

@@ -6,7 +6,8 @@ import type { EntryDraft } from '../ledger/entry.ts';
 import type { Tx } from '../store/store.ts';
 import { Egress } from './egress.ts';
 import { resolveName } from './exchange.ts';
-import { answerJson, startEndpoint, TestTimer } from './testing/endpoint.ts';
+import { TestTimer } from '../testing/timer.ts';
+import { answerJson, startEndpoint } from './testing/endpoint.ts';
 
 const ASKER = {
   organization: 'org_a' as OrganizationId,

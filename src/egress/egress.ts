@@ -13,7 +13,7 @@ import type { Facts } from '../ledger/entry.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Store } from '../store/store.ts';
 import { Line, type Exchanged, type Outgoing, type Place, type Resolve } from './exchange.ts';
-import type { Timer } from './timer.ts';
+import type { Timer } from '../timer.ts';
 
 /** On whose behalf something leaves: an exchange is never made for two. */
 export interface Asker {

@@ -12,7 +12,7 @@ import {
   type EmbeddingService,
 } from './embedding-protocol.ts';
 import type { Exchanged, Outgoing } from './exchange.ts';
-import { TestTimer } from './testing/endpoint.ts';
+import { TestTimer } from '../testing/timer.ts';
 
 const ASKER = {
   organization: 'org_0' as OrganizationId,

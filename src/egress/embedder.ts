@@ -10,7 +10,7 @@ import { LIMITS } from '../limits.ts';
 import type { Asker, Egress } from './egress.ts';
 import { decodeEmbeddings, encodeEmbeddingRequest, type EmbeddingService } from './embedding-protocol.ts';
 import type { Answered, Exchanged } from './exchange.ts';
-import { pause, type Timer } from './timer.ts';
+import { pause, type Timer } from '../timer.ts';
 
 export interface Embedder {
   /** What vaults name it by. */

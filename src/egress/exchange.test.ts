@@ -3,7 +3,8 @@ import { test, type TestContext } from 'node:test';
 import { StrongroomError } from '../errors.ts';
 import type { Network } from './address.ts';
 import { Line, resolveName, type Exchanged, type Outgoing, type Resolve } from './exchange.ts';
-import { answerJson, startEndpoint, TestTimer, type Reply } from './testing/endpoint.ts';
+import { TestTimer } from '../testing/timer.ts';
+import { answerJson, startEndpoint, type Reply } from './testing/endpoint.ts';
 
 const OUTGOING: Outgoing = {
   headers: { 'content-type': 'application/json' },

@@ -16,7 +16,7 @@ import { Agent as TlsAgent, request as requestTls } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { StrongroomError } from '../errors.ts';
 import { networkOf, type Network } from './address.ts';
-import type { Timer } from './timer.ts';
+import type { Timer } from '../timer.ts';
 
 /** A place that the configuration names: nothing connects anywhere else. */
 export interface Place {

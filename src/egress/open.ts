@@ -8,7 +8,7 @@ import { Egress, type EgressParts } from './egress.ts';
 import { ServiceEmbedder, type Embedder } from './embedder.ts';
 import { endpointOf } from './embedding-protocol.ts';
 import { resolveName, type Place, type Resolve } from './exchange.ts';
-import { realTimer, type Timer } from './timer.ts';
+import { realTimer, type Timer } from '../timer.ts';
 
 export interface OpenEgress extends Pick<EgressParts, 'store' | 'ledger'> {
   readonly directory: string;

@@ -17,7 +17,7 @@ import { ScoreRoom, TextIndex, type Asking } from './text-index.ts';
 import { parseTextQuery, queryFaults, type TextQuery } from './text-query.ts';
 import { momentOf, Threads } from './threads.ts';
 import { RecordTable } from './record-table.ts';
-import { encodeSegment, type SegmentRow } from './segment.ts';
+import { encodeSegment, segmentSteps, type SegmentContent, type SegmentRow } from './segment.ts';
 import { SegmentPart } from './segment-part.ts';
 import { shownResult } from './shown.ts';
 import { Top, type Scored } from './top.ts';
@@ -29,6 +29,7 @@ import type {
   SearchRequest,
   SearchWeights,
   Segment,
+  SegmentStep,
   VaultSettings,
   VaultStats,
   WrittenHits,
@@ -54,6 +55,8 @@ export interface Resting {
   }[];
 }
 
+/** Segments that may be half made; of more the oldest has been forgotten about. */
+const WRITING_MAX = 4;
 /** The objects and the smallest tables of an index without a record. */
 const ENGINE_BYTES = 16 * 1024;
 /** The part of the true neighbours that a search in a large vault finds, on the average, unless the vault says otherwise. */
@@ -68,6 +71,9 @@ export class Engine {
   readonly #text: TextIndex;
   readonly #analyzerVersion: number;
   readonly #vectors: VectorIndex;
+  /** Segments that are half made, by the number under which each was begun. */
+  readonly #writing = new Map<number, Generator<undefined, Segment>>();
+  #begun = 0;
   #isSettled = true;
   /** Records that will expire. */
   #expiring = 0;
@@ -193,10 +199,39 @@ export class Engine {
     return this.#records.changedLeaves();
   }
 
+  /**
+   * Makes a leaf page's segment, or begins to. It says what the index holds now: what comes or goes before it is finished may be in it
+   * or not, and makes the leaf page another than its segment in any case.
+   */
+  beginSegment(leaf: number): SegmentStep {
+    const writing = this.#begun++;
+    this.#writing.set(writing, this.#segmentOf(leaf));
+    for (const older of this.#writing.keys())
+      if (this.#writing.size > WRITING_MAX) this.#writing.delete(older);
+    return this.continueSegment(writing);
+  }
+
+  /** Does a little more; refuses what was not begun here. */
+  continueSegment(writing: number): SegmentStep {
+    const steps = this.#writing.get(writing);
+    if (steps === undefined)
+      throw new StrongroomError('search.unavailable', 'the segment was begun in an index that was closed');
+    this.#writing.delete(writing);
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    this.#writing.set(writing, steps);
+    return { writing };
+  }
+
   exportSegment(leaf: number): Segment {
-    const segment = this.#encode(leaf);
-    this.#records.settle(leaf);
-    return segment;
+    let step = this.beginSegment(leaf);
+    while ('writing' in step) step = this.continueSegment(step.writing);
+    return step;
+  }
+
+  /** Whether a segment is half made. */
+  get isWriting(): boolean {
+    return this.#writing.size > 0;
   }
 
   /** All it holds, as bytes from which `wake` makes an equal one. */
@@ -204,7 +239,7 @@ export class Engine {
     const changed = this.changedLeaves();
     const leaves = this.leaves().map((leaf) => ({
       leaf,
-      bytes: this.#encode(leaf).bytes,
+      bytes: encodeSegment(this.#contentOf(leaf)),
       isChanged: changed.includes(leaf),
     }));
     return { dimensions: this.#vectors.dimensions, leaves };
@@ -245,16 +280,40 @@ export class Engine {
     this.#vectors.close();
   }
 
-  #encode(leaf: number): Segment {
-    const rows = this.#records.documentsOf(leaf).map((document) => this.#rowOf(document));
-    const bytes = encodeSegment({
+  *#segmentOf(leaf: number): Generator<undefined, Segment> {
+    this.#records.settle(leaf);
+    const cover: number[] = [];
+    try {
+      const bytes = yield* segmentSteps(this.#contentOf(leaf, cover));
+      return { leaf, bytes, cover };
+    } catch (error) {
+      this.#records.settle(leaf, false);
+      throw error;
+    }
+  }
+
+  /** @param cover gets the slots of the rows that are taken. */
+  #contentOf(leaf: number, cover: number[] = []): SegmentContent {
+    return {
       leaf,
       metric: this.#settings.metric,
       dimensions: this.#vectors.dimensions,
       analyzerVersion: this.#analyzerVersion,
-      rows,
-    });
-    return { leaf, bytes, cover: rows.map(({ slot }) => slot) };
+      rows: this.#rowsOf(leaf, cover),
+    };
+  }
+
+  /** The leaf page's records, each as it is when it is taken; what is gone by then is left out. */
+  *#rowsOf(leaf: number, cover: number[]): Generator<SegmentRow> {
+    const documents = this.#records.documentsOf(leaf);
+    const slots = documents.map((document) => this.#records.slotOf(document));
+    for (const [at, document] of documents.entries()) {
+      // The number may be another's by now.
+      if (this.#records.slotOf(document) !== slots[at]) continue;
+      const row = this.#rowOf(document);
+      cover.push(row.slot);
+      yield row;
+    }
   }
 
   #checkVectors(records: readonly IndexedRecord[]): void {

@@ -227,6 +227,38 @@ test('segments travel: exported by one vault, loaded by another, whatever become
   assert.deepEqual(idsOf(await other.search(ask({ query: 'guitar' }))), [recordOf(5000).id]);
 });
 
+test('a search that comes while a large segment is made does not wait for it', async (t) => {
+  const { pool } = openPool(t);
+  const index = await pool.open(SETTINGS);
+  await index.add(Array.from({ length: 2000 }, (_, n) => recordOf(n, { text: `number${n} of many` })));
+  let isMade = false;
+  const making = index.exportSegment(0).then((segment) => {
+    isMade = true;
+    return segment;
+  });
+  assert.equal((await index.search(ask({ query: 'number7' }))).length, 1);
+  assert.equal(isMade, false);
+  assert.equal((await making).cover.length, 2000);
+});
+
+test('a segment that is being made when its index is closed, or its worker ends, is refused', async (t) => {
+  const { pool, workers } = openPool(t);
+  const fill = async (id: string): Promise<VaultIndex> => {
+    const records = Array.from({ length: 2000 }, (_, n) => recordOf(n, { text: `number${n} of many` }));
+    return pool.open({ ...SETTINGS, id }, (filler) => filler.add(records));
+  };
+  const refused = { code: 'search.unavailable' };
+  const closed = await fill('vlt_a');
+  const making = assert.rejects(closed.exportSegment(0), refused);
+  await closed.close();
+  await making;
+  const lost = await fill('vlt_b');
+  const refusal = assert.rejects(lost.exportSegment(0), refused);
+  await crash(workers[0]);
+  await refusal;
+  assert.equal((await lost.exportSegment(0)).cover.length, 2000);
+});
+
 test('a vault cannot be opened twice, nor in a closed pool', async (t) => {
   const { pool } = openPool(t);
   const index = await pool.open(SETTINGS);

@@ -180,8 +180,11 @@ class OpenVault implements VaultIndex {
     return this.#ask('changedLeaves', null);
   }
 
-  exportSegment(leaf: number): Promise<Segment> {
-    return this.#ask('exportSegment', leaf);
+  /** In as many calls as it has steps, between which others have their turn. */
+  async exportSegment(leaf: number): Promise<Segment> {
+    let step = await this.#ask('beginSegment', leaf);
+    while ('writing' in step) step = await this.#ask('continueSegment', step.writing);
+    return step;
   }
 
   loadSegment(bytes: Uint8Array): Promise<LoadedSegment> {

@@ -11,7 +11,7 @@ import type {
   IndexedRecord,
   LoadedSegment,
   SearchRequest,
-  Segment,
+  SegmentStep,
   VaultSettings,
   VaultStats,
   WrittenHits,
@@ -34,7 +34,8 @@ export interface Operations {
   stats: { takes: null; answers: VaultStats };
   leaves: { takes: null; answers: readonly number[] };
   changedLeaves: { takes: null; answers: readonly number[] };
-  exportSegment: { takes: number; answers: Segment };
+  beginSegment: { takes: number; answers: SegmentStep };
+  continueSegment: { takes: number; answers: SegmentStep };
   loadSegment: { takes: Uint8Array; answers: LoadedSegment };
   close: { takes: null; answers: null };
 }

@@ -142,3 +142,18 @@ test('ten memories at rest are counted as what they are: less than three times t
   const { bytes } = residence.stats('a');
   assert.ok(bytes > own && bytes < 3 * own, `${bytes} for ${own}`);
 });
+
+test('an index does not rest while a segment of it is half made', () => {
+  const residence = openResidence({ smallRecords: SMALL, awake: 0 });
+  residence.open(settingsOf('a'));
+  const long = 'rain '.repeat(20_000);
+  residence.changing('a').add([1, 2, 3].map((number) => recordOf(number, { text: long })));
+  const begun = residence.changing('a').beginSegment(0);
+  assert.ok('writing' in begun);
+  settle(residence);
+  assert.equal(residence.resting, 0);
+  let step = residence.asked('a').continueSegment(begun.writing);
+  while ('writing' in step) step = residence.asked('a').continueSegment(step.writing);
+  settle(residence);
+  assert.deepEqual([step.cover, residence.resting], [[1, 2, 3], 1]);
+});

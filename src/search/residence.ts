@@ -108,7 +108,7 @@ export class Residence {
     this.#awake.delete(place);
     const { engine } = place;
     // It may have grown since.
-    if (engine === null || !this.#isSmall(engine)) return true;
+    if (engine === null || !this.#isSmall(engine) || engine.isWriting) return true;
     place.resting ??= engine.rest();
     engine.close();
     place.engine = null;

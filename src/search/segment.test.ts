@@ -3,12 +3,13 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { StrongroomError } from '../errors.ts';
 import { Analyzer, analyzerVersionOf } from './analyzer.ts';
+import type { Engine } from './engine.ts';
 import { parseFilter } from './parse-filter.ts';
 import { SegmentPart } from './segment-part.ts';
 import { encodeSegment } from './segment.ts';
 import { decodeSegment } from './testing/segment-rows.ts';
 import { NOW, openEngine, recordOf } from './testing/records.ts';
-import type { IndexedRecord, Language, SearchRequest } from './types.ts';
+import type { IndexedRecord, Language, SearchRequest, Segment, SegmentStep } from './types.ts';
 
 const LEAF = 5;
 const SLOT = LEAF * 4096;
@@ -244,4 +245,115 @@ test('a segment of another metric or dimension is refused', () => {
   const { bytes } = engine.exportSegment(LEAF);
   assert.throws(() => openEngine({ metric: 'dot' }).loadSegment(bytes), { code: 'box.damaged' });
   assert.throws(() => openEngine({ dimensions: 4 }).loadSegment(bytes), { code: 'box.damaged' });
+});
+
+/** Goes on to the end; `between` is called before each step but the first. */
+function finish(engine: Engine, begun: SegmentStep, between: () => void = () => undefined): Segment {
+  let step = begun;
+  while ('writing' in step) {
+    between();
+    step = engine.continueSegment(step.writing);
+  }
+  return step;
+}
+
+test('a segment that is made in steps is the one that is made at once, whatever is asked in between', () => {
+  const records = manyOf(4000);
+  const [engine, other] = [openEngine(), openEngine()];
+  for (const one of [engine, other]) one.add(records);
+  let steps = 0;
+  const made = finish(engine, engine.beginSegment(LEAF), () => {
+    steps++;
+    assert.notEqual(engine.search(ask({ query: 'number7' })).length, 0);
+    assert.equal(engine.isWriting, true);
+  });
+  assert.ok(steps > 100, `${steps} steps`);
+  assert.deepEqual(made, other.exportSegment(LEAF));
+  assert.deepEqual([engine.isWriting, engine.changedLeaves()], [false, []]);
+});
+
+test('what comes or goes while a segment is made leaves it whole, and its leaf page changed', () => {
+  const records = manyOf(1000);
+  const engine = openEngine();
+  engine.add(records);
+  const begun = engine.beginSegment(LEAF);
+  const [taken, waiting, replaced] = [records[3], records[900], records[901]] as IndexedRecord[];
+  const gone = [taken, waiting] as IndexedRecord[];
+  engine.remove(gone.map(({ id }) => id));
+  // They get the numbers of those that went.
+  const come = [
+    recordOf(5000, { slot: SLOT + 4096, text: 'elsewhere' }),
+    recordOf(5001, { slot: SLOT + 2000, text: 'later' }),
+  ];
+  engine.add(come);
+  engine.add([{ ...(replaced as IndexedRecord), slot: SLOT + 2001, text: 'other' }]);
+  const { bytes, cover } = finish(engine, begun);
+  const expected = records.filter((record) => record !== waiting && record !== replaced);
+  assert.deepEqual(
+    cover,
+    expected.map(({ slot }) => slot),
+  );
+  const rows = decodeSegment(bytes).rows;
+  assert.deepEqual(
+    rows.map(({ slot, record }) => [slot, record.id, record.text]),
+    expected.map(({ slot, id, text }) => [slot, id, text]),
+  );
+  assert.deepEqual(engine.changedLeaves(), [LEAF, LEAF + 1]);
+  // With what changed since laid over it, it says what the index says.
+  const loaded = openEngine();
+  loaded.loadSegment(bytes);
+  loaded.remove(gone.map(({ id }) => id));
+  loaded.add([...come, { ...(replaced as IndexedRecord), slot: SLOT + 2001, text: 'other' }]);
+  for (const leaf of engine.leaves())
+    assert.deepEqual(loaded.exportSegment(leaf), engine.exportSegment(leaf));
+});
+
+test('a segment that nobody goes on with is forgotten, and one that was not begun here is refused', () => {
+  const engine = openEngine();
+  engine.add(manyOf(200));
+  const begun = Array.from({ length: 5 }, () => engine.beginSegment(LEAF));
+  const expected = openEngine();
+  expected.add(manyOf(200));
+  const { bytes } = expected.exportSegment(LEAF);
+  begun.forEach((step, at) => {
+    if (at === 0) assert.throws(() => finish(engine, step), { code: 'search.unavailable' });
+    else assert.deepEqual(finish(engine, step).bytes, bytes);
+  });
+  assert.throws(() => openEngine().continueSegment(0), { code: 'search.unavailable' });
+});
+
+test('terms are in the order of their bytes, beyond the basic plane too, and each is found', () => {
+  const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 4 });
+  const content = { leaf: LEAF, metric: 'cosine', dimensions: null, analyzerVersion: 1 } as const;
+  const check = (names: readonly string[]): void => {
+    const counts = new Map(names.map((term, at) => [term, 1 + (at % 300)]));
+    const row = { slot: SLOT, record: recordOf(1), counts, vector: null };
+    const { terms } = SegmentPart.open(encodeSegment({ ...content, rows: [row] }));
+    const read = Array.from({ length: terms.count }, (_, term) => terms.nameOf(term));
+    const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+    assert.deepEqual(read, [...counts.keys()].sort(byBytes));
+    read.forEach((term, at) => {
+      assert.equal(terms.find(term), at);
+      assert.equal(terms.counts[at], counts.get(term));
+    });
+  };
+  fc.assert(fc.property(fc.uniqueArray(name), check));
+  check(['\u{10400}', '\ufb01', '\ud7ff', '\u{1f600}x', 'a']);
+  // More than are sorted at once.
+  check(Array.from({ length: 5000 }, (_, n) => ((n * 7919) % 5003).toString(36)));
+});
+
+test('a segment that cannot be made because of a damaged record is none, and is tried again', () => {
+  const writer = openEngine();
+  writer.add(manyOf(100));
+  const { bytes } = writer.exportSegment(LEAF);
+  const damaged = Buffer.from(bytes);
+  damaged[damaged.indexOf('"number70 of')] = 0;
+  const engine = openEngine();
+  engine.loadSegment(damaged);
+  const making = (): unknown => finish(engine, engine.beginSegment(LEAF));
+  for (let times = 0; times < 2; times++) {
+    assert.throws(making, { code: 'box.damaged' });
+    assert.deepEqual([engine.isWriting, engine.changedLeaves()], [false, [LEAF]]);
+  }
 });

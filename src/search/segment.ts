@@ -44,7 +44,7 @@
  *         20     q  high bytes i8; q is the dimensions, rounded up to a multiple of 64
  *       20+q        low bits: two or eight for each number (two: those of number i of each 64 are in byte i mod 16)
  */
-import { concat, encodeUtf8, u16, u32, type Bytes } from '../bytes/encoding.ts';
+import { encodeUtf8, u16, u32, type Bytes } from '../bytes/encoding.ts';
 import { LEAF_SLOTS } from '../keys/slot.ts';
 import type { TermCounts } from './postings.ts';
 import { wordsIn } from './text-index.ts';
@@ -65,8 +65,8 @@ export interface SegmentContent {
   readonly metric: Metric;
   readonly dimensions: number | null;
   readonly analyzerVersion: number;
-  /** Ascending by slot. */
-  readonly rows: readonly SegmentRow[];
+  /** Ascending by slot; each is taken when its turn comes, and only once. */
+  readonly rows: Iterable<SegmentRow>;
 }
 
 export const SEGMENT_MAGIC = 'SRSG';
@@ -77,35 +77,121 @@ export const SEGMENT_HEAD_BYTES = 48;
 export const VECTOR_FORMS = [null, 'numbers', 2, 8] as const;
 export type VectorForm = (typeof VECTOR_FORMS)[number];
 
-export function encodeSegment(content: SegmentContent): Bytes {
-  const { leaf, metric, dimensions, analyzerVersion, rows } = content;
-  const names = new Places();
-  const ids = rows.map(({ record }) => encodeUtf8(record.id));
-  const records = rows.map(({ record }) => encodeUtf8(JSON.stringify(fieldsOf(record))));
-  const terms = termsOf(rows);
-  const width = widthFor(terms.counts);
-  const columns = encodeColumns(content, ids, records, names);
-  const texts = [
-    concat(...ids),
-    encodeUtf8(JSON.stringify(names.list)),
-    concat(...records),
-    concat(...terms.names),
-  ];
-  const numbers = [leaf, analyzerVersion, rows.length, terms.names.length, terms.counts.length];
-  return concat(
+export type CountWidth = 1 | 2 | 4;
+const COUNTS = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array } as const;
+
+/** What is done in one step, less than a millisecond of it: so many rows, characters of theirs, terms, records of terms, or bytes. */
+const STEP = { rows: 32, characters: 65_536, terms: 1024, pairs: 16_384, bytes: 524_288 } as const;
+
+/**
+ * Makes a segment in steps between which others may have their turn: what waits for all of a large one waits for a tenth of
+ * a second. Small ones take one step.
+ */
+export function* segmentSteps(content: SegmentContent): Generator<undefined, Bytes> {
+  const { leaf, metric, dimensions, analyzerVersion } = content;
+  const columns = new Columns(dimensions);
+  let [rows, characters] = [0, 0];
+  for (const row of content.rows) {
+    columns.add(row);
+    characters += row.record.text.length;
+    if (++rows < STEP.rows && characters < STEP.characters) continue;
+    rows = characters = 0;
+    yield;
+  }
+  const terms = yield* termColumns(columns.terms, columns.pairs);
+  const width = widthFor(columns.mostOften);
+  const names = encodeUtf8(JSON.stringify(columns.names.list));
+  const texts = [columns.ids.bytes, names, columns.records.bytes, terms.names.bytes];
+  const numbers = [leaf, analyzerVersion, columns.rows, terms.ends.length, columns.pairs];
+  return yield* joined([
     encodeUtf8(SEGMENT_MAGIC),
     Uint8Array.of(SEGMENT_VERSION, SEGMENT_METRICS.indexOf(metric)),
     u16(dimensions ?? 0),
     ...[...numbers, ...texts.map(({ length }) => length)].map(u32),
     Uint8Array.of(width, 0, 0, 0),
-    columns,
-    bytesOf(endsOf(terms.names)),
-    bytesOf(Uint32Array.from(terms.ends)),
-    bytesOf(Uint16Array.from(terms.rows)),
+    ...columns.all.map(bytesOf),
+    bytesOf(Uint32Array.from(terms.names.ends)),
+    bytesOf(terms.ends),
+    bytesOf(terms.rows),
     bytesOf(COUNTS[width].from(terms.counts)),
     ...texts,
-    ...vectorBytes(rows),
-  );
+    ...columns.vectors,
+  ]);
+}
+
+/** All steps at once. */
+export function encodeSegment(content: SegmentContent): Bytes {
+  const steps = segmentSteps(content);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The rows by column, and their terms with the records that hold them. */
+class Columns {
+  readonly ids = new Texts();
+  readonly records = new Texts();
+  readonly names = new Places();
+  /** For each term a record and how often it holds it, one pair after the other. */
+  readonly terms = new Map<string, number[]>();
+  rows = 0;
+  pairs = 0;
+  mostOften = 0;
+  readonly #padded: number;
+  readonly #moments: [number[], number[]] = [[], []];
+  readonly #wholes: [number[], number[], number[], number[], number[], number[]] = [[], [], [], [], [], []];
+  readonly #vectorRows: Uint8Array[] = [];
+  readonly #vectorNumbers: Uint8Array[] = [];
+
+  constructor(dimensions: number | null) {
+    this.#padded = paddedLength(dimensions ?? 0);
+  }
+
+  get all(): readonly (Float64Array | Uint32Array)[] {
+    const wholes = [this.ids.ends, this.records.ends, ...this.#wholes];
+    return [
+      ...this.#moments.map((column) => Float64Array.from(column)),
+      ...wholes.map((column) => Uint32Array.from(column)),
+    ];
+  }
+
+  get vectors(): readonly Uint8Array[] {
+    return [...this.#vectorRows, ...this.#vectorNumbers];
+  }
+
+  add({ slot, record, counts, vector }: SegmentRow): void {
+    const [ats, createdAts] = this.#moments;
+    const [conversations, speakers, forms, indexes, expires, words] = this.#wholes;
+    this.ids.add(record.id);
+    this.records.add(JSON.stringify(fieldsOf(record)));
+    ats.push(record.at ?? Number.NaN);
+    createdAts.push(record.createdAt);
+    conversations.push(this.names.ofAny(record.conversation));
+    speakers.push(this.names.ofAny(record.speaker));
+    forms.push(VECTOR_FORMS.indexOf(this.#keep(vector)));
+    indexes.push(slot % LEAF_SLOTS);
+    expires.push(Number(record.expiresAt !== null));
+    words.push(wordsIn(counts));
+    for (const [term, count] of counts) {
+      const pairs = this.terms.get(term);
+      if (pairs === undefined) this.terms.set(term, [this.rows, count]);
+      else pairs.push(this.rows, count);
+      if (count > this.mostOften) this.mostOften = count;
+    }
+    this.pairs += counts.size;
+    this.rows++;
+  }
+
+  #keep(vector: StoredVector | null): VectorForm {
+    if (vector === null) return null;
+    if (vector.form === 'numbers') {
+      this.#vectorNumbers.push(bytesOf(vector.numbers));
+      return 'numbers';
+    }
+    this.#vectorRows.push(vector.bytes);
+    return lowBitsOf(vector.bytes, this.#padded);
+  }
 }
 
 /** Strings, each once, in the order in which they were asked for. */
@@ -126,11 +212,33 @@ class Places {
   }
 }
 
-export type CountWidth = 1 | 2 | 4;
-const COUNTS = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array } as const;
+/** No character of UTF-16 takes more bytes in UTF-8. */
+const CHARACTER_BYTES_MAX = 3;
 
-function widthFor(counts: readonly number[]): CountWidth {
-  const most = counts.reduce((largest, count) => Math.max(largest, count), 0);
+/** Strings as UTF-8, one behind the other. */
+class Texts {
+  /** Where each ends. */
+  readonly ends: number[] = [];
+  #room = Buffer.alloc(0);
+  #length = 0;
+
+  get bytes(): Uint8Array {
+    return this.#room.subarray(0, this.#length);
+  }
+
+  add(text: string): void {
+    const needed = this.#length + CHARACTER_BYTES_MAX * text.length;
+    if (needed > this.#room.length) {
+      const larger = Buffer.alloc(2 * needed);
+      this.#room.copy(larger, 0, 0, this.#length);
+      this.#room = larger;
+    }
+    this.#length += this.#room.write(text, this.#length);
+    this.ends.push(this.#length);
+  }
+}
+
+function widthFor(most: number): CountWidth {
   return most < 2 ** 8 ? 1 : most < 2 ** 16 ? 2 : 4;
 }
 
@@ -139,71 +247,88 @@ const fieldsOf = (record: HeldRecord): readonly unknown[] => {
   return [text, metadata, subject, kind, updatedAt, expiresAt, version, visibility, derivedFrom];
 };
 
-function encodeColumns(
-  { rows, dimensions }: SegmentContent,
-  ids: readonly Uint8Array[],
-  records: readonly Uint8Array[],
-  names: Places,
-): Bytes {
-  const moments = [
-    Float64Array.from(rows, ({ record }) => record.at ?? Number.NaN),
-    Float64Array.from(rows, ({ record }) => record.createdAt),
-  ];
-  const wholes = [
-    rows.map(({ record }) => names.ofAny(record.conversation)),
-    rows.map(({ record }) => names.ofAny(record.speaker)),
-    rows.map(({ vector }) => VECTOR_FORMS.indexOf(formOf(vector, dimensions ?? 0))),
-    rows.map(({ slot }) => slot % LEAF_SLOTS),
-    rows.map(({ record }) => Number(record.expiresAt !== null)),
-    rows.map(({ counts }) => wordsIn(counts)),
-  ];
-  const columns = [endsOf(ids), endsOf(records), ...wholes.map((column) => Uint32Array.from(column))];
-  return concat(...[...moments, ...columns].map(bytesOf));
+interface TermColumns {
+  readonly names: Texts;
+  readonly ends: Uint32Array;
+  readonly rows: Uint16Array;
+  readonly counts: Uint32Array;
 }
 
-function endsOf(parts: readonly Uint8Array[]): Uint32Array {
-  let end = 0;
-  return Uint32Array.from(parts, ({ length }) => (end += length));
-}
-
-/** By term instead of by record. */
-function termsOf(rows: readonly SegmentRow[]): {
-  readonly names: readonly Uint8Array[];
-  readonly ends: readonly number[];
-  readonly rows: readonly number[];
-  readonly counts: readonly number[];
-} {
-  const found = new Map<string, number[]>();
-  rows.forEach(({ counts }, row) => {
-    for (const [term, count] of counts) {
-      const pairs = found.get(term);
-      if (pairs === undefined) found.set(term, [row, count]);
-      else pairs.push(row, count);
+/** By term instead of by record. In the order of records it could tell in which order a removed one held its terms. */
+function* termColumns(
+  terms: ReadonlyMap<string, readonly number[]>,
+  count: number,
+): Generator<undefined, TermColumns> {
+  const names = new Texts();
+  const ends = new Uint32Array(terms.size);
+  const [rows, counts] = [new Uint16Array(count), new Uint32Array(count)];
+  let [term, end, stepEnd] = [0, 0, STEP.pairs];
+  for (const name of yield* inOrder([...terms.keys()])) {
+    const pairs = terms.get(name) as readonly number[];
+    for (let at = 0; at < pairs.length; at += 2) {
+      rows[end] = pairs[at] as number;
+      counts[end++] = pairs[at + 1] as number;
     }
-  });
-  // In the order of records it could tell in which order a removed one held its terms.
-  const terms = Array.from(found, ([name, pairs]) => ({ name: Buffer.from(name), pairs }));
-  terms.sort((a, b) => Buffer.compare(a.name, b.name));
-  let end = 0;
-  return {
-    names: terms.map(({ name }) => name),
-    ends: terms.map(({ pairs }) => (end += pairs.length / 2)),
-    rows: terms.flatMap(({ pairs }) => pairs.filter((_, at) => at % 2 === 0)),
-    counts: terms.flatMap(({ pairs }) => pairs.filter((_, at) => at % 2 === 1)),
-  };
+    names.add(name);
+    ends[term++] = end;
+    if (end < stepEnd) continue;
+    stepEnd = end + STEP.pairs;
+    yield;
+  }
+  return { names, ends, rows, counts };
 }
 
-function formOf(vector: StoredVector | null, dimensions: number): VectorForm {
-  if (vector === null || vector.form === 'numbers') return vector?.form ?? null;
-  return lowBitsOf(vector.bytes, paddedLength(dimensions));
+/** Names in the order of their bytes: some are sorted at a time, then merged. */
+function* inOrder(names: readonly string[]): Generator<undefined, readonly string[]> {
+  let runs: (readonly string[])[] = [];
+  for (let from = 0; from < names.length; from += STEP.terms) {
+    if (from > 0) yield;
+    runs.push(names.slice(from, from + STEP.terms).sort(byBytes));
+  }
+  while (runs.length > 1) {
+    const merged: (readonly string[])[] = [];
+    for (let at = 0; at < runs.length; at += 2)
+      merged.push(yield* mergedOf(runs[at] as readonly string[], runs[at + 1] ?? []));
+    runs = merged;
+  }
+  return runs[0] ?? [];
 }
 
-function vectorBytes(rows: readonly SegmentRow[]): readonly Uint8Array[] {
-  const vectors = rows.flatMap(({ vector }) => (vector === null ? [] : [vector]));
-  return [
-    ...vectors.flatMap((vector) => (vector.form === 'row' ? [vector.bytes] : [])),
-    ...vectors.flatMap((vector) => (vector.form === 'numbers' ? [bytesOf(vector.numbers)] : [])),
-  ];
+function* mergedOf(a: readonly string[], b: readonly string[]): Generator<undefined, readonly string[]> {
+  const merged: string[] = [];
+  let [i, j] = [0, 0];
+  while (i < a.length && j < b.length) {
+    merged.push(byBytes(a[i] as string, b[j] as string) < 0 ? (a[i++] as string) : (b[j++] as string));
+    if (merged.length % STEP.terms === 0) yield;
+  }
+  return merged.concat(a.slice(i), b.slice(j));
+}
+
+/** The order of two strings' UTF-8. */
+function byBytes(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const [one, other] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (one !== other) return bytesFirst(one) - bytesFirst(other);
+  }
+  return a.length - b.length;
+}
+
+/** Pairs of surrogates stand for characters that come after all others. */
+const bytesFirst = (unit: number): number =>
+  unit < 0xd800 ? unit : unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
+
+function* joined(parts: readonly Uint8Array[]): Generator<undefined, Bytes> {
+  const out = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let [end, stepEnd] = [0, STEP.bytes];
+  for (const part of parts) {
+    out.set(part, end);
+    end += part.length;
+    if (end < stepEnd) continue;
+    stepEnd = end + STEP.bytes;
+    yield;
+  }
+  return out;
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>

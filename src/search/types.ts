@@ -109,6 +109,9 @@ export interface Segment {
   readonly cover: readonly number[];
 }
 
+/** What comes of a step in which a segment is made: the segment, or under which number to ask for the next step. */
+export type SegmentStep = Segment | { readonly writing: number };
+
 export interface LoadedSegment {
   /** False where its terms had to be made anew: by another analyzer or in another language. */
   readonly isCurrent: boolean;

@@ -21,6 +21,7 @@ import {
 } from './protocol.ts';
 import { Residence } from './residence.ts';
 import { Turns } from './turns.ts';
+import type { SegmentStep } from './types.ts';
 
 /** What changes nothing: where it fails for no reason of ours, the index is still what it was. */
 const IS_QUESTION: { readonly [O in Operation]: boolean } = {
@@ -32,7 +33,8 @@ const IS_QUESTION: { readonly [O in Operation]: boolean } = {
   stats: true,
   leaves: true,
   changedLeaves: true,
-  exportSegment: true,
+  beginSegment: true,
+  continueSegment: true,
   loadSegment: false,
   close: false,
 };
@@ -81,8 +83,10 @@ class SearchWorker {
         return residence.asked(vault).leaves();
       case 'changedLeaves':
         return residence.asked(vault).changedLeaves();
-      case 'exportSegment':
-        return residence.changing(vault).exportSegment(call.argument);
+      case 'beginSegment':
+        return residence.changing(vault).beginSegment(call.argument);
+      case 'continueSegment':
+        return residence.asked(vault).continueSegment(call.argument);
       case 'loadSegment':
         return residence.changing(vault, true).loadSegment(call.argument);
       case 'close':
@@ -90,6 +94,13 @@ class SearchWorker {
         return null;
     }
   }
+}
+
+/** A segment's bytes are nobody's here any more. */
+function handedOver({ operation }: Call, answer: Answer): ArrayBuffer[] {
+  if (!('value' in answer) || (operation !== 'beginSegment' && operation !== 'continueSegment')) return [];
+  const step = answer.value as SegmentStep;
+  return 'writing' in step ? [] : [step.bytes.buffer];
 }
 
 function serve(port: MessagePort): void {
@@ -106,9 +117,7 @@ function serve(port: MessagePort): void {
       setImmediate(work);
     }
     const answer = worker.answer(call);
-    const isSegment = call.operation === 'exportSegment' && 'value' in answer;
-    const bytes = isSegment ? (answer.value as Operations['exportSegment']['answers']).bytes : null;
-    port.postMessage(answer, bytes === null ? [] : [bytes.buffer]);
+    port.postMessage(answer, handedOver(call, answer));
   });
 }
 

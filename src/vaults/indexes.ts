@@ -8,6 +8,7 @@ import { StrongroomError } from '../errors.ts';
 import type { IndexedRecord, SearchPool, VaultIndex } from '../search/types.ts';
 import { SYSTEM, type Flusher, type Tx } from '../store/store.ts';
 import { fillIndex, type FillingParts } from './index-filling.ts';
+import type { Leisure } from './leisure.ts';
 import type { Vault } from './vault.ts';
 
 export interface IndexesParts extends FillingParts {
@@ -47,6 +48,10 @@ interface OpenIndex {
   isUnsaved: boolean;
   /** Leaf pages of which a segment was made and perhaps not written. */
   readonly unsaved: Set<number>;
+  /** Ends when it has been saved as often as was asked. */
+  saved: Promise<void>;
+  /** Of the saving that is under way. */
+  leisure: Leisure | null;
 }
 
 /** How often an index that is closed again and again is asked: people may be erased one after the other while others search. */
@@ -176,20 +181,34 @@ export class VaultIndexes {
     tx.defer(this.#committed, { vault, change });
   }
 
-  /** Writes the segments of leaf pages that changed since theirs was written, and of those that have none. */
-  async save(vault: Vault): Promise<void> {
+  /**
+   * Writes the segments of leaf pages that changed since theirs was written, and of those that have none: at leisure, where nobody
+   * waits for it. One after the other; whoever waits ends the leisure of the one before.
+   */
+  save(vault: Vault, leisure: Leisure | null = null): Promise<void> {
     const open = this.#open.get(vault.id);
-    if (open?.isUnsaved !== true) return;
+    if (open === undefined) return Promise.resolve();
+    if (leisure === null) open.leisure?.end();
+    const saved = open.saved.then(() => this.#saveUnsaved(vault, open, leisure));
+    open.saved = saved.catch(() => undefined);
+    return saved;
+  }
+
+  async #saveUnsaved(vault: Vault, open: OpenIndex, leisure: Leisure | null): Promise<void> {
+    if (!open.isUnsaved || this.#open.get(vault.id) !== open) return;
     open.isUnsaved = false;
+    open.leisure = leisure;
     try {
-      await this.#saveChanged(vault, open);
+      await this.#saveChanged(vault, open, leisure);
     } catch (error) {
       open.isUnsaved = true;
       throw error;
+    } finally {
+      open.leisure = null;
     }
   }
 
-  async #saveChanged(vault: Vault, open: OpenIndex): Promise<void> {
+  async #saveChanged(vault: Vault, open: OpenIndex, leisure: Leisure | null): Promise<void> {
     const { store, segments } = this.#parts;
     const throughChange = await store.read(SYSTEM, (_db, head) => Promise.resolve(head.change));
     // Whatever was committed up to there has told its change once a later job has gone through.
@@ -203,10 +222,14 @@ export class VaultIndexes {
     const kept = leaves.filter((leaf) => !changed.has(leaf) && segments.has(vault, leaf));
     for (const leaf of leaves) {
       if (kept.includes(leaf)) continue;
-      open.unsaved.add(leaf);
-      // It holds what is dead: nothing may be written from it.
-      if (!(await segments.write(vault, index, leaf, throughChange))) return this.drop(vault);
-      open.unsaved.delete(leaf);
+      const write = async (): Promise<void> => {
+        open.unsaved.add(leaf);
+        if (await segments.write(vault, index, leaf, throughChange)) open.unsaved.delete(leaf);
+        // It holds what is dead: nothing may be written from it.
+        else await this.drop(vault);
+      };
+      await (leisure === null ? write() : leisure.spend(write));
+      if (this.#open.get(vault.id) !== open) return;
     }
     await segments.confirm(vault, { kept, leaves }, throughChange);
   }
@@ -230,22 +253,23 @@ export class VaultIndexes {
     await Promise.all(own.map(({ vault }) => this.drop(vault)));
   }
 
-  /** Saves every open index: before a clean stop, and from time to time. Small ones some at a time, so that they share commits. */
-  async saveAll(): Promise<void> {
+  /** Saves every open index: before a clean stop, and at leisure from time to time. Small ones some at a time, so that they share commits. */
+  async saveAll(leisure: Leisure | null = null): Promise<void> {
     const all = Array.from(this.#open.values());
     const isSmall = ({ bytes }: OpenIndex): boolean => bytes < SAVED_TOGETHER_BYTES;
-    await this.#saveSome(all.filter(isSmall), SAVED_TOGETHER);
+    await this.#saveSome(all.filter(isSmall), SAVED_TOGETHER, leisure);
     await this.#saveSome(
       all.filter((open) => !isSmall(open)),
       1,
+      leisure,
     );
   }
 
-  async #saveSome(indexes: readonly OpenIndex[], atOnce: number): Promise<void> {
+  async #saveSome(indexes: readonly OpenIndex[], atOnce: number, leisure: Leisure | null): Promise<void> {
     const waiting = indexes.values();
     // They take from one list, so that none is saved twice.
     const save = async (): Promise<void> => {
-      for (const { vault } of waiting) await this.save(vault).catch(this.#parts.onError);
+      for (const { vault } of waiting) await this.save(vault, leisure).catch(this.#parts.onError);
     };
     await Promise.all(Array.from({ length: atOnce }, save));
   }
@@ -266,6 +290,8 @@ export class VaultIndexes {
       isFull: false,
       isUnsaved: false,
       unsaved: new Set(),
+      saved: Promise.resolve(),
+      leisure: null,
     };
     this.#putLast(open);
     this.#bytes += open.bytes;

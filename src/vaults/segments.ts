@@ -59,6 +59,8 @@ export interface Loaded {
  */
 const READ_AHEAD = 2;
 const LOADED_AHEAD = 2;
+/** Slots that are asked for whom they belong to at once. */
+const SCOPE_SLOTS = 512;
 
 export class Segments {
   readonly #parts: SegmentsParts;
@@ -245,18 +247,23 @@ export class Segments {
 
   /** Slots of people and conversations whose records lie in the leaf page. */
   async #scopeSlots(vault: Vault, leaf: number): Promise<readonly number[]> {
-    const rows = await this.#parts.store.read(vault.organization.id, (db) =>
-      db
-        .selectFrom('memory_versions')
-        .select('scope')
-        .distinct()
-        .where('vault', '=', vault.id)
-        .where('slot', '>=', leaf * LEAF_SLOTS)
-        .where('slot', '<', (leaf + 1) * LEAF_SLOTS)
-        .execute(),
-    );
+    const scopes = new Set<string>();
+    for (let from = leaf * LEAF_SLOTS; from < (leaf + 1) * LEAF_SLOTS; from += SCOPE_SLOTS) {
+      const rows = await this.#parts.store.read(vault.organization.id, (db) =>
+        db
+          .selectFrom('memory_versions')
+          .select('scope')
+          .distinct()
+          .where('vault', '=', vault.id)
+          .where('slot', '>=', from)
+          .where('slot', '<', from + SCOPE_SLOTS)
+          .execute(),
+      );
+      for (const { scope } of rows) scopes.add(scope);
+      await turn();
+    }
     const inKey = new Set(vaultScope(vault).map(([, slot]) => slot));
-    return rows.flatMap(({ scope }) =>
+    return Array.from(scopes).flatMap((scope) =>
       decodeScope(scope).flatMap(([, slot]) => (inKey.has(slot) ? [] : [slot])),
     );
   }

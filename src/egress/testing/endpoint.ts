@@ -2,7 +2,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
-import type { Timer } from '../timer.ts';
 
 export interface Asked {
   readonly method: string;
@@ -88,34 +87,3 @@ const listening = (server: Server): Promise<number> =>
   new Promise((resolve) =>
     server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)),
   );
-
-interface Waiting {
-  readonly ms: number;
-  readonly work: () => void;
-}
-
-/** Time that passes when a test says so; pauses shorter than `atOnceMs` are over at once, and all are noted. */
-export class TestTimer implements Timer {
-  readonly waits: number[] = [];
-  readonly #atOnceMs: number;
-  readonly #waiting = new Set<Waiting>();
-
-  constructor(atOnceMs = 0) {
-    this.#atOnceMs = atOnceMs;
-  }
-
-  after(ms: number, work: () => void): { cancel(): void } {
-    this.waits.push(ms);
-    const waiting = { ms, work };
-    if (ms < this.#atOnceMs) queueMicrotask(work);
-    else this.#waiting.add(waiting);
-    return { cancel: () => void this.#waiting.delete(waiting) };
-  }
-
-  /** Everything that waits is over. */
-  pass(): void {
-    const all = [...this.#waiting];
-    this.#waiting.clear();
-    for (const { work } of all) work();
-  }
-}

@@ -5,7 +5,7 @@ import { rowBytesFor, paddedLength } from '../vectors/rows.ts';
 import type { StoredVector } from '../vectors/vector-index.ts';
 
 /** Throws `box.damaged` on bytes that no `encodeSegment` has made. */
-export function decodeSegment(bytes: Uint8Array): SegmentContent {
+export function decodeSegment(bytes: Uint8Array): SegmentContent & { readonly rows: readonly SegmentRow[] } {
   const part = SegmentPart.open(bytes);
   const { leaf, metric, dimensions, analyzerVersion } = part;
   const vectors = vectorsOf(part);

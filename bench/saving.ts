@@ -1,0 +1,107 @@
+/**
+ * What searches feel while a vault's segments are written anew, because a memory of each was erased: at once, as when a
+ * server stops, and at leisure, as a running one does it every hour.
+ *
+ *     node --conditions=source bench/saving.ts [MEMORIES] [ROUNDS] [FOLDER]
+ *
+ * FOLDER has base.f32 and query.f32, vectors of 768 numbers; without it they are made up. Each search is the whole of one, ledger
+ * and sync included, but for HTTP; the next is asked when it is answered.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { realTimer } from '../src/timer.ts';
+import { Leisure } from '../src/vaults/leisure.ts';
+import { systemContext } from '../test/afterwards.ts';
+import { DIMENSIONS, Corpus } from './corpus.ts';
+import { quantile } from './figures.ts';
+import { loadVectors, makeVectors } from './vector-sets.ts';
+import { watchedDeployment } from './watched-deployment.ts';
+
+const BATCH = 500;
+const CALM_MS = 8000;
+/** A memory of each leaf page, and then some. */
+const ERASED_EVERY = 2000;
+
+const [count = '50000', rounds = '3', source] = process.argv.slice(2);
+const memories = Number(count);
+const { base, queries } =
+  source === undefined ? makeVectors('clusters', memories, DIMENSIONS) : await loadVectors(source);
+const vectorOf = (numbers: Float32Array, row: number): number[] =>
+  Array.from(numbers.subarray(row * DIMENSIONS, (row + 1) * DIMENSIONS));
+
+const folder = await mkdtemp(join(tmpdir(), 'strongroom-saving-'));
+try {
+  await run();
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function run(): Promise<void> {
+  const { open } = await watchedDeployment(folder, 'data');
+  try {
+    const context = await systemContext(open);
+    const corpus = new Corpus(5);
+    const ids: string[] = [];
+    for (let from = 0; from < memories; from += BATCH) {
+      const batch = Array.from({ length: Math.min(BATCH, memories - from) }, (_, i) => ({
+        text: corpus.text(),
+        vector: vectorOf(base, from + i),
+      }));
+      const added = await open.memories.addMemories(context, 'default', batch);
+      ids.push(...added.memories.map(({ id }) => id));
+    }
+    const requests = Array.from({ length: 200 }, (_, row) => ({
+      mode: 'vector' as const,
+      vector: vectorOf(queries, row),
+      limit: 10,
+    }));
+    let asked = 0;
+    const search = async (): Promise<number> => {
+      const request = requests[asked++ % requests.length] as (typeof requests)[number];
+      const started = performance.now();
+      await open.memories.searchMemories(context, 'default', request);
+      return performance.now() - started;
+    };
+    const searchUntil = async (over: () => boolean): Promise<number[]> => {
+      const times: number[] = [];
+      while (!over()) times.push(await search());
+      return times;
+    };
+    const searchFor = (ms: number): Promise<number[]> => {
+      const end = performance.now() + ms;
+      return searchUntil(() => performance.now() >= end);
+    };
+    const eraseSome = async (): Promise<void> => {
+      for (let at = 0; at < ids.length; at += ERASED_EVERY)
+        for (const memory of ids.splice(at, 1))
+          await open.memories.deleteMemory(context, { vault: 'default', memory }, 'erase', null);
+    };
+    await searchFor(2 * CALM_MS);
+    await open.indexes.saveAll();
+    for (let round = 0; round < Number(rounds); round++) {
+      const calm = await searchFor(CALM_MS);
+      print('nothing is written', calm, calm, null);
+      for (const leisure of [null, new Leisure({ timer: realTimer, elapsed: () => performance.now() })]) {
+        await eraseSome();
+        let isSaved = false;
+        const started = performance.now();
+        const saving = open.indexes.saveAll(leisure).finally(() => (isSaved = true));
+        const times = await searchUntil(() => isSaved);
+        await saving;
+        print(leisure === null ? 'at once' : 'at leisure', times, calm, performance.now() - started);
+      }
+    }
+  } finally {
+    await open.close();
+  }
+}
+
+function print(what: string, times: readonly number[], calm: readonly number[], tookMs: number | null): void {
+  const at = (part: number): string => quantile(times, part).toFixed(2);
+  const ratio = (quantile(times, 0.95) / quantile(calm, 0.95)).toFixed(2);
+  const took = tookMs === null ? '' : `, in ${(tookMs / 1000).toFixed(1)} s`;
+  console.log(
+    `${what}${took}: ${times.length} searches, p50 ${at(0.5)}, p95 ${at(0.95)} (${ratio} of calm), p99 ${at(0.99)}, longest ${at(1)} ms`,
+  );
+}
