@@ -25,7 +25,7 @@ test('a person is erased from every vault at once, with one key', async (t) => {
       await added(deployment, vault, { text: 'likes green tea', subject: 'ann' }),
       await added(deployment, vault, { text: 'likes green tea', subject: 'bob' }),
     );
-  assert.deepEqual(await seen(deployment, 'other'), ['ann', 'bob']);
+  for (const vault of ['default', 'other']) assert.deepEqual(await seen(deployment, vault), ['ann', 'bob']);
   const plan = await deployment.must('POST', '/v1/erasures', {
     body: { target: { subject: 'ann' }, dryRun: true },
   });
@@ -68,6 +68,23 @@ test('an older version about a person goes with them, row and all, and the memor
       [2, 3],
     );
   });
+});
+
+test('a memory that was about a person for a while stays where it is, in the trash or not', async (t) => {
+  verifies('RET-03');
+  const deployment = await TestDeployment.start(t);
+  await deployment.must('POST', '/v1/vaults', { body: { name: 'kept', history: true } });
+  const ids: string[] = [];
+  for (const text of ['tea for two', 'tea for three']) {
+    const id = await added(deployment, 'kept', { text });
+    for (const subject of ['ann', null])
+      await deployment.must('PATCH', `/v1/vaults/kept/memories/${id}`, { body: { subject } });
+    ids.push(id);
+  }
+  await deployment.must('DELETE', `/v1/vaults/kept/memories/${ids[1]}`);
+  assert.deepEqual(await seen(deployment, 'kept'), ['undefined']);
+  await settled(deployment, idOf(await erased(deployment, { subject: 'ann' })));
+  assert.deepEqual(await seen(deployment, 'kept'), ['undefined']);
 });
 
 test('whoever took a copy away before an erasure is named, by key and vault, and nobody who did it later', async (t) => {

@@ -17,9 +17,11 @@ import { test, type TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Housekeeping } from '../src/housekeeping.ts';
 import { LEAF_SLOTS, type Slot } from '../src/keys/slot.ts';
+import { xorshift } from '../src/search/vectors/numbers.ts';
 import type { Strongroom } from '../src/strongroom.ts';
 import { TestTimer } from '../src/testing/timer.ts';
 import { Leisure } from '../src/vaults/leisure.ts';
+import { People } from '../src/vaults/people.ts';
 import type { Vault } from '../src/vaults/vault.ts';
 import { systemContext } from './afterwards.ts';
 import { readRows } from './boxes.ts';
@@ -305,5 +307,134 @@ test('chores of the hour do not wait for segments, and come to their end when th
     await housekeeping.hour();
     await housekeeping.close();
     assert.deepEqual([timer.waits.length, (await liveSegments(open)).length], [1, 2]);
+  });
+});
+
+test('the index of a vault stays open while people and conversations are erased, and says what one filled anew says', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  await deployment.stop();
+  await deployment.opened(async (open) => {
+    const context = await systemContext(open);
+    const random = xorshift(7);
+    const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)] as T;
+    const [people, talks] = [
+      ['ann', 'bob', 'cat'],
+      ['one', 'two', 'three'],
+    ];
+    const vault = await theVault(open);
+    const ids: string[] = [];
+    const found = async (): Promise<readonly (readonly unknown[])[]> => {
+      const request = { query: 'tea', limit: 100 };
+      const { results } = await open.memories.searchMemories(context, 'default', request);
+      return results.map(({ id, subject, conversation, version, score }) => [
+        id,
+        subject,
+        conversation,
+        version,
+        score.toFixed(12),
+      ]);
+    };
+    const add = async (number: number): Promise<void> => {
+      const sources = random() < 0.3 ? (await found()).slice(0, 2).map(([id]) => String(id)) : [];
+      const { id } = await open.memories.addMemory(context, 'default', {
+        text: `tea ${number} ${'and more '.repeat(number % 5)}`,
+        ...(random() < 0.5 ? { subject: pick(people) } : {}),
+        ...(random() < 0.5 ? { conversation: pick(talks) } : {}),
+        ...(sources.length === 0 ? {} : { derivedFrom: sources }),
+      });
+      ids.push(id);
+    };
+    const change = async (): Promise<void> => {
+      const place = { vault: 'default', memory: pick(ids) };
+      const patch = random() < 0.5 ? { subject: pick([...people, null]) } : { conversation: pick(talks) };
+      // It may be gone.
+      await open.memories
+        .updateMemory(context, place, patch, null)
+        .catch((error: unknown) => assert.equal((error as { code: unknown }).code, 'not_found'));
+    };
+    let gone = 0;
+    for (const target of [
+      { subject: 'ann' },
+      { vault: 'default', conversation: 'two' },
+      { subject: 'bob' },
+      { vault: 'default', conversation: 'one' },
+    ]) {
+      for (let number = 0; number < 40; number++) await (number % 3 === 2 ? change() : add(number));
+      const before = await found();
+      const index = await open.indexes.of(vault);
+      await open.erasureRequests.request(context, { target, reason: 'asked' });
+      const after = await found();
+      gone += before.length - after.length;
+      assert.equal(await open.indexes.of(vault), index, 'it was not closed');
+      await open.indexes.drop(vault);
+      assert.deepEqual(await found(), after);
+    }
+    assert.ok(gone > 40, `${gone} were erased`);
+  });
+});
+
+test('what is tied to a person by its slot alone is taken out of an open index with them', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  await deployment.stop();
+  await deployment.opened(async (open) => {
+    const context = await systemContext(open);
+    for (const subject of ['ann', null, null])
+      await open.memories.addMemory(context, 'default', {
+        text: 'first',
+        ...(subject === null ? {} : { subject }),
+      });
+    await findsAll(open, 3);
+    const { memory_versions: versions, subjects } = await readRows(open);
+    const [tied] = versions.filter(({ scope }) => !scope.includes('subject'));
+    const { organization, vault, memory, slot } = tied as (typeof versions)[number];
+    await open.store.write(context.organization, (tx) =>
+      tx.sql
+        .insertInto('tied_slots')
+        .values({
+          organization,
+          vault,
+          memory,
+          slot,
+          change: tx.change,
+          tied_to: subjects[0]?.slot as number,
+        })
+        .execute(),
+    );
+    await open.erasureRequests.request(context, { target: { subject: 'ann' }, reason: 'asked' });
+    await findsAll(open, 1);
+  });
+});
+
+test('an index that is filled while somebody is being erased says nothing of them', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  await deployment.stop();
+  await deployment.opened(async (open) => {
+    const context = await systemContext(open);
+    const vault = await theVault(open);
+    const { forgetSubject, forgetConversation } = People.prototype;
+    const fill = async (): Promise<void> => {
+      await open.indexes.drop(vault);
+      await open.indexes.of(vault);
+    };
+    // Before and after the name goes, in the middle of the erasure's transaction.
+    People.prototype.forgetSubject = async function (...given) {
+      await fill();
+      await forgetSubject.apply(this, given);
+      await fill();
+    };
+    People.prototype.forgetConversation = async function (...given) {
+      await fill();
+      await forgetConversation.apply(this, given);
+      await fill();
+    };
+    t.after(() => Object.assign(People.prototype, { forgetSubject, forgetConversation }));
+    for (const own of [{ subject: 'ann' }, { conversation: 'talk' }, {}])
+      await open.memories.addMemory(context, 'default', { text: 'first', ...own });
+    await findsAll(open, 3);
+    await open.erasureRequests.request(context, { target: { subject: 'ann' }, reason: 'asked' });
+    await findsAll(open, 2);
+    const target = { vault: 'default', conversation: 'talk' };
+    await open.erasureRequests.request(context, { target, reason: 'asked' });
+    await findsAll(open, 1);
   });
 });

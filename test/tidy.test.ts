@@ -13,7 +13,17 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** Lowest first. A file imports from its own layer and from those before it. Names without a slash are files in src/. */
 const LAYERS = [
   ['client'],
-  ['bytes', 'errors.ts', 'environment.ts', 'ids.ts', 'limits.ts', 'config.ts', 'closing.ts', 'version.ts'],
+  [
+    'bytes',
+    'errors.ts',
+    'environment.ts',
+    'timer.ts',
+    'ids.ts',
+    'limits.ts',
+    'config.ts',
+    'closing.ts',
+    'version.ts',
+  ],
   ['crypto'],
   ['keys'],
   ['store'],

@@ -80,6 +80,12 @@ export interface RequestedBy extends ErasedBy {
 const AT_ONCE_SLOTS = 500;
 const OPEN_STATES = ['requested', 'hidden', 'destroyed'] as const;
 
+/** Older slots that go along with a person or a conversation, and the memories whose versions they open. */
+interface Tied {
+  readonly slots: readonly Slot[];
+  readonly memories: readonly string[];
+}
+
 export class Erasures implements Eraser {
   readonly #parts: ErasuresParts;
   /** Purges run one after the other, oldest erasure first, so that each counts what is its own. */
@@ -127,23 +133,31 @@ export class Erasures implements Eraser {
   async subject(tx: Tx, by: RequestedBy, organization: Organization, subject: Subject): Promise<Begun> {
     const { guard, people, indexes, burials } = this.#parts;
     await guard.require(tx, { kind: 'subject', subject: subject.id });
-    const slots = [subject.slot, ...(await this.#tied(tx, subject.slot))];
+    const tied = await this.#tied(tx, subject.slot);
+    const slots = [subject.slot, ...tied.slots];
     const buried = await burials.ofPerson(tx, organization, new Set(slots));
-    await people.forgetSubject(tx, organization.id, subject);
-    tx.defer(this.#forgotten, () => indexes.dropOf(organization.id));
+    const forgotten = { subject: subject.name, conversation: null, memories: tied.memories };
+    indexes.changeAll(tx, organization.id, { forgotten });
     const spec = { kind: 'subject', vault: null, target: subject.id, count: null } as const;
-    return this.#begin(tx, { ...spec, organization: organization.id, slots, by, buried });
+    const begun = await this.#begin(tx, { ...spec, organization: organization.id, slots, by, buried });
+    // Later than their keys: an index that is being filled finds theirs by this name.
+    await people.forgetSubject(tx, organization.id, subject);
+    return begun;
   }
 
   async conversation(tx: Tx, by: RequestedBy, vault: Vault, conversation: Conversation): Promise<Begun> {
     const { guard, people, indexes, burials } = this.#parts;
     await guard.require(tx, { kind: 'conversation', vault: vault.id, conversation: conversation.id });
-    const slots = [conversation.slot, ...(await this.#tied(tx, conversation.slot))];
+    const tied = await this.#tied(tx, conversation.slot);
+    const slots = [conversation.slot, ...tied.slots];
     const buried = await burials.ofConversation(tx, vault, new Set(slots));
-    await people.forgetConversation(tx, vault, conversation);
-    tx.defer(this.#forgotten, () => indexes.drop(vault));
+    const forgotten = { subject: null, conversation: conversation.name, memories: tied.memories };
+    indexes.change(tx, vault, { forgotten });
     const spec = { kind: 'conversation', vault: vault.id, target: conversation.id, count: null } as const;
-    return this.#begin(tx, { ...spec, organization: vault.organization.id, slots, by, buried });
+    const begun = await this.#begin(tx, { ...spec, organization: vault.organization.id, slots, by, buried });
+    // As above.
+    await people.forgetConversation(tx, vault, conversation);
+    return begun;
   }
 
   async vault(tx: Tx, by: RequestedBy, vault: Vault): Promise<Begun> {
@@ -256,8 +270,9 @@ export class Erasures implements Eraser {
   }
 
   /** What is destroyed along with a person or a conversation; none of it may be held. */
-  async #tied(tx: Tx, to: Slot): Promise<readonly Slot[]> {
+  async #tied(tx: Tx, to: Slot): Promise<Tied> {
     const slots = await tiedTo(tx.sql, to);
+    const memories = new Set<string>();
     for (const part of chunks(slots))
       for (const table of ['memory_versions', 'archived_versions'] as const) {
         const rows = await tx.sql
@@ -265,6 +280,7 @@ export class Erasures implements Eraser {
           .select(['memory', 'vault'])
           .where('slot', 'in', part)
           .execute();
+        for (const { memory } of rows) memories.add(memory);
         for (const [vault, own] of Map.groupBy(rows, (row) => row.vault as VaultId))
           await this.#parts.guard.require(tx, {
             kind: 'memories',
@@ -272,7 +288,7 @@ export class Erasures implements Eraser {
             memories: own.map(({ memory }) => memory),
           });
       }
-    return slots;
+    return { slots, memories: [...memories] };
   }
 
   async #begin(tx: Tx, spec: Spec): Promise<Begun> {

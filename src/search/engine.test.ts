@@ -149,6 +149,33 @@ test('after any additions, updates and removals the index answers like one built
   );
 });
 
+test('what is forgotten is what belongs to a person or a conversation, and what may is named', () => {
+  const records = [
+    recordOf(1, { subject: 'ann', derivedFrom: [recordOf(9).id] }),
+    recordOf(2, { subject: 'bob', conversation: 'ann' }),
+    recordOf(3, { subject: 'bob', conversation: 'tea' }),
+    recordOf(4, { subject: 'bob', derivedFrom: [recordOf(1).id] }),
+    recordOf(5),
+    recordOf(6),
+  ];
+  const ids = (numbers: readonly number[]): readonly string[] => numbers.map((number) => recordOf(number).id);
+  const cases = [
+    { subject: 'ann', conversation: null, memories: ids([6]), may: [6, 4], stay: [2, 3, 5] },
+    { subject: null, conversation: 'tea', memories: ids([7]), may: [7, 1, 4], stay: [2, 5, 6] },
+  ];
+  for (const { may, stay, ...forgotten } of cases)
+    for (const isLoaded of [false, true]) {
+      const made = openEngine();
+      made.add(records);
+      const engine = isLoaded ? openEngine() : made;
+      if (isLoaded) engine.loadSegment(made.exportSegment(0).bytes);
+      assert.deepEqual(engine.forget(forgotten), ids(may));
+      const left = openEngine();
+      left.add(records.filter(({ slot }) => stay.includes(slot)));
+      assert.deepEqual(engine.exportSegment(0), left.exportSegment(0));
+    }
+});
+
 test('an index loaded from segments answers like one built from what is left, whatever is done to it before or amid its work', () => {
   fc.assert(
     fc.property(

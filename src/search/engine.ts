@@ -22,6 +22,7 @@ import { SegmentPart } from './segment-part.ts';
 import { shownResult } from './shown.ts';
 import { Top, type Scored } from './top.ts';
 import type {
+  Forgotten,
   HeldRecord,
   Hit,
   IndexedRecord,
@@ -116,6 +117,23 @@ export class Engine {
       const document = this.#records.documentOf(id);
       if (document !== undefined) this.#leave(document);
     }
+  }
+
+  /** Takes out what belongs to them and, by id in the answer, what may (types.ts). */
+  forget({ subject, conversation, memories }: Forgotten): readonly string[] {
+    const gone: string[] = [];
+    const doubtful = new Set(memories);
+    for (let document = 0; document < this.#records.end; document++) {
+      if (!this.#records.has(document)) continue;
+      const record = this.#records.recordOf(document);
+      const isTheirs =
+        (subject !== null && record.subject === subject) ||
+        (conversation !== null && record.conversation === conversation);
+      if (isTheirs) gone.push(record.id);
+      else if (record.derivedFrom !== null) doubtful.add(record.id);
+    }
+    this.remove([...gone, ...doubtful]);
+    return [...doubtful];
   }
 
   search(request: SearchRequest): readonly Hit[] {

@@ -8,6 +8,7 @@
 import { StrongroomError } from '../errors.ts';
 import { packRecords, type Operation, type Operations } from './protocol.ts';
 import type {
+  Forgotten,
   Fill,
   Hit,
   IndexedRecord,
@@ -158,6 +159,10 @@ class OpenVault implements VaultIndex {
 
   async remove(ids: readonly string[]): Promise<void> {
     await this.#ask('remove', ids);
+  }
+
+  forget(forgotten: Forgotten): Promise<readonly string[]> {
+    return this.#ask('forget', forgotten);
   }
 
   search(request: SearchRequest): Promise<readonly Hit[]> {

@@ -6,6 +6,7 @@
  */
 import { StrongroomError, isErrorCode, type Fault } from '../errors.ts';
 import type {
+  Forgotten,
   HeldRecord,
   Hit,
   IndexedRecord,
@@ -29,6 +30,7 @@ export interface Operations {
   open: { takes: VaultSettings; answers: null };
   add: { takes: RecordBatch; answers: null };
   remove: { takes: readonly string[]; answers: null };
+  forget: { takes: Forgotten; answers: readonly string[] };
   search: { takes: SearchRequest; answers: readonly Hit[] };
   answer: { takes: SearchRequest; answers: WrittenHits };
   stats: { takes: null; answers: VaultStats };

@@ -112,6 +112,15 @@ export interface Segment {
 /** What comes of a step in which a segment is made: the segment, or under which number to ask for the next step. */
 export type SegmentStep = Segment | { readonly writing: number };
 
+/** Of whom an index is to say nothing any more. */
+export interface Forgotten {
+  /** A person and a conversation, by name. */
+  readonly subject: string | null;
+  readonly conversation: string | null;
+  /** Memories that may go along, by id. */
+  readonly memories: readonly string[];
+}
+
 export interface LoadedSegment {
   /** False where its terms had to be made anew: by another analyzer or in another language. */
   readonly isCurrent: boolean;
@@ -132,6 +141,11 @@ export interface IndexFiller {
  */
 export interface VaultIndex extends IndexFiller {
   readonly vault: string;
+  /**
+   * Takes out what belongs to them and what may: memories do not say to whom they belong by what they were derived from. Answers the
+   * ids of the latter; what stays of these has to be added again.
+   */
+  forget(forgotten: Forgotten): Promise<readonly string[]>;
   search(request: SearchRequest): Promise<readonly Hit[]>;
   answer(request: SearchRequest): Promise<WrittenHits>;
   stats(): Promise<VaultStats>;

@@ -28,6 +28,7 @@ const IS_QUESTION: { readonly [O in Operation]: boolean } = {
   open: false,
   add: false,
   remove: false,
+  forget: false,
   search: true,
   answer: true,
   stats: true,
@@ -73,6 +74,8 @@ class SearchWorker {
       case 'remove':
         residence.changing(vault).remove(call.argument);
         return null;
+      case 'forget':
+        return residence.changing(vault).forget(call.argument);
       case 'search':
         return this.#turns.search(() => residence.asked(vault).search(call.argument));
       case 'answer':

@@ -10,6 +10,7 @@ import { LEAF_SLOTS } from '../keys/slot.ts';
 import type { IndexedRecord, IndexFiller } from '../search/types.ts';
 import { SYSTEM, type Store } from '../store/store.ts';
 import { Ahead } from './ahead.ts';
+import { chunks } from './derivations.ts';
 import { indexedRecord, openMemory, type JoinedRow, type NameLookup } from './memory-row.ts';
 import { selectBySlot, selectWithVector } from './memory-store.ts';
 import type { Segments } from './segments.ts';
@@ -96,6 +97,25 @@ async function fillChanged({ parts, vault, filler, names }: Filling, since: numb
     await filler.remove(rows.map(({ id }) => id));
     const live = rows.filter(({ state }) => state === 'live');
     await filler.add(openLive({ parts, vault, names }, live));
+  }
+}
+
+/** Adds those of some memories that are live and can be opened. */
+export async function fillSome(
+  parts: FillingParts,
+  vault: Vault,
+  filler: Pick<IndexFiller, 'add'>,
+  ids: readonly string[],
+): Promise<void> {
+  for (const some of chunks(ids, FILL_ROWS)) {
+    const rows = await parts.store.read(vault.organization.id, (db) =>
+      selectWithVector(db, vault)
+        .where('memories.id', 'in', some)
+        .where('memories.state', '=', 'live')
+        .execute(),
+    );
+    await turn();
+    await filler.add(openLive({ parts, vault, names: await parts.names(vault) }, rows));
   }
 }
 

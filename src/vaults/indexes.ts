@@ -5,9 +5,9 @@
  * wait and are applied after it; applying one twice does no harm, because an addition replaces.
  */
 import { StrongroomError } from '../errors.ts';
-import type { IndexedRecord, SearchPool, VaultIndex } from '../search/types.ts';
+import type { Forgotten, IndexedRecord, SearchPool, VaultIndex } from '../search/types.ts';
 import { SYSTEM, type Flusher, type Tx } from '../store/store.ts';
-import { fillIndex, type FillingParts } from './index-filling.ts';
+import { fillIndex, fillSome, type FillingParts } from './index-filling.ts';
 import type { Leisure } from './leisure.ts';
 import type { Vault } from './vault.ts';
 
@@ -20,7 +20,14 @@ export interface IndexesParts extends FillingParts {
 export interface IndexChange {
   readonly added?: readonly IndexedRecord[];
   readonly removed?: readonly string[];
+  readonly forgotten?: Forgotten;
 }
+
+/** A change of one vault, or of all that an organization has. */
+type Told = { readonly change: IndexChange } & (
+  | { readonly vault: Pick<Vault, 'id'> }
+  | { readonly organization: string }
+);
 
 export interface Asked<T> {
   readonly answer: T;
@@ -81,10 +88,12 @@ export class VaultIndexes {
   /** What the open ones take together, about. */
   #bytes = 0;
 
-  readonly #committed: Flusher<{ readonly vault: Pick<Vault, 'id'>; readonly change: IndexChange }> = {
+  readonly #committed: Flusher<Told> = {
     flush: () => Promise.resolve(),
     committed: (items) => {
-      for (const { item } of items) this.#changed(item.vault, item.change);
+      for (const { item } of items)
+        for (const vault of 'vault' in item ? [item.vault] : this.#openOf(item.organization))
+          this.#changed(vault, item.change);
     },
   };
 
@@ -181,6 +190,11 @@ export class VaultIndexes {
     tx.defer(this.#committed, { vault, change });
   }
 
+  /** The same for every vault of an organization: a person may be in any of them. */
+  changeAll(tx: Tx, organization: string, change: IndexChange): void {
+    tx.defer(this.#committed, { organization, change });
+  }
+
   /**
    * Writes the segments of leaf pages that changed since theirs was written, and of those that have none: at leisure, where nobody
    * waits for it. One after the other; whoever waits ends the leisure of the one before.
@@ -248,9 +262,14 @@ export class VaultIndexes {
 
   /** Closes every open index of an organization: what they hold in memory goes with them. */
   async dropOf(organization: string): Promise<void> {
-    const own = [...this.#open.values()].filter(({ vault }) => vault.organization.id === organization);
     // All at once: none of them may answer while another is being closed.
-    await Promise.all(own.map(({ vault }) => this.drop(vault)));
+    await Promise.all(this.#openOf(organization).map((vault) => this.drop(vault)));
+  }
+
+  #openOf(organization: string): readonly Vault[] {
+    return [...this.#open.values()]
+      .map(({ vault }) => vault)
+      .filter((vault) => vault.organization.id === organization);
   }
 
   /** Saves every open index: before a clean stop, and at leisure from time to time. Small ones some at a time, so that they share commits. */
@@ -356,7 +375,7 @@ export class VaultIndexes {
   #changed(vault: Pick<Vault, 'id'>, change: IndexChange): void {
     const open = this.#open.get(vault.id);
     if (open === undefined) return;
-    const { added = [], removed = [] } = change;
+    const { added = [], removed = [], forgotten } = change;
     const bytes = added.reduce(
       (sum, { text, vector }) => sum + RECORD_BYTES + text.length + (vector?.byteLength ?? 0),
       0,
@@ -365,10 +384,13 @@ export class VaultIndexes {
     open.isUnsaved = true;
     this.#grow(open, bytes);
     this.#keepBudget(open);
-    if (removed.length > 0) open.mark = {};
+    if (removed.length > 0 || forgotten !== undefined) open.mark = {};
     const applied = open.applied.then(async () => {
       const index = await open.index;
       if (removed.length > 0) await index.remove(removed);
+      // What stays of them opens, and what goes does not, from the asking for its end on.
+      if (forgotten !== undefined)
+        await fillSome(this.#parts, open.vault, index, await index.forget(forgotten));
       for (let at = 0; at < added.length; at += CHANGE_RECORDS)
         await index.add(added.slice(at, at + CHANGE_RECORDS));
     });
