@@ -1,6 +1,7 @@
 /**
  * What searches feel while a vault's segments are written anew, because a memory of each was erased: at once, as when a
- * server stops, and at leisure, as a running one does it every hour.
+ * server stops, and at leisure, as a running one does it every hour. And what they feel of the end of a conversation that has
+ * memories all over the vault.
  *
  *     node --conditions=source bench/saving.ts [MEMORIES] [ROUNDS] [FOLDER]
  *
@@ -22,6 +23,11 @@ const BATCH = 500;
 const CALM_MS = 8000;
 /** A memory of each leaf page, and then some. */
 const ERASED_EVERY = 2000;
+
+const TALKS = 500;
+const talk = (number: number): string => `talk ${number % TALKS}`;
+const ERASED_TALKS = 3;
+const AFTERWARDS_MS = 2000;
 
 const [count = '50000', rounds = '3', source] = process.argv.slice(2);
 const memories = Number(count);
@@ -46,6 +52,7 @@ async function run(): Promise<void> {
     for (let from = 0; from < memories; from += BATCH) {
       const batch = Array.from({ length: Math.min(BATCH, memories - from) }, (_, i) => ({
         text: corpus.text(),
+        conversation: talk(from + i),
         vector: vectorOf(base, from + i),
       }));
       const added = await open.memories.addMemories(context, 'default', batch);
@@ -91,6 +98,15 @@ async function run(): Promise<void> {
         await saving;
         print(leisure === null ? 'at once' : 'at leisure', times, calm, performance.now() - started);
       }
+    }
+    for (let number = 0; number < ERASED_TALKS; number++) {
+      const calm = await searchFor(CALM_MS);
+      const target = { vault: 'default', conversation: talk(number) };
+      const erasing = open.erasureRequests.request(context, { target, reason: 'measured' });
+      const times = await searchFor(AFTERWARDS_MS);
+      await erasing;
+      print(`a conversation of ${Math.ceil(memories / TALKS)} memories is erased`, times, calm, null);
+      await open.indexes.saveAll();
     }
   } finally {
     await open.close();
