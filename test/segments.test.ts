@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Housekeeping } from '../src/housekeeping.ts';
+import { KeyedSealer } from '../src/keys/record-sealer.ts';
 import { LEAF_SLOTS, type Slot } from '../src/keys/slot.ts';
 import { xorshift } from '../src/search/vectors/numbers.ts';
 import type { Strongroom } from '../src/strongroom.ts';
@@ -436,5 +437,32 @@ test('an index that is filled while somebody is being erased says nothing of the
     const target = { vault: 'default', conversation: 'talk' };
     await open.erasureRequests.request(context, { target, reason: 'asked' });
     await findsAll(open, 1);
+  });
+});
+
+test('while a vault is read from its records everybody else has a turn after a few of them', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  await deployment.stop();
+  await deployment.opened(async (open) => {
+    const context = await systemContext(open);
+    const many = Array.from({ length: 400 }, (_, n) => ({ text: `first ${n}` }));
+    await open.memories.addMemories(context, 'default', many);
+    const vault = await theVault(open);
+    await open.indexes.drop(vault);
+    const { at } = KeyedSealer.prototype;
+    const seen = { isFull: false, opened: 0, inOneTurn: 0 };
+    t.after(() => Object.assign(KeyedSealer.prototype, { at }));
+    KeyedSealer.prototype.at = function (record) {
+      seen.opened++;
+      return at.call(this, record);
+    };
+    const filling = open.indexes.of(vault).finally(() => (seen.isFull = true));
+    while (!seen.isFull) {
+      const before = seen.opened;
+      await turn();
+      seen.inOneTurn = Math.max(seen.inOneTurn, seen.opened - before);
+    }
+    await filling;
+    assert.ok(seen.opened >= 400 && seen.inOneTurn <= 10, JSON.stringify(seen));
   });
 });

@@ -32,8 +32,13 @@ interface Filling {
   readonly names: NameLookup;
 }
 
-/** Records opened between two turns of the event loop. */
-const FILL_ROWS = 250;
+/** Records that are read, and given to the search worker, at once. */
+const FILL_ROWS = 16;
+/**
+ * Records opened between two turns of the event loop, a third of a millisecond: a search of another vault waits for several turns,
+ * one after the other.
+ */
+const TURN_ROWS = 4;
 /** Sorts after every id. */
 const MAX_ID = 'zzzz';
 
@@ -61,10 +66,8 @@ async function fillLeaf({ parts, vault, filler, names }: Filling, leaf: number):
     );
     if (last === null) break;
     isAny = true;
-    // Answers of the worker alone would keep everybody else from their turn.
-    await turn();
     from = last + 1;
-    const records = openLive({ parts, vault, names }, live);
+    const records = await openLive({ parts, vault, names }, live);
     await adding.next(() => filler.add(records));
     if (count < FILL_ROWS) break;
   }
@@ -92,11 +95,10 @@ async function fillChanged({ parts, vault, filler, names }: Filling, since: numb
     );
     const last = rows.at(-1);
     if (last === undefined) return isAny;
-    await turn();
     after = { change: last.change, id: last.id };
     await filler.remove(rows.map(({ id }) => id));
     const live = rows.filter(({ state }) => state === 'live');
-    await filler.add(openLive({ parts, vault, names }, live));
+    await filler.add(await openLive({ parts, vault, names }, live));
   }
 }
 
@@ -114,18 +116,19 @@ export async function fillSome(
         .where('memories.state', '=', 'live')
         .execute(),
     );
-    await turn();
-    await filler.add(openLive({ parts, vault, names: await parts.names(vault) }, rows));
+    await filler.add(await openLive({ parts, vault, names: await parts.names(vault) }, rows));
   }
 }
 
 /** What an erasure ended between the reading of the row and now is left out. */
-function openLive(
+async function openLive(
   { parts, vault, names }: Pick<Filling, 'parts' | 'vault' | 'names'>,
   rows: readonly JoinedRow[],
-): IndexedRecord[] {
+): Promise<IndexedRecord[]> {
   const records: IndexedRecord[] = [];
-  for (const row of rows) {
+  for (const [at, row] of rows.entries()) {
+    // Answers of the worker alone would keep everybody else from their turn.
+    if (at % TURN_ROWS === 0) await turn();
     try {
       records.push(indexedRecord(openMemory(parts.sealer, vault, row), names));
     } catch (error) {
