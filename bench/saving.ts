@@ -1,7 +1,7 @@
 /**
  * What searches feel while a vault's segments are written anew, because a memory of each was erased: at once, as when a
- * server stops, and at leisure, as a running one does it every hour. And what they feel of the end of a conversation that has
- * memories all over the vault.
+ * server stops, and at leisure, as a running one does it every hour. What they feel of the end of a conversation that has
+ * memories all over the vault; and those of another vault, while this one is read from its records, without segments.
  *
  *     node --conditions=source bench/saving.ts [MEMORIES] [ROUNDS] [FOLDER]
  *
@@ -24,6 +24,8 @@ const CALM_MS = 8000;
 /** A memory of each leaf page, and then some. */
 const ERASED_EVERY = 2000;
 
+const OTHER = 'other';
+const OTHER_MEMORIES = 5000;
 const TALKS = 500;
 const talk = (number: number): string => `talk ${number % TALKS}`;
 const ERASED_TALKS = 3;
@@ -48,36 +50,44 @@ async function run(): Promise<void> {
   try {
     const context = await systemContext(open);
     const corpus = new Corpus(5);
-    const ids: string[] = [];
-    for (let from = 0; from < memories; from += BATCH) {
-      const batch = Array.from({ length: Math.min(BATCH, memories - from) }, (_, i) => ({
-        text: corpus.text(),
-        conversation: talk(from + i),
-        vector: vectorOf(base, from + i),
-      }));
-      const added = await open.memories.addMemories(context, 'default', batch);
-      ids.push(...added.memories.map(({ id }) => id));
-    }
+    const vault = await open.vaults.find(context.organization, 'default');
+    if (vault === null) throw new Error('no vault');
+    const fill = async (name: string, count: number): Promise<string[]> => {
+      const ids: string[] = [];
+      for (let from = 0; from < count; from += BATCH) {
+        const batch = Array.from({ length: Math.min(BATCH, count - from) }, (_, i) => ({
+          text: corpus.text(),
+          conversation: talk(from + i),
+          vector: vectorOf(base, from + i),
+        }));
+        const added = await open.memories.addMemories(context, name, batch);
+        ids.push(...added.memories.map(({ id }) => id));
+      }
+      return ids;
+    };
+    const ids = await fill('default', memories);
+    await open.store.write(context.organization, (tx) => open.vaults.create(tx, vault, { name: OTHER }));
+    await fill(OTHER, Math.min(memories, OTHER_MEMORIES));
     const requests = Array.from({ length: 200 }, (_, row) => ({
       mode: 'vector' as const,
       vector: vectorOf(queries, row),
       limit: 10,
     }));
     let asked = 0;
-    const search = async (): Promise<number> => {
+    const search = async (name: string): Promise<number> => {
       const request = requests[asked++ % requests.length] as (typeof requests)[number];
       const started = performance.now();
-      await open.memories.searchMemories(context, 'default', request);
+      await open.memories.searchMemories(context, name, request);
       return performance.now() - started;
     };
-    const searchUntil = async (over: () => boolean): Promise<number[]> => {
+    const searchUntil = async (over: () => boolean, name = 'default'): Promise<number[]> => {
       const times: number[] = [];
-      while (!over()) times.push(await search());
+      while (!over()) times.push(await search(name));
       return times;
     };
-    const searchFor = (ms: number): Promise<number[]> => {
+    const searchFor = (ms: number, name = 'default'): Promise<number[]> => {
       const end = performance.now() + ms;
-      return searchUntil(() => performance.now() >= end);
+      return searchUntil(() => performance.now() >= end, name);
     };
     const eraseSome = async (): Promise<void> => {
       for (let at = 0; at < ids.length; at += ERASED_EVERY)
@@ -107,6 +117,19 @@ async function run(): Promise<void> {
       await erasing;
       print(`a conversation of ${Math.ceil(memories / TALKS)} memories is erased`, times, calm, null);
       await open.indexes.saveAll();
+    }
+    await searchFor(CALM_MS, OTHER);
+    for (let round = 0; round < Number(rounds); round++) {
+      const calm = await searchFor(CALM_MS, OTHER);
+      await open.segments.discard(vault.id);
+      await open.indexes.drop(vault);
+      let isFull = false;
+      const started = performance.now();
+      const filling = open.indexes.of(vault).finally(() => (isFull = true));
+      const times = await searchUntil(() => isFull, OTHER);
+      await filling;
+      print('another vault is read from its records', times, calm, performance.now() - started);
+      await searchFor(CALM_MS, OTHER);
     }
   } finally {
     await open.close();
