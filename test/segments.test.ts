@@ -466,3 +466,25 @@ test('while a vault is read from its records everybody else has a turn after a f
     assert.ok(seen.opened >= 400 && seen.inOneTurn <= 10, JSON.stringify(seen));
   });
 });
+
+test('a segment that erasures overtake is begun again, and left for the next time where they do not end', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  await deployment.stop();
+  await deployment.opened(async (open) => {
+    const write = open.segments.write.bind(open.segments);
+    let overtaken = 0;
+    open.segments.write = (...given) => (overtaken-- > 0 ? Promise.resolve('overtaken') : write(...given));
+    await twoLeaves(open);
+    overtaken = 3;
+    await open.indexes.saveAll();
+    assert.equal((await liveSegments(open)).length, 2);
+    await open.memories.addMemory(await systemContext(open), 'default', { text: 'later' });
+    overtaken = Number.POSITIVE_INFINITY;
+    const before = await liveSegments(open);
+    await open.indexes.saveAll();
+    assert.deepEqual(await liveSegments(open), before);
+    overtaken = 0;
+    await open.indexes.saveAll();
+    assert.notDeepEqual(await liveSegments(open), before);
+  });
+});

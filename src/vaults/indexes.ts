@@ -73,6 +73,8 @@ const NEW_VAULTS_MAX = 10_000;
 const INDEX_BYTES = 4 * 1024;
 /** What a record takes beside its text and its vector, about. */
 const RECORD_BYTES = 512;
+/** How often a segment is begun that one erasure after the other overtakes; then it is left for the next time. */
+const WRITES_MAX = 5;
 /** Indexes that are saved at the same time, and how large each may be: their segments are in memory meanwhile. */
 const SAVED_TOGETHER = 32;
 const SAVED_TOGETHER_BYTES = 1024 * 1024;
@@ -238,9 +240,13 @@ export class VaultIndexes {
       if (kept.includes(leaf)) continue;
       const write = async (): Promise<void> => {
         open.unsaved.add(leaf);
-        if (await segments.write(vault, index, leaf, throughChange)) open.unsaved.delete(leaf);
+        let outcome = await segments.write(vault, index, leaf, throughChange);
+        for (let writes = 1; outcome === 'overtaken' && writes < WRITES_MAX; writes++)
+          outcome = await segments.write(vault, index, leaf, throughChange);
+        if (outcome === 'live') open.unsaved.delete(leaf);
         // It holds what is dead: nothing may be written from it.
-        else await this.drop(vault);
+        else if (outcome === 'stale') await this.drop(vault);
+        else open.isUnsaved = true;
       };
       await (leisure === null ? write() : leisure.spend(write));
       if (this.#open.get(vault.id) !== open) return;

@@ -165,10 +165,15 @@ export class Segments {
   }
 
   /**
-   * Writes the segment of one leaf page anew. `throughChange`: every job up to it is in the index. False where the index
-   * turned out to hold what is dead: it must not be used any more.
+   * Writes the segment of one leaf page anew. `throughChange`: every job up to it is in the index. `overtaken` where something
+   * was erased meanwhile, wherever; `stale` where the index turned out to hold what is dead: it must not be used any more.
    */
-  async write(vault: Vault, index: VaultIndex, leaf: number, throughChange: number): Promise<boolean> {
+  async write(
+    vault: Vault,
+    index: VaultIndex,
+    leaf: number,
+    throughChange: number,
+  ): Promise<'live' | 'overtaken' | 'stale'> {
     const id = await this.#register(vault, leaf, throughChange);
     const replaced = this.#registry.ofLeaf(vault.id, leaf).filter((other) => other !== id);
     let outcome: 'live' | 'overtaken' | 'stale' = 'stale';
@@ -177,7 +182,7 @@ export class Segments {
     } finally {
       await this.#destroy(outcome === 'live' ? replaced : [id]);
     }
-    return outcome !== 'stale';
+    return outcome;
   }
 
   /** `overtaken`: an erasure since the registration took the segment along. `stale`: the index holds what is dead. */
