@@ -33,12 +33,7 @@ interface Filling {
 }
 
 /** Records that are read, and given to the search worker, at once. */
-const FILL_ROWS = 16;
-/**
- * Records opened between two turns of the event loop, a third of a millisecond: a search of another vault waits for several turns,
- * one after the other.
- */
-const TURN_ROWS = 4;
+const FILL_ROWS = 8;
 /** Sorts after every id. */
 const MAX_ID = 'zzzz';
 
@@ -109,6 +104,7 @@ export async function fillSome(
   filler: Pick<IndexFiller, 'add'>,
   ids: readonly string[],
 ): Promise<void> {
+  const names = await parts.names(vault);
   for (const some of chunks(ids, FILL_ROWS)) {
     const rows = await parts.store.read(vault.organization.id, (db) =>
       selectWithVector(db, vault)
@@ -116,7 +112,7 @@ export async function fillSome(
         .where('memories.state', '=', 'live')
         .execute(),
     );
-    await filler.add(await openLive({ parts, vault, names: await parts.names(vault) }, rows));
+    await filler.add(await openLive({ parts, vault, names }, rows));
   }
 }
 
@@ -126,9 +122,9 @@ async function openLive(
   rows: readonly JoinedRow[],
 ): Promise<IndexedRecord[]> {
   const records: IndexedRecord[] = [];
-  for (const [at, row] of rows.entries()) {
-    // Answers of the worker alone would keep everybody else from their turn.
-    if (at % TURN_ROWS === 0) await turn();
+  for (const row of rows) {
+    // A search of another vault waits for several turns of the event loop, one after the other. Answers of the worker alone would keep it from all.
+    await turn();
     try {
       records.push(indexedRecord(openMemory(parts.sealer, vault, row), names));
     } catch (error) {
