@@ -467,6 +467,47 @@ test('while a vault is read from its records everybody else has a turn after eac
   });
 });
 
+test('a vault is read from its records in few portions, unless somebody searches another one meanwhile', async (t) => {
+  const deployment = await TestDeployment.start(t);
+  await deployment.stop();
+  await deployment.opened(async (open) => {
+    const context = await systemContext(open);
+    const many = Array.from({ length: 400 }, (_, n) => ({ text: `first ${n}` }));
+    await open.memories.addMemories(context, 'default', many);
+    const vault = await theVault(open);
+    await open.store.write(context.organization, (tx) => open.vaults.create(tx, vault, { name: 'other' }));
+    const other = await open.vaults.find(context.organization, 'other');
+    assert.ok(other !== null);
+    await open.indexes.of(other);
+    const read = open.store.read.bind(open.store);
+    let reads = 0;
+    open.store.read = ((...asked: Parameters<typeof read>) => {
+      reads++;
+      return read(...asked);
+    }) as typeof read;
+    const fillAsking = async (asked: Vault): Promise<number> => {
+      await open.indexes.drop(vault);
+      reads = 0;
+      const seen = { isFull: false };
+      const filling = open.indexes.of(vault).finally(() => (seen.isFull = true));
+      const asking: Promise<unknown>[] = [];
+      while (!seen.isFull) {
+        asking.push(open.indexes.ask(asked, (index) => index.stats()));
+        await turn();
+      }
+      await filling;
+      await Promise.all(asking);
+      return reads;
+    };
+    const own = await fillAsking(vault);
+    const others = await fillAsking(other);
+    assert.ok(
+      own < 15 && others > 3 * own,
+      `${own} reads beside searches of its own, ${others} beside others`,
+    );
+  });
+});
+
 test('a segment that erasures overtake is begun again, and left for the next time where they do not end', async (t) => {
   const deployment = await TestDeployment.start(t);
   await deployment.stop();

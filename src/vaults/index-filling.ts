@@ -13,6 +13,7 @@ import { Ahead } from './ahead.ts';
 import { chunks } from './derivations.ts';
 import { indexedRecord, openMemory, type JoinedRow, type NameLookup } from './memory-row.ts';
 import { selectBySlot, selectWithVector } from './memory-store.ts';
+import { PORTION, portions } from './portions.ts';
 import type { Segments } from './segments.ts';
 import type { Vault } from './vault.ts';
 
@@ -30,17 +31,31 @@ interface Filling {
   readonly vault: Vault;
   readonly filler: IndexFiller;
   readonly names: NameLookup;
+  /** How many records are read next, and given to the search worker at once. */
+  readonly portion: () => number;
 }
 
-/** Records that are read, and given to the search worker, at once. */
-const FILL_ROWS = 8;
 /** Sorts after every id. */
 const MAX_ID = 'zzzz';
 
-/** Answers whether segments were all there is. */
-export async function fillIndex(parts: FillingParts, vault: Vault, filler: IndexFiller): Promise<boolean> {
+/**
+ * Answers whether segments were all there is.
+ * @param asked how often other vaults have been searched.
+ */
+export async function fillIndex(
+  parts: FillingParts,
+  vault: Vault,
+  filler: IndexFiller,
+  asked: () => number,
+): Promise<boolean> {
   const { store, segments } = parts;
-  const filling: Filling = { parts, vault, filler, names: await parts.names(vault) };
+  const filling: Filling = {
+    parts,
+    vault,
+    filler,
+    names: await parts.names(vault),
+    portion: portions(asked),
+  };
   const { leaves, throughChange, isCurrent } = await segments.load(vault, filler);
   let isSaved = isCurrent;
   const owned = await store.read(SYSTEM, (db) =>
@@ -52,25 +67,29 @@ export async function fillIndex(parts: FillingParts, vault: Vault, filler: Index
 }
 
 /** In the order of slots, because a key is derived fastest after its neighbour's. Answers whether there was a row. */
-async function fillLeaf({ parts, vault, filler, names }: Filling, leaf: number): Promise<boolean> {
+async function fillLeaf({ parts, vault, filler, names, portion }: Filling, leaf: number): Promise<boolean> {
   const adding = new Ahead();
   let isAny = false;
   for (let from = leaf * LEAF_SLOTS; ;) {
+    const limit = portion();
     const { live, last, count } = await parts.store.read(vault.organization.id, (db) =>
-      selectBySlot(db, vault, { from, to: (leaf + 1) * LEAF_SLOTS, limit: FILL_ROWS }),
+      selectBySlot(db, vault, { from, to: (leaf + 1) * LEAF_SLOTS, limit }),
     );
     if (last === null) break;
     isAny = true;
     from = last + 1;
     const records = await openLive({ parts, vault, names }, live);
     await adding.next(() => filler.add(records));
-    if (count < FILL_ROWS) break;
+    if (count < limit) break;
   }
   await adding.done();
   return isAny;
 }
 
-async function fillChanged({ parts, vault, filler, names }: Filling, since: number): Promise<boolean> {
+async function fillChanged(
+  { parts, vault, filler, names, portion }: Filling,
+  since: number,
+): Promise<boolean> {
   for (let after = { change: since, id: MAX_ID }, isAny = false; ; isAny = true) {
     const rows = await parts.store.read(vault.organization.id, (db) =>
       selectWithVector(db, vault)
@@ -85,7 +104,7 @@ async function fillChanged({ parts, vault, filler, names }: Filling, since: numb
         )
         .orderBy('memories.change')
         .orderBy('memories.id')
-        .limit(FILL_ROWS)
+        .limit(portion())
         .execute(),
     );
     const last = rows.at(-1);
@@ -105,7 +124,7 @@ export async function fillSome(
   ids: readonly string[],
 ): Promise<void> {
   const names = await parts.names(vault);
-  for (const some of chunks(ids, FILL_ROWS)) {
+  for (const some of chunks(ids, PORTION)) {
     const rows = await parts.store.read(vault.organization.id, (db) =>
       selectWithVector(db, vault)
         .where('memories.id', 'in', some)

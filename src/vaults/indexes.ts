@@ -89,6 +89,8 @@ export class VaultIndexes {
   readonly #empty = new Set<string>();
   /** What the open ones take together, about. */
   #bytes = 0;
+  /** Questions that indexes were given. */
+  #asked = 0;
 
   readonly #committed: Flusher<Told> = {
     flush: () => Promise.resolve(),
@@ -132,6 +134,7 @@ export class VaultIndexes {
       open.askers++;
       try {
         await open.applied;
+        this.#asked++;
         const answer = await question(await open.index);
         return { answer, isCurrent: () => isOpen() && open.mark === mark };
       } catch (error) {
@@ -374,7 +377,7 @@ export class VaultIndexes {
     await this.#closing.get(vault.id);
     const { id, metric, dimensions, language } = vault;
     return this.#parts.pool.open({ id, metric, dimensions, language }, async (filler) => {
-      if (!(await fillIndex(this.#parts, vault, filler))) onUnsaved();
+      if (!(await fillIndex(this.#parts, vault, filler, () => this.#asked))) onUnsaved();
     });
   }
 
