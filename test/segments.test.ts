@@ -440,41 +440,51 @@ test('an index that is filled while somebody is being erased says nothing of the
   });
 });
 
-test('while a vault is read from its records everybody else has a turn after each of them', async (t) => {
+const MANY = 400;
+
+async function withMany(
+  t: TestContext,
+  use: (open: Strongroom, vault: Vault) => Promise<void>,
+): Promise<void> {
   const deployment = await TestDeployment.start(t);
   await deployment.stop();
   await deployment.opened(async (open) => {
-    const context = await systemContext(open);
-    const many = Array.from({ length: 400 }, (_, n) => ({ text: `first ${n}` }));
-    await open.memories.addMemories(context, 'default', many);
-    const vault = await theVault(open);
-    await open.indexes.drop(vault);
+    const many = Array.from({ length: MANY }, (_, n) => ({ text: `first ${n}` }));
+    await open.memories.addMemories(await systemContext(open), 'default', many);
+    await use(open, await theVault(open));
+  });
+}
+
+/** Reads a vault from its records; something is done in each turn of the event loop until that is over. */
+async function fillAnew(open: Strongroom, vault: Vault, inEachTurn: () => void): Promise<void> {
+  await open.indexes.drop(vault);
+  const seen = { isFull: false };
+  const filling = open.indexes.of(vault).finally(() => (seen.isFull = true));
+  for (; !seen.isFull; await turn()) inEachTurn();
+  await filling;
+}
+
+test('while a vault is read from its records everybody else has a turn after each of them', async (t) => {
+  await withMany(t, async (open, vault) => {
     const { at } = KeyedSealer.prototype;
-    const seen = { isFull: false, opened: 0, inOneTurn: 0 };
+    let opened = 0;
     t.after(() => Object.assign(KeyedSealer.prototype, { at }));
     KeyedSealer.prototype.at = function (record) {
-      seen.opened++;
+      opened++;
       return at.call(this, record);
     };
-    const filling = open.indexes.of(vault).finally(() => (seen.isFull = true));
-    while (!seen.isFull) {
-      const before = seen.opened;
-      await turn();
-      seen.inOneTurn = Math.max(seen.inOneTurn, seen.opened - before);
-    }
-    await filling;
-    assert.ok(seen.opened >= 400 && seen.inOneTurn <= 2, JSON.stringify(seen));
+    let [before, most] = [0, 0];
+    await fillAnew(open, vault, () => {
+      most = Math.max(most, opened - before);
+      before = opened;
+    });
+    assert.ok(opened >= MANY && most <= 2, `${opened} opened, up to ${most} in one turn`);
   });
 });
 
 test('a vault is read from its records in few portions, unless somebody searches another one meanwhile', async (t) => {
-  const deployment = await TestDeployment.start(t);
-  await deployment.stop();
-  await deployment.opened(async (open) => {
+  await withMany(t, async (open, vault) => {
     const context = await systemContext(open);
-    const many = Array.from({ length: 400 }, (_, n) => ({ text: `first ${n}` }));
-    await open.memories.addMemories(context, 'default', many);
-    const vault = await theVault(open);
     await open.store.write(context.organization, (tx) => open.vaults.create(tx, vault, { name: 'other' }));
     const other = await open.vaults.find(context.organization, 'other');
     assert.ok(other !== null);
@@ -485,22 +495,15 @@ test('a vault is read from its records in few portions, unless somebody searches
       reads++;
       return read(...asked);
     }) as typeof read;
-    const fillAsking = async (asked: Vault): Promise<number> => {
-      await open.indexes.drop(vault);
+    const readsBeside = async (asked: Vault): Promise<number> => {
       reads = 0;
-      const seen = { isFull: false };
-      const filling = open.indexes.of(vault).finally(() => (seen.isFull = true));
       const asking: Promise<unknown>[] = [];
-      while (!seen.isFull) {
-        asking.push(open.indexes.ask(asked, (index) => index.stats()));
-        await turn();
-      }
-      await filling;
+      await fillAnew(open, vault, () => asking.push(open.indexes.ask(asked, (index) => index.stats())));
       await Promise.all(asking);
       return reads;
     };
-    const own = await fillAsking(vault);
-    const others = await fillAsking(other);
+    const own = await readsBeside(vault);
+    const others = await readsBeside(other);
     assert.ok(
       own < 15 && others > 3 * own,
       `${own} reads beside searches of its own, ${others} beside others`,
