@@ -40,7 +40,7 @@ const MAX_ID = 'zzzz';
 
 /**
  * Answers whether segments were all there is.
- * @param asked how often other vaults have been searched.
+ * @param asked how often indexes that are filled have been asked.
  */
 export async function fillIndex(
   parts: FillingParts,
