@@ -67,7 +67,8 @@ export async function fillIndex(
 }
 
 /** In the order of slots, because a key is derived fastest after its neighbour's. Answers whether there was a row. */
-async function fillLeaf({ parts, vault, filler, names, portion }: Filling, leaf: number): Promise<boolean> {
+async function fillLeaf(filling: Filling, leaf: number): Promise<boolean> {
+  const { parts, vault, filler, portion } = filling;
   const adding = new Ahead();
   let isAny = false;
   for (let from = leaf * LEAF_SLOTS; ;) {
@@ -78,7 +79,7 @@ async function fillLeaf({ parts, vault, filler, names, portion }: Filling, leaf:
     if (last === null) break;
     isAny = true;
     from = last + 1;
-    const records = await openLive({ parts, vault, names }, live);
+    const records = await openLive(filling, live);
     await adding.next(() => filler.add(records));
     if (count < limit) break;
   }
@@ -86,10 +87,8 @@ async function fillLeaf({ parts, vault, filler, names, portion }: Filling, leaf:
   return isAny;
 }
 
-async function fillChanged(
-  { parts, vault, filler, names, portion }: Filling,
-  since: number,
-): Promise<boolean> {
+async function fillChanged(filling: Filling, since: number): Promise<boolean> {
+  const { parts, vault, filler, portion } = filling;
   for (let after = { change: since, id: MAX_ID }, isAny = false; ; isAny = true) {
     const rows = await parts.store.read(vault.organization.id, (db) =>
       selectWithVector(db, vault)
@@ -112,7 +111,7 @@ async function fillChanged(
     after = { change: last.change, id: last.id };
     await filler.remove(rows.map(({ id }) => id));
     const live = rows.filter(({ state }) => state === 'live');
-    await filler.add(await openLive({ parts, vault, names }, live));
+    await filler.add(await openLive(filling, live));
   }
 }
 
