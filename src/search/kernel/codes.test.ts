@@ -120,6 +120,29 @@ test('codes: making, moving and clearing them equals the twin, and a cleared blo
   );
 });
 
+test('rows without a code, and a first look at them, equal their twins', () => {
+  fc.assert(
+    fc.property(padded, lowBits, seed, (padded, low, seed) => {
+      assertSame((bench) => {
+        prepare(bench, seed, padded);
+        for (let n = 0; n < 20; n++) {
+          const row = rowAt(n, padded, low);
+          encode(bench, numbersFrom(seed + 10 + n, padded), low, row);
+          bench.floats[(row + LAYOUT.rowBase) / 4] = n - 10;
+          bench.words[(row + LAYOUT.rowPlace) / 4] = (n + seed) % 3 === 0 ? AT.blocks + n : 0;
+        }
+        const rowBytes = rowAt(1, padded, low) - rowAt(0, padded, low);
+        const count = bench.kernel.rowsWithoutCode(rowAt(0, padded, low), rowBytes, 20, AT.list);
+        // One place after them means nothing.
+        bench.words[AT.list / 4 + count] = 0;
+        bench.kernel.glance(AT.query, padded, low, 2.7, AT.list, count, AT.bounds);
+        return count;
+      });
+    }),
+    CASES,
+  );
+});
+
 test('scanning a chain and scoring what it lets through equal their twins', () => {
   fc.assert(
     fc.property(

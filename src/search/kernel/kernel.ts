@@ -25,6 +25,7 @@ export interface Kernel {
   decodeRow(row: number, padded: number, lowBits: number, out: number): void;
   addRow(row: number, padded: number, lowBits: number, sums: number): void;
   toSevenBits(row: number, padded: number, out: number): void;
+  rowsWithoutCode(row: number, rowBytes: number, count: number, out: number): number;
   fineScores(query: number, padded: number, lowBits: number, rows: number, count: number, out: number): void;
 
   encodeBase(row: number, middle: number, padded: number, lowBits: number, isEuclidean: number): void;
@@ -75,6 +76,15 @@ export interface Kernel {
     middle: number,
     isHasty: number,
     out: number,
+    bounds: number,
+  ): void;
+  glance(
+    query: number,
+    padded: number,
+    lowBits: number,
+    reach: number,
+    rows: number,
+    count: number,
     bounds: number,
   ): void;
   rescore(

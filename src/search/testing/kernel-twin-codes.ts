@@ -6,7 +6,7 @@ const PARTS = [LAYOUT.blockRows, LAYOUT.blockA, LAYOUT.blockB, LAYOUT.blockE, LA
 
 type CodesKernel = Pick<
   Kernel,
-  'encodeBase' | 'encodeCode' | 'moveCode' | 'clearCode' | 'scanChain' | 'rescore'
+  'encodeBase' | 'encodeCode' | 'moveCode' | 'clearCode' | 'scanChain' | 'glance' | 'rescore'
 >;
 
 export function twinOfCodes(room: Memory): CodesKernel {
@@ -77,6 +77,22 @@ export function twinOfCodes(room: Memory): CodesKernel {
     scanChain(query, padded, head, blocksMax, own, reach, floor, middle, isHasty, out, bounds) {
       const numbers = { own: f32(own), reach: f32(reach), floor: f32(floor), middle: f32(middle) };
       scanChain(room, { query, padded, head, blocksMax, isHasty, out, bounds, ...numbers });
+    },
+    glance(query, padded, lowBits, reach, rows, count, bounds) {
+      const head = room.floats(query, 8);
+      const high = room.bytes(query + LAYOUT.queryNumbers + 4 * padded, padded / 4);
+      const factor = f32(f32((head[6] as number) * (head[0] as number)) * (128 * 2 ** lowBits));
+      const spread = f32(Math.sqrt(f32((head[7] as number) / padded)));
+      const width = f32(f32(f32(reach) * (head[4] as number)) * spread);
+      room.words(rows, count).forEach((row, r) => {
+        const x = room.signed(row + LAYOUT.rowHead, padded / 4);
+        const [scale, , length, , base] = room.floats(row, 5) as unknown as readonly number[];
+        const dot = x.reduce((sum, code, i) => sum + code * (high[i] as number), 0);
+        const sum = x.reduce((all, code) => all + code, 0);
+        const seen = f32(f32(dot) - f32(f32(sum) * 63.5));
+        const estimate = f32(f32((scale as number) * factor) * seen);
+        room.floats(bounds, count)[r] = f32(estimate + (base as number)) + f32(width * (length as number));
+      });
     },
     rescore(query, padded, lowBits, margin, rows, bounds, count, heap) {
       return rescore(room, { query, padded, lowBits, margin: f32(margin), rows, bounds, count, heap });

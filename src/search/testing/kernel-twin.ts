@@ -75,7 +75,7 @@ function butterfly(x: Numbers): void {
 
 function rows(
   room: Memory,
-): Pick<Kernel, 'encodeRow' | 'decodeRow' | 'addRow' | 'toSevenBits' | 'fineScores'> {
+): Pick<Kernel, 'encodeRow' | 'decodeRow' | 'addRow' | 'toSevenBits' | 'fineScores' | 'rowsWithoutCode'> {
   return {
     encodeRow(at, padded, lowBits, row) {
       const x = room.floats(at, padded);
@@ -110,6 +110,12 @@ function rows(
       const high = room.signed(row + LAYOUT.rowHead, padded);
       const to = room.bytes(out, padded);
       high.forEach((value, i) => (to[i] = (value >> 1) + 64));
+    },
+    rowsWithoutCode(row, rowBytes, count, out) {
+      const all = Array.from({ length: count }, (_, r) => row + r * rowBytes);
+      const without = all.filter((address) => room.words(address + LAYOUT.rowPlace, 1)[0] === 0);
+      room.words(out, without.length).set(without);
+      return without.length;
     },
     fineScores(query, padded, lowBits, list, count, out) {
       const q = room.floats(query + LAYOUT.queryNumbers, padded);

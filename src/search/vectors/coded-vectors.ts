@@ -27,6 +27,12 @@ const STEP_ROWS = 64;
 const PROBING_SHARE = 0.8;
 /** Rounding of a row to 8 bits is taken to be off by at most so many standard deviations. */
 const ROUNDING_DEVIATIONS = 3;
+/** Rows without a code are gathered by so many, and looked at in part first where that is a few of their cache lines. */
+const PIECE_ROWS = 1024;
+const GLANCE_PADDED_MIN = 256;
+/** How much of what may be missed is for that, and how many of the rows may pass it before it is left. */
+const GLANCE_SHARE = 0.1;
+const GLANCE_PART = 0.7;
 /** Queries outside are scaled first. */
 const QUERY_LENGTH_MIN = 1e-15;
 const QUERY_LENGTH_MAX = 1e18;
@@ -42,8 +48,8 @@ export class CodedVectors {
   #found = new Uint32Array(1024);
   #highs = new Float32Array(1024);
   #foundCount = 0;
-  /** Figures of the last search, for benchmarks. */
-  readonly last = { codes: 0, rescored: 0, finalists: 0, lists: 0 };
+  /** Figures of the last search, for benchmarks and tests: codes looked at and their lists, and rows compared with the query in all their numbers. */
+  readonly last = { codes: 0, lists: 0, rows: 0 };
 
   constructor(room: VectorRoom, metric: Metric, padded: number, lowBits: LowBits) {
     this.#room = room;
@@ -138,6 +144,7 @@ export class CodedVectors {
   }
 
   search(vector: Float32Array, wanted: Neighbours): readonly Scored[] {
+    this.last.rows = 0;
     if (this.size === 0) return [];
     const { kernel, scratch, floats } = this.#room;
     const tame = this.#metric === 'cosine' ? { vector, length: 1, factor: 1 } : tamed(vector, this.#metric);
@@ -235,23 +242,37 @@ export class CodedVectors {
   /** The best among rows without a code, each of which is compared with the query as it was placed. */
   #searchLoose(wanted: Neighbours): readonly Scored[] {
     if (this.#loose.isEmpty) return [];
-    const { kernel, scratch, words, floats } = this.#room;
-    kernel.prepareQuery(scratch.query, this.rows.padded);
-    let floor = this.#beginHeap(wanted);
+    const { kernel, scratch } = this.#room;
+    const { rows } = this;
+    kernel.prepareQuery(scratch.query, rows.padded);
+    this.#floor = this.#beginHeap(wanted);
     let waiting = 0;
+    let isTelling = rows.padded >= GLANCE_PADDED_MIN;
     for (const { from, to } of this.#loose.runs)
-      for (let row = from; row < to; row++) {
-        const address = this.rows.addressOf(row);
-        if (words[(address + LAYOUT.rowPlace) / 4] !== 0) continue;
-        words[scratch.rows / 4 + waiting] = address;
-        floats[scratch.bounds / 4 + waiting] = Number.POSITIVE_INFINITY;
-        if (++waiting < BATCH_CODES) continue;
-        this.#take(waiting, wanted, floor);
-        floor = this.#floorOfHeap();
+      rows.eachPiece(from, to, PIECE_ROWS, (address, count) => {
+        waiting += kernel.rowsWithoutCode(address, rows.rowBytes, count, scratch.rows + 4 * waiting);
+        if (waiting + PIECE_ROWS <= BATCH_CODES) return;
+        isTelling = this.#takeLoose(waiting, wanted, isTelling);
         waiting = 0;
-      }
-    this.#take(waiting, wanted, floor);
-    return this.#best(wanted, this.#floorOfHeap());
+      });
+    this.#takeLoose(waiting, wanted, isTelling);
+    return this.#best(wanted, this.#floor);
+  }
+
+  /** Answers whether a first look is worth while for those that follow. */
+  #takeLoose(waiting: number, wanted: Neighbours, isTelling: boolean): boolean {
+    const { kernel, scratch, words, floats } = this.#room;
+    const { query, rows, bounds } = scratch;
+    const { padded, lowBits } = this.rows;
+    const deviations = deviationsFor((1 - wanted.recall) * GLANCE_SHARE);
+    if (isTelling) {
+      kernel.glance(query, padded, lowBits, deviations, rows, waiting, bounds);
+      this.#putBestFirst(waiting, wanted.limit);
+    } else {
+      floats.fill(Number.POSITIVE_INFINITY, bounds / 4, bounds / 4 + waiting);
+    }
+    this.#takeBatch(waiting, wanted);
+    return isTelling && (words[(query + LAYOUT.queryScored) / 4] as number) < waiting * GLANCE_PART;
   }
 
   #beginHeap({ limit }: Neighbours): number {
@@ -273,7 +294,7 @@ export class CodedVectors {
   #scanWings(wanted: Neighbours, own: number, square: number): void {
     const limit = Math.min(wanted.limit, NEIGHBOURS_MAX);
     const last = this.last;
-    last.codes = last.rescored = last.lists = 0;
+    last.codes = last.lists = 0;
     const aim = {
       tolerance: ((1 - wanted.recall) * limit * PROBING_SHARE) / this.#wings.all.length,
       deviations: deviationsFor(1 - wanted.recall),
@@ -292,9 +313,8 @@ export class CodedVectors {
     const { coding } = look;
     const { words, floats, scratch } = this.#room;
     coding.beforeScoring(look, waiting);
-    if (this.#floor === Number.NEGATIVE_INFINITY) this.#putBestFirst(waiting, wanted.limit);
-    this.#take(waiting, wanted, this.#floor);
-    this.#floor = this.#floorOfHeap();
+    this.#putBestFirst(waiting, wanted.limit);
+    this.#takeBatch(waiting, wanted);
     const at = scratch.query / 4;
     coding.learn(
       words[at + LAYOUT.queryScored / 4] as number,
@@ -303,11 +323,17 @@ export class CodedVectors {
     );
   }
 
-  /** Rows of which the most may be expected go first: then the floor is high before the others are looked at. */
+  /** Raises `#floor`. */
+  #takeBatch(waiting: number, wanted: Neighbours): void {
+    this.#take(waiting, wanted, this.#floor);
+    this.#floor = this.#floorOfHeap();
+  }
+
+  /** Before there is a floor, rows of which the most may be expected go first: then it is high before the others are looked at. */
   #putBestFirst(waiting: number, limit: number): void {
     const { words, floats, scratch } = this.#room;
     const [rows, bounds] = [scratch.rows / 4, scratch.bounds / 4];
-    if (waiting <= 2 * limit) return;
+    if (this.#floor !== Number.NEGATIVE_INFINITY || waiting <= 2 * limit) return;
     const top = new Top(limit, (a, b) => a < b);
     for (let i = 0; i < waiting; i++) top.push(i, floats[bounds + i] as number);
     const floor = top.floor;
@@ -341,7 +367,7 @@ export class CodedVectors {
     }
     const deviations = ROUNDING_DEVIATIONS;
     const kept = kernel.rescore(query, padded, lowBits, deviations, rows, bounds, asked, heap);
-    this.last.rescored += kept;
+    this.last.rows += words[(query + LAYOUT.queryScored) / 4] as number;
     this.#found = withRoom(this.#found, this.#foundCount + kept);
     this.#highs = withRoom(this.#highs, this.#foundCount + kept);
     for (let i = 0; i < kept; i++) {
@@ -356,7 +382,6 @@ export class CodedVectors {
     const { padded, lowBits } = this.rows;
     const top = new Top(limit, tieOf);
     let count = 0;
-    let finalists = 0;
     const settle = (): void => {
       kernel.fineScores(scratch.query, padded, lowBits, scratch.rows, count, scratch.bounds);
       for (let i = 0; i < count; i++) {
@@ -370,11 +395,9 @@ export class CodedVectors {
     for (let i = 0; i < this.#foundCount; i++) {
       if ((this.#highs[i] as number) < floor) continue;
       words[scratch.rows / 4 + count++] = this.#found[i] as number;
-      finalists++;
       if (count === BATCH_CODES) settle();
     }
     settle();
-    this.last.finalists = finalists;
     return top.list();
   }
 

@@ -169,6 +169,15 @@ export class Rows {
     return this.#documents[row] as number;
   }
 
+  /** Rows do not lie in one piece: shows how many lie from which address on. */
+  eachPiece(from: number, to: number, countMax: number, see: (address: number, count: number) => void): void {
+    for (let row = from; row < to;) {
+      const count = Math.min(to - row, this.#perSlab - (row % this.#perSlab), countMax);
+      see(this.addressOf(row), count);
+      row += count;
+    }
+  }
+
   addressOf(row: number): number {
     const slab = this.#slabs[Math.floor(row / this.#perSlab)] as number;
     return slab + (row % this.#perSlab) * this.rowBytes;

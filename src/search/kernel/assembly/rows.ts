@@ -141,3 +141,15 @@ export function toSevenBits(row: usize, padded: u32, out: usize): void {
   for (let i: usize = 0; i < padded; i += 16)
     v128.store(out + i, i8x16.add(i8x16.shr_s(v128.load(row + ROW_HEAD + i), 1), middle));
 }
+
+/** Of rows one behind the other those that have no place: writes their addresses, and answers how many they are. */
+export function rowsWithoutCode(row: usize, rowBytes: u32, count: u32, out: usize): u32 {
+  const first = out;
+  for (let r: u32 = 0; r < count; r++) {
+    // Written in any case; only what counts moves on.
+    store<u32>(out, <u32>row);
+    out += load<u32>(row, 12) === 0 ? 4 : 0;
+    row += rowBytes;
+  }
+  return <u32>((out - first) >> 2);
+}

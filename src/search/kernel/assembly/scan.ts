@@ -16,8 +16,10 @@ import {
   ROW_BASE,
   ROW_HEAD,
   everywhere,
+  queryHigh,
   queryTable,
   total,
+  totalInt,
 } from './layout';
 import { productWithHigh } from './query';
 
@@ -162,6 +164,47 @@ export function scanChain(
   f32.store(query, total(squares), 40);
   f32.store(query, total(fourths), 44);
   store<u32>(query, measured, 48);
+}
+
+/**
+ * A first look at rows: how high the score of each may be by the first quarter of its numbers. `rows` holds addresses, `bounds` receives
+ *
+ *     f ⟨x, q⟩₁ + base + reach |x| |q| √((f − 1) / padded),    f = |q|² / |q₁|²
+ *
+ * of which the root is the standard deviation of what the quarter leaves unseen, over the choice of the rotation. The low halves of
+ * numbers are taken to be what they are on the average, which is off by far less.
+ */
+export function glance(
+  query: usize,
+  padded: u32,
+  lowBits: u32,
+  reach: f32,
+  rows: usize,
+  count: u32,
+  bounds: usize,
+): void {
+  const quarter: usize = padded >> 2;
+  const numbers = queryHigh(query, padded);
+  const factor = f32.load(query, 24) * f32.load(query) * <f32>(128 << lowBits);
+  const width = reach * f32.load(query, 16) * sqrt<f32>(f32.load(query, 28) / <f32>padded);
+  const ones = i8x16.splat(1);
+  for (let r: u32 = 0; r < min(count, AHEAD); r++) fetchRow(rows, r, <u32>quarter);
+  for (let r: u32 = 0; r < count; r++) {
+    if (r + AHEAD < count) fetchRow(rows, r + AHEAD, <u32>quarter);
+    const row = <usize>load<u32>(rows + ((<usize>r) << 2));
+    let dots = i32x4.splat(0);
+    let sums = i32x4.splat(0);
+    for (let at: usize = 0; at < quarter; at += 16) {
+      const x = v128.load(row + at, ROW_HEAD);
+      dots = i32x4.relaxed_dot_i8x16_i7x16_add_s(x, v128.load(numbers + at), dots);
+      sums = i32x4.relaxed_dot_i8x16_i7x16_add_s(x, ones, sums);
+    }
+    const seen = <f32>totalInt(dots) - <f32>totalInt(sums) * 63.5;
+    f32.store(
+      bounds + ((<usize>r) << 2),
+      f32.load(row) * factor * seen + f32.load(row, ROW_BASE) + width * f32.load(row, 8),
+    );
+  }
 }
 
 /**
