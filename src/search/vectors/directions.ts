@@ -4,7 +4,7 @@
  * Orthogonal iteration on rows taken at random, anew for each round, so that nothing of a row is kept; then rows are compared with each other, in
  * all their numbers and in the directions alone, and what differs says how far estimates would be off. The directions are turned among
  * themselves at random at last, so that all carry alike and one step of rounding suits them all. They are in memory only, like
- * centroids. All of it in slices of about a millisecond; the fixed seed and the rows determine the outcome.
+ * centroids. All of it in slices of half a millisecond, about; the fixed seed and the rows determine the outcome.
  */
 import { LAYOUT } from '../kernel/kernel.ts';
 import { xorshift } from './numbers.ts';
@@ -17,8 +17,8 @@ import { ASKING, Trial, type Seer } from './trial.ts';
 const CHOICES = [16, 24, 32, 48, 64, 96, DIRECTIONS_MAX] as const;
 const ROUNDS = 3;
 const ROUND_ROWS = 512;
-const SLICE_ROWS = 16;
-const SLICE_DIRECTIONS = 8;
+const SLICE_ROWS = 8;
+const SLICE_DIRECTIONS = 4;
 const ORDER_ROWS = 128;
 /** Of directions fewer than in use so far, only so many times as few are worth the change. */
 const WORTH = 0.7;
@@ -90,13 +90,21 @@ export class Learner {
       yield* this.#straighten(basis);
     }
     const trial = yield* this.#try((row) => this.#see(row, basis));
-    yield;
-    const order = this.#orderOf(basis);
-    const plan = choices.map((count) => order.slice(0, count)).find((some) => trial.isEnough(some));
+    const order = yield* this.#orderOf(basis);
+    let plan: readonly number[] | undefined;
+    for (const count of choices) {
+      yield;
+      plan = order.slice(0, count);
+      if (trial.isEnough(plan)) break;
+      plan = undefined;
+    }
     if (yield* this.#isCurrentGood(plan?.length ?? Number.POSITIVE_INFINITY)) return { kind: 'keep' };
     if (plan === undefined) return { kind: 'signs' };
     yield* this.#turn(basis, next, plan);
-    const [share, freedom, doubt] = [trial.share(plan), trial.freedom(plan), trial.doubt(plan)];
+    yield;
+    const [share, freedom] = [trial.share(plan), trial.freedom(plan)];
+    yield;
+    const doubt = trial.doubt(plan);
     const write = written(this.#room, next, plan.length);
     return { kind: 'directions', count: plan.length, share, freedom, doubt, write };
   }
@@ -182,12 +190,14 @@ export class Learner {
   }
 
   /** The directions, those first that rows vary most in. */
-  #orderOf(basis: Table): readonly number[] {
+  *#orderOf(basis: Table): Generator<void, readonly number[]> {
     const energy = new Float64Array(basis.count);
-    for (let n = 0; n < ORDER_ROWS; n++)
+    for (let n = 0; n < ORDER_ROWS; n++) {
+      if (n % SLICE_ROWS === 0) yield;
       this.#see(this.#rowAtRandom(), basis).forEach((value, i) => {
         energy[i] = (energy[i] as number) + value * value;
       });
+    }
     return numbers(basis.count).toSorted((a, b) => (energy[b] as number) - (energy[a] as number));
   }
 

@@ -38,16 +38,46 @@ function grown(few: number, steps: number): { vectors: CodedVectors; codesOfAnsw
   return { vectors, codesOfAnswers };
 }
 
-test('a vault that grew little by little looks at few codes once it is searched, as one that was filled at once', () => {
+test('a vault that grew little by little looks at as few codes as one that was filled at once', () => {
   const atOnce = grown(ROWS, 0).codesOfAnswers();
-  const { vectors, codesOfAnswers } = grown(50, 7);
+  for (const steps of [7, 10, 12]) {
+    // Lists are split in the midst of sweeps, which go on.
+    const little = grown(50, steps).codesOfAnswers();
+    assert.ok(little < 1.5 * atOnce, `${little} of ${atOnce}`);
+  }
+});
+
+test('lists to which a sweep brought many rows are swept once more when the vault is searched, and then no more', () => {
+  const { vectors, codesOfAnswers } = grown(ROWS, 0);
   const first = codesOfAnswers();
-  // Without the sweep that this brings about it would stay so.
-  assert.ok(first > 3 * atOnce, `${first} of ${atOnce}`);
   while (vectors.work());
   const then = codesOfAnswers();
-  assert.ok(then < 2 * atOnce, `${then} of ${atOnce}`);
+  assert.ok(then < 0.7 * first, `${then} of ${first}`);
   assert.ok(!vectors.work());
+});
+
+test('when most of a vault is removed in the midst of a split, all that is left is found', () => {
+  const random = randomFrom(5);
+  const all = Array.from({ length: ROWS }, () =>
+    unit((KINDS['two hundred clusters'] as Make)(DIMENSIONS, random)),
+  );
+  for (const steps of [1, 4, 12]) {
+    const vectors = new CodedVectors(
+      openTestRoom(0, undefined, Number.POSITIVE_INFINITY),
+      'cosine',
+      DIMENSIONS,
+      8,
+    );
+    all.forEach((vector, document) => vectors.add(document, vector));
+    for (let step = 0; step < steps; step++) vectors.work();
+    for (let document = 0; document < ROWS - 500; document++) vectors.remove(document);
+    while (vectors.work());
+    for (let document = ROWS - 500; document < ROWS; document++) {
+      const [found] = vectors.search(all[document] as Float32Array, wanted());
+      assert.equal(found?.row, document);
+    }
+    assert.ok(vectors.listCount > 4, `${vectors.listCount} lists`);
+  }
 });
 
 class Gathering extends SignCoding {

@@ -4,8 +4,8 @@
  * What is new waits in list 0. In the order of urgency: a list that was begun to be split is emptied into its parts;
  * what waits finds its nearest list; a list that is too long is split (k-means among a sample of its members); one that is too short is
  * dissolved; when much has changed, each list in turn is centred anew and its members look for a nearer one (one
- * step of Lloyd's algorithm): sooner in a vault that is searched, because rows that came while there were few lists lie far from their
- * centroids, and a search looks at ten times as many codes for it; and at last the blocks of each list are put side by side. Steps and choices follow from what was added and asked, and from a fixed seed.
+ * step of Lloyd's algorithm): sooner in a vault that is searched, and there once more if many found one, because rows that came while there were
+ * few lists lie far from their centroids, and a search looks at many times as many codes for it; and at last the blocks of each list are put side by side. Steps and choices follow from what was added and asked, and from a fixed seed.
  */
 import { isFull } from '../arena.ts';
 import { LAYOUT } from '../kernel/kernel.ts';
@@ -15,12 +15,14 @@ import { xorshift } from './numbers.ts';
 import type { VectorRoom } from './room.ts';
 import type { Rows } from './rows.ts';
 
-/** Distances from centroids computed in one step, about. */
+/** Distances from centroids computed in one step, about; and how many of them take as long as what else is done for a row. */
 const STEP_DISTANCES = 12_000;
+const ROW_DISTANCES = 150;
 const PARTS_MAX = 32;
-/** Members for each part that a split learns from. */
+/** Members for each part that a split learns from, and parts that are centred in one step. */
 const SAMPLE_PER_PART = 16;
 const SPLIT_ROUNDS = 2;
+const STEP_PARTS = 4;
 /** A sweep begins when so large a part of the rows has come or gone since the last; in a vault that was searched since, the smaller one. */
 const SWEEP_CHANGES = 0.7;
 const SWEEP_CHANGES_ASKED = 0.2;
@@ -36,9 +38,26 @@ const FIRST_MEAN = 64;
 /** A mean so long, squared, for the squares of the rows shows that they lie to one side. */
 const ASIDE = 0.1;
 
+/** A list that is split into so many, the first of which has that number. */
+interface Parting {
+  readonly list: number;
+  readonly first: number;
+  readonly parts: number;
+}
+
 type Job =
-  | { readonly kind: 'drain'; readonly list: number; readonly first: number; readonly parts: number }
-  | { readonly kind: 'sweep'; list: number; waiting: number[] };
+  | (Parting & { readonly kind: 'split'; readonly centring: Iterator<void, void> })
+  | (Parting & { readonly kind: 'drain' });
+
+/** Lists before `list` have been swept, the last of which waits for its mean to become its centroid, and then `waiting` for the nearest of all lists. */
+interface Sweep {
+  /** It began because of what the one before it moved. */
+  readonly isSecond: boolean;
+  list: number;
+  mean: Float32Array | null;
+  waiting: number[];
+  moved: number;
+}
 
 export class ListKeeper {
   readonly #room: VectorRoom;
@@ -46,8 +65,12 @@ export class ListKeeper {
   readonly #coding: Coding;
   readonly #lists: Lists;
   #job: Job | null = null;
+  /** Goes on where it was once a list has been split. */
+  #sweep: Sweep | null = null;
   /** Rows added or removed since the last sweep. */
   #changes = 0;
+  /** Rows to which the last sweep gave another list; 0 if it came second, so that there is an end to it. */
+  #moved = 0;
   /** Whether anything was looked for since the last sweep. */
   #isAsked = false;
   /** Where the look for lists too long or too short goes on. */
@@ -82,13 +105,13 @@ export class ListKeeper {
   /** Rows may have moved: what a sweep still had before it is left for the next. */
   removed(): void {
     this.added();
-    if (this.#job?.kind === 'sweep') this.#job.waiting = [];
+    if (this.#sweep !== null) this.#sweep.waiting = [];
   }
 
   /** There is nothing left to keep. */
   reset(): void {
-    this.#job = null;
-    this.#changes = 0;
+    this.#job = this.#sweep = null;
+    this.#changes = this.#moved = 0;
     this.#isAsked = false;
     this.#looked = 0;
     this.#gathering = null;
@@ -109,6 +132,7 @@ export class ListKeeper {
   #step(): boolean {
     const job = this.#job;
     if (job?.kind === 'drain') return this.#drain(job);
+    if (job?.kind === 'split') return this.#goOnSplitting(job);
     if (this.#lists.counts[0] !== 0 && this.#lists.count > 1) return this.#place();
     if (this.#lists.counts[0] !== 0 && this.#isLong(0)) return this.#split(0);
     for (; this.#looked < this.#lists.count; this.#looked++) {
@@ -117,13 +141,19 @@ export class ListKeeper {
       if (this.#isLong(list)) return this.#split(list);
       if (this.#isShort(list)) return this.#dissolve(list);
     }
-    if (job !== null) return this.#sweep(job);
-    const part = this.#isAsked ? SWEEP_CHANGES_ASKED : SWEEP_CHANGES;
-    if (this.#lists.count < 2 || this.#changes < this.#rows.count * part) return this.#gather();
-    this.#changes = 0;
+    if (this.#sweep !== null) return this.#goOnSweeping(this.#sweep);
+    if (this.#lists.count < 2 || !this.#mayImprove) return this.#gather();
+    const isSecond = this.#changes < this.#rows.count * SWEEP_CHANGES_ASKED;
+    this.#changes = this.#moved = 0;
     this.#isAsked = false;
-    this.#job = { kind: 'sweep', list: 1, waiting: [] };
+    this.#sweep = { isSecond, list: 1, mean: null, waiting: [], moved: 0 };
     return true;
+  }
+
+  get #mayImprove(): boolean {
+    const rows = this.#rows.count;
+    if (this.#changes >= rows * SWEEP_CHANGES) return true;
+    return this.#isAsked && this.#changes + this.#moved >= rows * SWEEP_CHANGES_ASKED;
   }
 
   /** The mean of all there is becomes the middle, if they lie to one side of the origin, and list 0 lies around it. */
@@ -165,7 +195,7 @@ export class ListKeeper {
     const count = counts.subarray(first, first + parts).reduce((sum, part) => sum + part, 0);
     for (let part = first; part < first + parts; part++)
       if ((counts[part] as number) > ALIKE * count) splitAt[part] = 2 * (counts[part] as number);
-    if (list !== 0) this.#lists.drop(list);
+    if (list !== 0) this.#drop(list);
     return true;
   }
 
@@ -178,9 +208,16 @@ export class ListKeeper {
   #dissolve(list: number): boolean {
     this.#lists.shut(list);
     for (const row of this.#lists.rowsOf(list)) this.#lists.move(row, 0);
-    this.#lists.drop(list);
-    if (this.#job?.kind === 'sweep') this.#job.waiting = [];
+    this.#drop(list);
     return true;
+  }
+
+  /** Another list may have its number then. */
+  #drop(list: number): void {
+    this.#lists.drop(list);
+    if (this.#sweep === null) return;
+    this.#sweep.waiting = [];
+    this.#sweep.mean = null;
   }
 
   #split(list: number): boolean {
@@ -193,43 +230,75 @@ export class ListKeeper {
       this.#coding.meanOf([sample[part * Math.floor(sample.length / parts)] as number]);
       this.#lists.open(this.#room.scratch.sums);
     }
-    for (let round = 0; round < SPLIT_ROUNDS; round++) this.#centre(sample, first, parts);
+    // By their documents, because rows may move between steps.
+    const documents = sample.map((row) => this.#rows.documentAt(row));
+    this.#job = { kind: 'split', list, first, parts, centring: this.#centre(documents, first, parts) };
+    return true;
+  }
+
+  #goOnSplitting({ list, first, parts, centring }: Job & { kind: 'split' }): boolean {
+    if (centring.next().done !== true) return true;
     if (list !== 0) this.#lists.shut(list);
     this.#job = { kind: 'drain', list, first, parts };
     return true;
   }
 
-  /** Each part's centroid becomes the mean of the sampled members that are nearest to it. */
-  #centre(sample: readonly number[], first: number, parts: number): void {
-    const members = Array.from({ length: parts }, (): number[] => []);
-    this.#coding.nearest(sample, this.#lists, first, parts, (row, list) => members[list - first]?.push(row));
-    members.forEach((rows, part) => {
-      if (rows.length === 0) return;
-      this.#coding.meanOf(rows);
-      this.#lists.recentre(first + part, this.#room.scratch.sums);
-    });
+  /** Some times over each part's centroid becomes the mean of the sampled members that are nearest to it. Takes no memory. */
+  *#centre(sample: readonly number[], first: number, parts: number): Generator<void, void> {
+    const few = this.#stepRows(parts);
+    for (let round = 0; round < SPLIT_ROUNDS; round++) {
+      const members = Array.from({ length: parts }, (): number[] => []);
+      for (let done = 0; done < sample.length; done += few) {
+        const rows = this.#rowsOf(sample.slice(done, done + few));
+        this.#coding.nearest(rows, this.#lists, first, parts, (row, list) =>
+          members[list - first]?.push(this.#rows.documentAt(row)),
+        );
+        yield;
+      }
+      for (const [part, documents] of members.entries()) {
+        const rows = this.#rowsOf(documents);
+        if (rows.length > 0) {
+          this.#coding.meanOf(rows);
+          this.#lists.recentre(first + part, this.#room.scratch.sums);
+        }
+        if (part % STEP_PARTS === 0) yield;
+      }
+    }
   }
 
-  #sweep(job: Job & { kind: 'sweep' }): boolean {
-    if (job.waiting.length > 0) {
-      const rows = job.waiting.splice(0, this.#stepRows(this.#lists.count));
-      this.#move(
-        rows.filter((row) => this.#lists.listOf(row) === job.list - 1),
+  /** Of those documents that are still there. */
+  #rowsOf(documents: readonly number[]): readonly number[] {
+    return documents.map((document) => this.#rows.addressOfDocument(document)).filter((row) => row !== null);
+  }
+
+  #goOnSweeping(sweep: Sweep): boolean {
+    const { floats, scratch } = this.#room;
+    if (sweep.mean !== null) {
+      floats.set(sweep.mean, scratch.sums / 4);
+      this.#lists.recentre(sweep.list - 1, scratch.sums);
+      sweep.mean = null;
+      return true;
+    }
+    if (sweep.waiting.length > 0) {
+      const rows = sweep.waiting.splice(0, this.#stepRows(this.#lists.count));
+      sweep.moved += this.#move(
+        rows.filter((row) => this.#lists.listOf(row) === sweep.list - 1),
         1,
         this.#lists.count - 1,
       );
       return true;
     }
-    if (job.list >= this.#lists.count) {
-      this.#job = null;
+    if (sweep.list >= this.#lists.count) {
+      this.#moved = sweep.isSecond ? 0 : sweep.moved;
+      this.#sweep = null;
       this.#looked = 0;
       return true;
     }
-    const list = job.list++;
-    job.waiting = this.#lists.rowsOf(list);
-    if (job.waiting.length === 0) return true;
-    this.#coding.meanOf(job.waiting);
-    this.#lists.recentre(list, this.#room.scratch.sums);
+    const list = sweep.list++;
+    sweep.waiting = this.#lists.rowsOf(list);
+    if (sweep.waiting.length === 0) return true;
+    this.#coding.meanOf(sweep.waiting);
+    sweep.mean = floats.slice(scratch.sums / 4, scratch.sums / 4 + this.#rows.padded);
     return true;
   }
 
@@ -248,11 +317,15 @@ export class ListKeeper {
     return true;
   }
 
-  /** Each row goes to the nearest of the lists. */
-  #move(rows: readonly number[], first: number, count: number): void {
+  /** Each row goes to the nearest of the lists; answers for how many that is another one. */
+  #move(rows: readonly number[], first: number, count: number): number {
+    let moved = 0;
     this.#coding.nearest(rows, this.#lists, first, count, (row, list) => {
-      if (this.#lists.listOf(row) !== list) this.#lists.move(row, list);
+      if (this.#lists.listOf(row) === list) return;
+      this.#lists.move(row, list);
+      moved++;
     });
+    return moved;
   }
 
   /** Members taken at random, each at most once. */
@@ -268,6 +341,6 @@ export class ListKeeper {
 
   /** Rows that find their nearest among so many lists in one step. */
   #stepRows(lists: number): number {
-    return Math.max(8, Math.floor(STEP_DISTANCES / lists / 4) * 4);
+    return Math.max(8, Math.floor(STEP_DISTANCES / (lists + ROW_DISTANCES) / 4) * 4);
   }
 }

@@ -23,7 +23,7 @@ const NEAR = 4;
 /** Rows among which the nearest are looked for, and how many are asked in one step of work, which is bounded. */
 const AMONG = 4096;
 const ASKED_MAX = 1024;
-const NUMBERS_MAX = 512 * 768;
+const NUMBERS_MAX = 192 * 768;
 
 /** Sees a row along some directions, relative to the middle. */
 export type Seer = (row: number) => Float32Array;
