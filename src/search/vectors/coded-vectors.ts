@@ -101,7 +101,7 @@ export class CodedVectors {
     return own;
   }
 
-  /** Adds what `rowOf` gave of each document, one behind the other. Codes come later; until then rows are compared one by one. */
+  /** Adds what `rowOf` gave of each document, one behind the other. Codes come later; until then a search looks at all of these rows. */
   addRows(documents: Uint32Array, bytes: Uint8Array, lowBits: LowBits): void {
     if (lowBits === this.rows.lowBits) {
       const first = this.rows.addMany(documents, bytes);
@@ -239,7 +239,7 @@ export class CodedVectors {
     return square;
   }
 
-  /** The best among rows without a code, each of which is compared with the query as it was placed. */
+  /** The best among rows without a code, which are compared with the query as it was placed. */
   #searchLoose(wanted: Neighbours): readonly Scored[] {
     if (this.#loose.isEmpty) return [];
     const { kernel, scratch } = this.#room;

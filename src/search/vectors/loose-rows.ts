@@ -1,5 +1,5 @@
 /**
- * Which rows came from a segment and have no code yet. They are compared one by one until the work between calls has
+ * Which rows came from a segment and have no code yet. Each search looks at all of them until the work between calls has
  * given each a code.
  *
  * Kept as runs of row numbers. A run may have rows in it that have a code (where the last row was moved into a gap); those
