@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const MAIN = 'src/cli/main.ts';
+export const MAIN = 'src/cli/main.ts';
 
 export interface ProcessOptions {
   /** Settings as `STRONGROOM_…` variables. */
@@ -30,8 +30,12 @@ const variablesOf = ({ variables = {} }: ProcessOptions): Record<string, string>
   ...variables,
 });
 
-export function spawnCli(args: readonly string[], options: ProcessOptions = {}): ChildProcess {
-  const command = [...(options.under ?? []), process.execPath, '--conditions=source', MAIN, ...args];
+export const spawnCli = (args: readonly string[], options: ProcessOptions = {}): ChildProcess =>
+  spawnProgram([MAIN, ...args], options);
+
+/** `node` with a program of this project and its arguments. */
+export function spawnProgram(args: readonly string[], options: ProcessOptions = {}): ChildProcess {
+  const command = [...(options.under ?? []), process.execPath, '--conditions=source', ...args];
   return spawn(command[0] ?? '', command.slice(1), {
     cwd: ROOT,
     env: variablesOf(options),

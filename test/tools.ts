@@ -15,11 +15,13 @@ const GO_LOG = 'src/golang.org/x/mod/sumdb/tlog';
 /** Whether this machine has no such program, and need not have one. */
 export function lacks(t: TestContext, tool: string): boolean {
   if (isThere(tool)) return false;
-  const required = (process.env['STRONGROOM_TESTS_REQUIRE'] ?? '').split(',');
-  assert.ok(!required.includes(tool), `${tool} is required and is not there`);
+  assert.ok(!isRequired(tool), `${tool} is required and is not there`);
   t.skip(`${tool} is not installed`);
   return true;
 }
+
+export const isRequired = (tool: string): boolean =>
+  (process.env['STRONGROOM_TESTS_REQUIRE'] ?? '').split(',').includes(tool);
 
 const isThere = (tool: string): boolean =>
   (process.env['PATH'] ?? '')

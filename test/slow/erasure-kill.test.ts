@@ -1,26 +1,18 @@
 /**
- * An erasure, killed by the kernel at its n-th write and at its n-th sync, for n = 1, 2, 3 … until it runs through: whatever was
- * left, the next opening finds it whole or not there at all, and whole where it was answered; the twin is there always.
+ * An erasure, killed by the kernel at its syncs and at its writes: whatever was left, the next opening finds it whole or not
+ * there at all, and whole where it was answered; the twin is there always.
  */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { cp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { cp } from 'node:fs/promises';
 import { test, type TestContext } from 'node:test';
 import { realEnvironment } from '../../src/environment.ts';
 import { silentLog } from '../../src/http/request-log.ts';
 import { openStrongroom } from '../../src/strongroom.ts';
 import { readRows } from '../boxes.ts';
-import { idOf, TestDeployment, temporaryFolder } from '../deployment.ts';
+import { idOf, TestDeployment } from '../deployment.ts';
 import { checkInvariants } from '../invariants.ts';
-import { ROOT } from '../server-process.ts';
 import { ASKED } from './erasure-process.ts';
-
-/** Guards against a walk that never ends. */
-const CALLS_MAX = 20_000;
-/** Writes are many; of these every so-manieth is where it dies. */
-const WRITE_STRIDE = Number(process.env['STRONGROOM_KILL_STRIDE'] ?? 4);
+import { cannotTrace, SYNCS, walk, WRITES } from './killing.ts';
 
 interface Made {
   readonly deployment: TestDeployment;
@@ -43,52 +35,28 @@ async function made(t: TestContext): Promise<Made> {
   return { deployment, victims: [memory, derived], twin };
 }
 
-for (const { calls, stride, least } of [
-  { calls: 'fsync,fdatasync', stride: 1, least: 20 },
-  { calls: 'pwrite64,write', stride: WRITE_STRIDE, least: 10 },
+for (const { calls, least } of [
+  { calls: SYNCS, least: 20 },
+  { calls: WRITES, least: 10 },
 ])
-  test(`an erasure that is killed at any ${calls} is there whole or not at all`, async (t) => {
-    if (spawnSync('strace', ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=fsync', 'true']).status !== 0)
-      return t.skip('processes cannot be traced here');
+  test(`an erasure that is killed at any ${calls.names.join()} is there whole or not at all`, async (t) => {
+    if (cannotTrace(t)) return;
     const one = await made(t);
-    const folder = await temporaryFolder(t);
-    const seen = { kills: 0, whole: 0, answered: 0 };
-    for (let at = 1; ; at += stride) {
-      assert.ok(at < CALLS_MAX);
-      const directory = join(folder, 'killed');
-      await rm(directory, { recursive: true, force: true });
-      await cp(one.deployment.directory, directory, { recursive: true });
-      const { isKilled, isAnswered } = await eraseUntil(directory, join(folder, 'trace'), calls, at);
-      const isWhole = await check(one, directory, `${calls} ${at}`);
-      if (isAnswered) assert.ok(isWhole, `${calls} ${at}: it was answered and is not there`);
-      if (!isKilled) break;
-      seen.kills++;
-      if (isWhole) seen.whole++;
-      if (isAnswered) seen.answered++;
-    }
+    const target = JSON.stringify({ subject: 'ann' });
+    const seen = { whole: 0, answered: 0 };
+    const kills = await walk(t, calls, async ({ folder, where, run }) => {
+      await cp(one.deployment.directory, folder, { recursive: true });
+      const ran = await run(['test/slow/erasure-process.ts', folder, target]);
+      const isAnswered = ran.out.includes(ASKED);
+      const isWhole = await check(one, folder, where);
+      if (isAnswered) assert.ok(isWhole, `${where}: it was answered and is not there`);
+      if (ran.isKilled && isWhole) seen.whole++;
+      if (ran.isKilled && isAnswered) seen.answered++;
+      return ran;
+    });
     t.diagnostic(JSON.stringify(seen));
-    assert.ok(seen.kills >= least && seen.whole > 0 && seen.whole < seen.kills, JSON.stringify(seen));
+    assert.ok(kills >= least && seen.whole > 0 && seen.whole < kills, JSON.stringify({ kills, ...seen }));
   });
-
-/** One thread for all file calls, because strace counts per thread. */
-async function eraseUntil(directory: string, log: string, calls: string, at: number) {
-  const traced = ['-f', '-qq', '-o', log, '-e', `trace=${calls}`];
-  const killed = ['-e', `inject=${calls}:signal=KILL:when=${at}`];
-  const program = [process.execPath, '--conditions=source', 'test/slow/erasure-process.ts'];
-  const target = JSON.stringify({ subject: 'ann' });
-  const child = spawn('strace', [...traced, ...killed, ...program, directory, target], {
-    cwd: ROOT,
-    env: { PATH: process.env['PATH'] ?? '', UV_THREADPOOL_SIZE: '1' },
-  });
-  let out = '';
-  let err = '';
-  child.stdout.on('data', (chunk) => (out += String(chunk)));
-  child.stderr.on('data', (chunk) => (err += String(chunk)));
-  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
-  const isKilled = code !== 0;
-  if (isKilled) assert.ok(signal === 'SIGKILL' || code === 137, `ended with ${code} ${signal}: ${err}`);
-  return { isKilled, isAnswered: out.includes(ASKED) };
-}
 
 /** Whether the erasure is there; opened as the next process would, twice, because the second must find nothing to do. */
 async function check(

@@ -7,13 +7,13 @@ import { test, type TestContext } from 'node:test';
 import { createKeystore, openKeyring } from '../../src/keys/open.ts';
 import type { Slot } from '../../src/keys/slot.ts';
 import { DEAD, FileJournal, LIVING, optionsFor } from './keystore-process.ts';
+import { cannotTrace } from './killing.ts';
 
 const SCRIPT = join(import.meta.dirname, 'keystore-process.ts');
 const STEPS_MAX = 100;
 
 test('a sync that fails ends the process; reopened with a cold cache it is the old epoch or the new one', async (t) => {
-  const why = cannotTrace();
-  if (why !== null) return t.skip(why);
+  if (cannotTrace(t)) return;
   const { directory, keys } = await prepared(t);
   for (const call of ['fdatasync', 'fsync']) {
     let failures = 0;
@@ -58,7 +58,17 @@ function run(
   at: number,
 ): Promise<{ code: number; stdout: string; injected: boolean }> {
   const log = `${directory}/strace.log`;
-  const trace = ['-f', '-qq', '-o', log, '-e', `trace=${call}`, '-e', `inject=${call}:error=EIO:when=${at}`];
+  const trace = [
+    '-f',
+    '--seccomp-bpf',
+    '-qq',
+    '-o',
+    log,
+    '-e',
+    `trace=${call}`,
+    '-e',
+    `inject=${call}:error=EIO:when=${at}`,
+  ];
   const env = { ...process.env, UV_THREADPOOL_SIZE: '1' };
   const command = [...trace, process.execPath, '--conditions=source', SCRIPT, directory];
   return new Promise((resolve) => {
@@ -98,9 +108,3 @@ async function check(
 
 /** What is read next comes from the disk; only the administrator may ask for that. */
 const dropCaches = (): Promise<void> => writeFile('/proc/sys/vm/drop_caches', '1').catch(() => undefined);
-
-function cannotTrace(): string | null {
-  const tried = spawnSync('strace', ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=fsync', 'true']);
-  if (tried.error !== undefined) return 'strace is not installed';
-  return tried.status === 0 ? null : 'processes cannot be traced here';
-}
