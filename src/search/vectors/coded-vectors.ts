@@ -1,21 +1,23 @@
 /**
  * Nearest neighbours among many vectors: codes in lists, whole numbers of 8 bits for what they let through, and all bits
- * for the finalists.
+ * for the finalists (finalists.ts).
  *
- * A code lets its row through unless its estimate lies so far below the floor (the score that as many neighbours as are asked for have
- * reached already) that its error makes it unlikely; lists are scanned until those left are expected to hold less than
- * the recall target allows (probe.ts). The filter is asked before a row counts, so a narrow filter lowers the floor and widens the
- * search by itself. Which codes are best for a vault is learned between calls; rows then move from the wing of the ones to that of the others.
+ * A code lets its row through unless its estimate lies so far below the floor that its error makes it unlikely; lists are scanned
+ * until those left are expected to hold less than the recall target allows (probe.ts). The filter is asked before a row counts, so a narrow
+ * filter lowers the floor and widens the search by itself. Which codes are best for a vault is learned between calls; rows then move
+ * from the wing of the ones to that of the others.
  */
 import { LAYOUT } from '../kernel/kernel.ts';
-import { bestOf, Top, type Scored } from '../top.ts';
+import { bestOf, type Scored } from '../top.ts';
 import { isFull } from '../arena.ts';
 import type { Metric } from '../types.ts';
 import type { Look } from './coding.ts';
+import { Finalists } from './finalists.ts';
 import { LooseRows } from './loose-rows.ts';
-import { withRoom } from './numbers.ts';
+import { scanLoose } from './loose-scan.ts';
+import { deviationsFor } from './numbers.ts';
 import type { Neighbours } from './neighbours.ts';
-import { BATCH_CODES, NEIGHBOURS_MAX, type VectorRoom } from './room.ts';
+import { NEIGHBOURS_MAX, type VectorRoom } from './room.ts';
 import { Rows, rowBytesFor, type LowBits } from './rows.ts';
 import { Wings } from './wings.ts';
 
@@ -25,14 +27,6 @@ const WAITING_MAX = 2048;
 const STEP_ROWS = 64;
 /** How much of what may be missed is for lists not scanned. A code just below its bound is rarely a neighbour: that takes far less. */
 const PROBING_SHARE = 0.8;
-/** Rounding of a row to 8 bits is taken to be off by at most so many standard deviations. */
-const ROUNDING_DEVIATIONS = 3;
-/** Rows without a code are gathered by so many, and looked at in part first where that is a few of their cache lines. */
-const PIECE_ROWS = 1024;
-const GLANCE_PADDED_MIN = 256;
-/** How much of what may be missed is for that, and how many of the rows may pass it before it is left. */
-const GLANCE_SHARE = 0.1;
-const GLANCE_PART = 0.7;
 /** Queries outside are scaled first. */
 const QUERY_LENGTH_MIN = 1e-15;
 const QUERY_LENGTH_MAX = 1e18;
@@ -42,12 +36,8 @@ export class CodedVectors {
   readonly #room: VectorRoom;
   readonly #metric: Metric;
   readonly #wings: Wings;
-  #floor = 0;
   readonly #loose = new LooseRows();
-  /** Candidates of the search under way, with the highest score each may have. */
-  #found = new Uint32Array(1024);
-  #highs = new Float32Array(1024);
-  #foundCount = 0;
+  readonly #finalists: Finalists;
   /** Figures of the last search, for benchmarks and tests: codes looked at and their lists, and rows compared with the query in all their numbers. */
   readonly last = { codes: 0, lists: 0, rows: 0 };
 
@@ -56,6 +46,7 @@ export class CodedVectors {
     this.#metric = metric;
     this.rows = new Rows(room, padded, lowBits, metric === 'euclidean');
     this.#wings = new Wings(room, this.rows, metric);
+    this.#finalists = new Finalists(room, this.rows);
   }
 
   get size(): number {
@@ -156,9 +147,7 @@ export class CodedVectors {
     const { own, square } = this.#seeFromMiddle();
     kernel.prepareQuery(scratch.query, this.rows.padded);
     const length = floats[(scratch.query + LAYOUT.queryLength) / 4] as number;
-    this.#floor = this.#beginHeap(wanted);
-    this.#scanWings(wanted, own, square);
-    const listed = this.#best(wanted, this.#floor).map(({ row, score }) => ({
+    const listed = this.#searchWings(wanted, own, square).map(({ row, score }) => ({
       row,
       score: this.#shown(score, tame, length ** 2 + 2 * own),
     }));
@@ -242,63 +231,23 @@ export class CodedVectors {
   /** The best among rows without a code, which are compared with the query as it was placed. */
   #searchLoose(wanted: Neighbours): readonly Scored[] {
     if (this.#loose.isEmpty) return [];
-    const { kernel, scratch } = this.#room;
-    const { rows } = this;
-    kernel.prepareQuery(scratch.query, rows.padded);
-    this.#floor = this.#beginHeap(wanted);
-    let waiting = 0;
-    let isTelling = rows.padded >= GLANCE_PADDED_MIN;
-    for (const { from, to } of this.#loose.runs)
-      rows.eachPiece(from, to, PIECE_ROWS, (address, count) => {
-        waiting += kernel.rowsWithoutCode(address, rows.rowBytes, count, scratch.rows + 4 * waiting);
-        if (waiting + PIECE_ROWS <= BATCH_CODES) return;
-        isTelling = this.#takeLoose(waiting, wanted, isTelling);
-        waiting = 0;
-      });
-    this.#takeLoose(waiting, wanted, isTelling);
-    return this.#best(wanted, this.#floor);
+    this.#room.kernel.prepareQuery(this.#room.scratch.query, this.rows.padded);
+    this.#finalists.begin(wanted);
+    this.last.rows += scanLoose(this.#room, this.rows, this.#loose, this.#finalists, wanted);
+    return this.#finalists.best(wanted);
   }
 
-  /** Answers whether a first look is worth while for those that follow. */
-  #takeLoose(waiting: number, wanted: Neighbours, isTelling: boolean): boolean {
-    const { kernel, scratch, words, floats } = this.#room;
-    const { query, rows, bounds } = scratch;
-    const { padded, lowBits } = this.rows;
-    const deviations = deviationsFor((1 - wanted.recall) * GLANCE_SHARE);
-    if (isTelling) {
-      kernel.glance(query, padded, lowBits, deviations, rows, waiting, bounds);
-      this.#putBestFirst(waiting, wanted.limit);
-    } else {
-      floats.fill(Number.POSITIVE_INFINITY, bounds / 4, bounds / 4 + waiting);
-    }
-    this.#takeBatch(waiting, wanted);
-    return isTelling && (words[(query + LAYOUT.queryScored) / 4] as number) < waiting * GLANCE_PART;
-  }
-
-  #beginHeap({ limit }: Neighbours): number {
-    const { scratch, words } = this.#room;
-    words[scratch.heap / 4] = 0;
-    words[scratch.heap / 4 + 1] = Math.min(limit, NEIGHBOURS_MAX);
-    this.#foundCount = 0;
-    return Number.NEGATIVE_INFINITY;
-  }
-
-  /** What the last of the best has at least, once there are as many as are wanted. */
-  #floorOfHeap(): number {
-    const { scratch, words, floats } = this.#room;
-    const from = scratch.heap / 4;
-    return words[from] === words[from + 1] ? (floats[from + 2] as number) : Number.NEGATIVE_INFINITY;
-  }
-
-  /** Fills `#found`, and raises `#floor`: nothing below it is among the best. */
-  #scanWings(wanted: Neighbours, own: number, square: number): void {
+  /** The best among rows with a code, which are compared with the query as it is seen from the middle. */
+  #searchWings(wanted: Neighbours, own: number, square: number): readonly Scored[] {
+    const finalists = this.#finalists;
+    finalists.begin(wanted);
     const limit = Math.min(wanted.limit, NEIGHBOURS_MAX);
     const last = this.last;
     last.codes = last.lists = 0;
     const aim = {
       tolerance: ((1 - wanted.recall) * limit * PROBING_SHARE) / this.#wings.all.length,
       deviations: deviationsFor(1 - wanted.recall),
-      floor: () => this.#floor,
+      floor: () => finalists.floor,
       settle: (look: Look, waiting: number) => this.#settle(look, waiting, wanted),
     };
     for (const wing of this.#wings.all) {
@@ -306,99 +255,15 @@ export class CodedVectors {
       last.codes += wing.last.codes;
       last.lists += wing.last.lists;
     }
+    return finalists.best(wanted);
   }
 
   #settle(look: Look, waiting: number, wanted: Neighbours): void {
     if (waiting === 0) return;
-    const { coding } = look;
-    const { words, floats, scratch } = this.#room;
-    coding.beforeScoring(look, waiting);
-    this.#putBestFirst(waiting, wanted.limit);
-    this.#takeBatch(waiting, wanted);
-    const at = scratch.query / 4;
-    coding.learn(
-      words[at + LAYOUT.queryScored / 4] as number,
-      floats[at + LAYOUT.queryApart / 4] as number,
-      floats[at + LAYOUT.queryApart2 / 4] as number,
-    );
-  }
-
-  /** Raises `#floor`. */
-  #takeBatch(waiting: number, wanted: Neighbours): void {
-    this.#take(waiting, wanted, this.#floor);
-    this.#floor = this.#floorOfHeap();
-  }
-
-  /** Before there is a floor, rows of which the most may be expected go first: then it is high before the others are looked at. */
-  #putBestFirst(waiting: number, limit: number): void {
-    const { words, floats, scratch } = this.#room;
-    const [rows, bounds] = [scratch.rows / 4, scratch.bounds / 4];
-    if (this.#floor !== Number.NEGATIVE_INFINITY || waiting <= 2 * limit) return;
-    const top = new Top(limit, (a, b) => a < b);
-    for (let i = 0; i < waiting; i++) top.push(i, floats[bounds + i] as number);
-    const floor = top.floor;
-    let to = 0;
-    for (let i = 0; i < waiting; i++) {
-      const bound = floats[bounds + i] as number;
-      if (bound < floor) continue;
-      const row = words[rows + i] as number;
-      floats[bounds + i] = floats[bounds + to] as number;
-      words[rows + i] = words[rows + to] as number;
-      floats[bounds + to] = bound;
-      words[rows + to++] = row;
-    }
-  }
-
-  /** Asks the filter, scores what passes by its high bytes, and keeps what may be among the best. */
-  #take(count: number, { keeps }: Neighbours, floor: number): void {
-    const { kernel, scratch, words, floats } = this.#room;
-    const { rows, bounds, query, heap } = scratch;
-    const { padded, lowBits } = this.rows;
-    let asked = count;
-    if (keeps !== null) {
-      asked = 0;
-      for (let i = 0; i < count; i++) {
-        const bound = floats[bounds / 4 + i] as number;
-        const row = words[rows / 4 + i] as number;
-        if (bound < floor || !keeps(this.rows.documentAt(row))) continue;
-        words[rows / 4 + asked] = row;
-        floats[bounds / 4 + asked++] = bound;
-      }
-    }
-    const deviations = ROUNDING_DEVIATIONS;
-    const kept = kernel.rescore(query, padded, lowBits, deviations, rows, bounds, asked, heap);
-    this.last.rows += words[(query + LAYOUT.queryScored) / 4] as number;
-    this.#found = withRoom(this.#found, this.#foundCount + kept);
-    this.#highs = withRoom(this.#highs, this.#foundCount + kept);
-    for (let i = 0; i < kept; i++) {
-      this.#found[this.#foundCount] = words[rows / 4 + i] as number;
-      this.#highs[this.#foundCount++] = floats[bounds / 4 + i] as number;
-    }
-  }
-
-  /** Scores with all bits what may be among the best. */
-  #best({ limit, tieOf }: Neighbours, floor: number): readonly Scored[] {
-    const { kernel, scratch, words, floats } = this.#room;
-    const { padded, lowBits } = this.rows;
-    const top = new Top(limit, tieOf);
-    let count = 0;
-    const settle = (): void => {
-      kernel.fineScores(scratch.query, padded, lowBits, scratch.rows, count, scratch.bounds);
-      for (let i = 0; i < count; i++) {
-        const row = words[scratch.rows / 4 + i] as number;
-        const product = floats[scratch.bounds / 4 + i] as number;
-        const base = floats[(row + LAYOUT.rowBase) / 4] as number;
-        top.push(this.rows.documentAt(row), product + base);
-      }
-      count = 0;
-    };
-    for (let i = 0; i < this.#foundCount; i++) {
-      if ((this.#highs[i] as number) < floor) continue;
-      words[scratch.rows / 4 + count++] = this.#found[i] as number;
-      if (count === BATCH_CODES) settle();
-    }
-    settle();
-    return top.list();
+    look.coding.beforeScoring(look, waiting);
+    const { scored, apart, squares } = this.#finalists.take(waiting, wanted);
+    this.last.rows += scored;
+    look.coding.learn(scored, apart, squares);
   }
 
   /** From scores where higher is nearer. Under Euclid they are half the negative squared distance, plus half of `square`. */
@@ -431,11 +296,4 @@ function tamed(vector: Float32Array, metric: Metric): Tame {
   const to = metric === 'dot' ? 1 : length < 1 ? 0 : QUERY_LENGTH_MAX;
   const scaled = Float32Array.from(vector, (value) => (value / length) * to);
   return { vector: scaled, length, factor: to === 0 ? 1 : length / to };
-}
-
-/** How many standard deviations an estimate may be off before so small a part lies beyond. */
-function deviationsFor(part: number): number {
-  // An inverse of the normal tail, good to 0.003 (Abramowitz and Stegun, 26.2.22).
-  const t = Math.sqrt(-2 * Math.log(Math.min(0.5, Math.max(1e-9, part))));
-  return t - (2.30753 + 0.27061 * t) / (1 + 0.99229 * t + 0.04481 * t * t);
 }
