@@ -8,6 +8,7 @@
  * whatever else the machine does meets both.
  */
 import MiniSearch from 'minisearch';
+import { MINUTE_MS } from '../src/durations.ts';
 import { Engine } from '../src/search/engine.ts';
 import { openEngineRoom } from '../src/search/engine-room.ts';
 import type { IndexedRecord } from '../src/search/types.ts';
@@ -16,7 +17,6 @@ import { loadLocomo } from './locomo-data.ts';
 
 const LIMIT = 10;
 const QUESTIONS_MAX = 200;
-const MINUTE_MS = 60_000;
 
 interface Message {
   readonly conversation: string;

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { KeyInput, NewKey, RotationInput, RotationKeys, RotationResult } from '@strongroom/client';
+import { HOUR_MS } from './durations.ts';
 import type { RequestContext } from './access/context.ts';
 import { organizationScope } from './access/organizations.ts';
 import { decodeBase64, encodeHex } from './bytes/encoding.ts';
@@ -50,8 +51,6 @@ export interface ServeOptions {
   readonly substitutes?: Substitutes;
   readonly onFatal?: (error: unknown) => void;
 }
-
-const HOUR_MS = 3_600_000;
 
 export { isInitialised } from './initialise.ts';
 export { backUp, commit, drill, keystore, recover, restore } from './recover.ts';

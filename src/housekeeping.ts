@@ -3,6 +3,7 @@
  * anonymous refusals and a look at whether claims are to be verified; once an hour the keys that are too old, the slots that the next months need, the end of idempotency keys that are over, what
  * erasures left to remove, and the segments of indexes.
  */
+import { MINUTE_MS, HOUR_MS, WEEK_MS } from './durations.ts';
 import { isPeriodOver } from './access/idempotency.ts';
 import type { Clock } from './environment.ts';
 import { StrongroomError } from './errors.ts';
@@ -11,10 +12,6 @@ import { SYSTEM } from './store/store.ts';
 import type { Strongroom } from './strongroom.ts';
 import { realTimer, type Timer } from './timer.ts';
 import { Leisure } from './vaults/leisure.ts';
-
-const MINUTE_MS = 60_000;
-const HOUR_MS = 3_600_000;
-const WEEK_MS = 7 * 24 * HOUR_MS;
 
 export interface HousekeepingParts {
   readonly open: Strongroom;

@@ -4,6 +4,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Memory } from '@strongroom/client';
+import { HOUR_MS, DAY_MS } from '../src/durations.ts';
 import { decryptStream } from '../src/crypto/cobblestone.ts';
 import type { Slot } from '../src/keys/slot.ts';
 import { decodeArchive } from '../src/lifecycle/archive-file.ts';
@@ -15,8 +16,6 @@ import { RestoredCopy, settingsFor } from './recovery.ts';
 
 const BASE = '/v1/vaults/default/memories';
 const REQUESTS = '/v1/archive/requests';
-const DAY_MS = 86_400_000;
-const HOUR_MS = 3_600_000;
 
 const idsIn = ({ json }: Answer, list = 'memories'): string[] =>
   (json[list] as { id: string }[]).map(({ id }) => id);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { MINUTE_MS, DAY_MS } from '../src/durations.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
 import { openManifest } from '../src/recovery/manifest.ts';
 import { manifestName } from '../src/recovery/place.ts';
@@ -13,8 +14,6 @@ import { addTenant, TestDeployment } from './deployment.ts';
 import { RestoredCopy } from './recovery.ts';
 
 const MEMORIES = '/v1/vaults/default/memories';
-const MINUTE_MS = 60_000;
-const DAY_MS = 86_400_000;
 
 test('what is due is made: full ones weekly, increments daily, what changed every few minutes, and nothing for nothing', async (t) => {
   verifies('BCK-01');

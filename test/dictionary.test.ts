@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash, createHmac } from 'node:crypto';
 import { test } from 'node:test';
+import { DAY_MS } from '../src/durations.ts';
 import { Housekeeping } from '../src/housekeeping.ts';
 import type { Strongroom } from '../src/strongroom.ts';
 import { readRows, type Rows } from './boxes.ts';
@@ -16,7 +17,6 @@ import {
 } from './dictionary.ts';
 
 const MEMORIES = '/v1/vaults/default/memories';
-const DAY_MS = 86_400_000;
 
 test('of a thousand right guesses about what was erased, revoked or is a day past, none is confirmed by any column', async (t) => {
   const deployment = await TestDeployment.make(t);

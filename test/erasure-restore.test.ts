@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { DAY_MS } from '../src/durations.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
 import type { Slot } from '../src/keys/slot.ts';
 import { indexOf, LEAF_SLOTS, leafOf, slotOf } from '../src/keys/slot.ts';
@@ -13,7 +14,6 @@ import { idOf, TestDeployment, type Answer, type Call, type Json } from './deplo
 import { checkInvariants } from './invariants.ts';
 import { RestoredCopy } from './recovery.ts';
 
-const DAY_MS = 86_400_000;
 const TEXT = 'Ann takes her tea with lemon';
 const TWIN = 'Bob takes his tea with milk';
 const DERIVED = 'Somebody likes sour drinks';

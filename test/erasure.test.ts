@@ -1,6 +1,7 @@
 /** What must not outlive its keys, and keys that must not outgrow their makers: each of these once went wrong. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { HOUR_MS } from '../src/durations.ts';
 import type { OrganizationId } from '../src/ids.ts';
 import type { Slot } from '../src/keys/slot.ts';
 import { SYSTEM } from '../src/store/store.ts';
@@ -11,7 +12,6 @@ import { idOf, TestDeployment } from './deployment.ts';
 
 const BASE = '/v1/vaults/default/memories';
 const SEARCH = '/v1/vaults/default/search';
-const HOUR_MS = 3_600_000;
 
 test('a change and an erasure of one memory at one moment leave nothing of it in a segment', async (t) => {
   const deployment = await TestDeployment.start(t);

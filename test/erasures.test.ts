@@ -1,5 +1,6 @@
 /** Erasures through the interface: what was asked for is gone everywhere, its twin is not, and a wrong request does nothing. */
 import assert from 'node:assert/strict';
+import { DAY_MS } from '../src/durations.ts';
 import { createApiKey } from '../src/access/api-key.ts';
 import { realEnvironment } from '../src/environment.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
@@ -13,7 +14,6 @@ import { testPostgres } from './postgres.ts';
 import { addTenant, idOf, TestDeployment, type Answer, type Call, type Json } from './deployment.ts';
 
 const BASE = '/v1/vaults/default/memories';
-const DAY_MS = 86_400_000;
 
 test('a person is erased from every vault at once, with one key', async (t) => {
   verifies('RET-01');

@@ -4,6 +4,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { Export, ExportEvent, Memory } from '@strongroom/client';
+import { HOUR_MS, DAY_MS } from '../src/durations.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
 import { decryptStream } from '../src/crypto/cobblestone.ts';
 import { cobblestoneCipher } from '../src/crypto/file-cipher.ts';
@@ -20,8 +21,6 @@ import { RestoredCopy, settingsFor } from './recovery.ts';
 const VAULT = '/v1/vaults/default';
 const MEMORIES = `${VAULT}/memories`;
 const EXPORTS = `${VAULT}/exports`;
-const DAY_MS = 86_400_000;
-const HOUR_MS = 3_600_000;
 
 const linesIn = ({ text }: Pick<Answer, 'text'>): Memory[] =>
   text

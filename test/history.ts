@@ -8,6 +8,7 @@
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { DAY_MS } from '../src/durations.ts';
 import { LIMITS } from '../src/limits.ts';
 import { Housekeeping } from '../src/housekeeping.ts';
 import type { Strongroom } from '../src/strongroom.ts';
@@ -57,7 +58,6 @@ export interface Act {
   readonly run: (history: History) => Promise<boolean>;
 }
 
-const DAY_MS = 86_400_000;
 const VAULTS = ['default', 'second'];
 const ATTIC = 'attic';
 const PEOPLE = 5;

@@ -1,14 +1,13 @@
 /** Whoever must keep content is asked on every path that would end it, and then nothing of it ends. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { DAY_MS } from '../src/durations.ts';
 import { StrongroomError } from '../src/errors.ts';
 import { openStrongroom, type Strongroom } from '../src/strongroom.ts';
 import type { DeletionGuard, Ending } from '../src/vaults/deletion-guard.ts';
 import { systemContext } from './afterwards.ts';
 import { readRows } from './boxes.ts';
 import { TestDeployment } from './deployment.ts';
-
-const DAY_MS = 86_400_000;
 
 /** Keeps one memory, and whatever it is part of. */
 class FakeGuard implements DeletionGuard {

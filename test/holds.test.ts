@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Hold } from '@strongroom/client';
+import { HOUR_MS, DAY_MS } from '../src/durations.ts';
 import type { StrongroomError } from '../src/errors.ts';
 import type { OrganizationId } from '../src/ids.ts';
 import { SYSTEM } from '../src/store/store.ts';
@@ -15,8 +16,6 @@ import { checkInvariants } from './invariants.ts';
 import { RestoredCopy } from './recovery.ts';
 
 const BASE = '/v1/vaults/default/memories';
-const DAY_MS = 86_400_000;
-const HOUR_MS = 3_600_000;
 
 const add = async (deployment: TestDeployment, body: object): Promise<string> =>
   idOf(await deployment.must('POST', BASE, { body }));

@@ -1,12 +1,12 @@
 /** Policies, holds and the archive on PostgreSQL: the same answers by the same statements. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { DAY_MS } from '../src/durations.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import { idOf, TestDeployment, type Answer } from './deployment.ts';
 import { testPostgres } from './postgres.ts';
 
 const BASE = '/v1/vaults/default/memories';
-const DAY_MS = 86_400_000;
 
 const idsIn = ({ json }: Answer): string[] => (json['memories'] as { id: string }[]).map(({ id }) => id);
 

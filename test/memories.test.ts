@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sentVector, type Memory, type Problem } from '@strongroom/client';
+import { DAY_MS } from '../src/durations.ts';
 import { decodeSlots } from '../src/keys/slot.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import { TestDeployment, type Answer } from './deployment.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
 
 const BASE = '/v1/vaults/default/memories';
-const DAY_MS = 86_400_000;
 
 /** What answers hold: each test looks at what its own request is answered with. */
 interface Body extends Memory, Problem {

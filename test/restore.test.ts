@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { copyFile, cp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { DAY_MS } from '../src/durations.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
 import { StrongroomError } from '../src/errors.ts';
 import type { Slot } from '../src/keys/slot.ts';
@@ -19,7 +20,6 @@ import { RestoredCopy, settingsFor } from './recovery.ts';
 
 const MEMORIES = '/v1/vaults/default/memories';
 const SEARCH = '/v1/vaults/default/search';
-const DAY_MS = 86_400_000;
 
 const add = async (deployment: TestDeployment, text: string, more: object = {}): Promise<string> =>
   idOf(await deployment.must('POST', MEMORIES, { body: { text, ...more } }));

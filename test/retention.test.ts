@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { RetentionExplanation, RetentionSimulation } from '@strongroom/client';
+import { HOUR_MS, DAY_MS } from '../src/durations.ts';
 import { realEnvironment } from '../src/environment.ts';
 import { trustClock } from '../src/deployment.ts';
 import { LogFiles } from '../src/http/log-files.ts';
@@ -16,8 +17,6 @@ import { idOf, TestDeployment, type Answer, type Json } from './deployment.ts';
 const BASE = '/v1/vaults/default/memories';
 const POLICY = '/v1/vaults/default/retention';
 const SEARCH = '/v1/vaults/default/search';
-const DAY_MS = 86_400_000;
-const HOUR_MS = 3_600_000;
 
 const add = async (deployment: TestDeployment, body: object): Promise<string> =>
   idOf(await deployment.must('POST', BASE, { body }));

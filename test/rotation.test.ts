@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { DAY_MS } from '../src/durations.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
 import { serviceKey } from '../src/keys/service-key.ts';
 import type { Slot } from '../src/keys/slot.ts';
@@ -28,7 +29,6 @@ import { flipped, readAll, withDatabase, withoutTriggers } from './raw-database.
 
 const MEMORIES = '/v1/vaults/default/memories';
 const ROTATIONS = '/v1/rotations';
-const DAY_MS = 86_400_000;
 
 interface Key {
   readonly key: string;

@@ -22,6 +22,7 @@ const LAYERS = [
     'limits.ts',
     'config.ts',
     'closing.ts',
+    'durations.ts',
     'version.ts',
   ],
   ['crypto'],

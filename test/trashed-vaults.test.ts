@@ -2,11 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RetentionExplanation } from '@strongroom/client';
+import { DAY_MS } from '../src/durations.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import { idOf, TestDeployment, type Answer, type Json } from './deployment.ts';
-
-const DAY_MS = 86_400_000;
 
 interface Thrown {
   readonly vault: string;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import type { Verification, VerificationEvent } from '@strongroom/client';
+import { HOUR_MS } from '../src/durations.ts';
 import type { RequestContext } from '../src/access/context.ts';
 import { organizationScope } from '../src/access/organizations.ts';
 import { Assurance } from '../src/assurance/assurance.ts';
@@ -19,7 +20,6 @@ import type { Strongroom } from '../src/strongroom.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import { TestDeployment } from './deployment.ts';
 
-const HOUR_MS = 3_600_000;
 const state = { kind: 'complete', notProven: 'all else', hoursFresh: 26, mend: 'mend it' } as const;
 const row = { sentence: 'It holds.', examines: '', method: 'T', supports: ['', '', '', '', ''] } as const;
 const CLAIM = claimed({ id: 'NET-98', ...row, state });

@@ -9,6 +9,7 @@
  * another has passed. Whether the repetition has the same body is told from memory only: a digest of content that is
  * kept would let guesses about the erased be tested.
  */
+import { DAY_MS } from '../durations.ts';
 import { canonicalBytes } from '../bytes/canonical-json.ts';
 import { decodeUtf8, encodeHex, encodeUtf8, type Bytes } from '../bytes/encoding.ts';
 import { isEqual } from '../bytes/equal.ts';
@@ -56,7 +57,6 @@ interface KeptDeed {
   readonly targets: readonly string[];
 }
 
-const DAY_MS = 86_400_000;
 /** Fingerprints of bodies held in memory at most; the oldest go first. */
 const FINGERPRINTS_MAX = 50_000;
 const PERIOD_PREFIX = 'idempotency/';

@@ -1,9 +1,8 @@
 /** Vaults for canaries: made for one check, gone after it. What is put in them expires, so that it is erased as well. */
 import type { VaultHandle, VaultInput } from '@strongroom/client';
+import { HOUR_MS } from '../durations.ts';
 import { encodeHex } from '../bytes/encoding.ts';
 import type { Tenant, World } from './world.ts';
-
-const HOUR_MS = 3_600_000;
 
 /** When canaries end, for `expiresAt`. */
 export const canaryEnd = ({ clock }: World): string => new Date(clock.now() + HOUR_MS).toISOString();

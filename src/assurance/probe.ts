@@ -1,6 +1,7 @@
 /** Connections to a server's own listener and to nowhere else: handshakes, and bytes that no client would send. */
 import { connect as connectPlain, type Socket } from 'node:net';
 import { connect as connectTls, type SecureVersion, type TLSSocket } from 'node:tls';
+import { DAY_MS } from '../durations.ts';
 import type { Listener } from './world.ts';
 
 export type TlsVersion = '1.0' | '1.1' | '1.2' | '1.3';
@@ -16,7 +17,6 @@ export interface Handshake {
 }
 
 const WAIT_MS = 5_000;
-const DAY_MS = 86_400_000;
 /** The server answered, and what it answered is that it does not speak that version. */
 const REFUSALS = /ALERT_PROTOCOL_VERSION|ALERT_HANDSHAKE_FAILURE/;
 

@@ -5,6 +5,7 @@
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { HOUR_MS } from '../durations.ts';
 import { StrongroomError } from '../errors.ts';
 import { lockDirectory } from '../store/directory-lock.ts';
 
@@ -12,7 +13,7 @@ const PREFIX = 'strongroom-scratch-';
 /** The data directory within. */
 export const SCRATCH_DATA = 'data';
 /** Younger ones may be in the making. */
-const ABANDONED_MS = 3_600_000;
+const ABANDONED_MS = HOUR_MS;
 
 /** `parent` stands for the system's folder for temporary files. */
 export async function makeScratchFolder(nowMs: number, parent = tmpdir()): Promise<string> {

@@ -5,6 +5,7 @@
  * and configuration with these very parameters, and a result that is young enough. Everything else has another name.
  */
 import type { ClaimResult } from '@strongroom/client';
+import { HOUR_MS } from '../durations.ts';
 import { sentenceOf, valuesOf, type Claim, type ClaimId } from './claim.ts';
 import type { Judgement } from './check.ts';
 
@@ -27,7 +28,6 @@ export interface Finding {
 /** What one check said: a judgement, or that it could not come to one. */
 export type Said = { readonly judgement: Judgement } | { readonly error: string };
 
-const HOUR_MS = 3_600_000;
 const FAULTS_MAX = 20;
 
 /** All that the checks of a claim said, as one: the worst of it counts. */

@@ -1,6 +1,6 @@
 /** Times as text (RFC 3339, UTC, milliseconds), as `Date.toISOString` writes them, at a quarter of its price. */
+import { DAY_MS } from '../durations.ts';
 
-const DAY_MS = 86_400_000;
 /** Years 0 to 9999, which take four digits. */
 const FROM = -62_167_219_200_000;
 const TO = 253_402_300_800_000;

@@ -1,6 +1,7 @@
 /** What is lost comes back: backups, drills, a vault's way back to a moment. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { MINUTE_MS } from '../durations.ts';
 import { isReserved } from '../assurance/reserved.ts';
 import { backupFolders } from '../config.ts';
 import { SigningKey } from '../crypto/signature.ts';
@@ -38,7 +39,7 @@ export async function openRecovery(
     blobs,
     places: base.restoring === null ? backupPlaces(options) : [],
     locations: options.settings.backupLocations,
-    everyMs: options.settings.backupMinutes * 60_000,
+    everyMs: options.settings.backupMinutes * MINUTE_MS,
     newId,
     environment,
     onError: (error, what) => logError(log, error, `${what}: not written, tried again later`),

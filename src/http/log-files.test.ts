@@ -3,10 +3,9 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { DAY_MS } from '../durations.ts';
 import { LogFiles } from './log-files.ts';
 import { createLog } from './request-log.ts';
-
-const DAY_MS = 86_400_000;
 
 async function logIn(t: TestContext, days: number) {
   const parent = await mkdtemp(join(tmpdir(), 'strongroom-log-'));

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { connect, createServer, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { DAY_MS } from '../durations.ts';
 import { realEnvironment, type Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { makeServerCertificate } from './certificate.ts';
@@ -15,8 +16,6 @@ import { fakeServer } from './testing/fake-parts.ts';
 import { listen, secureContextOf } from './listener.ts';
 import { ensureLocalTls, RENEWAL_DAYS } from './tls.ts';
 import { verifies } from '../assurance/testing/verifies.ts';
-
-const DAY_MS = 86_400_000;
 
 async function folder(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'strongroom-tls-'));

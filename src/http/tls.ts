@@ -13,14 +13,13 @@ import { createPrivateKey, generateKeyPairSync, X509Certificate, type KeyObject 
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
+import { HOUR_MS, DAY_MS } from '../durations.ts';
 import { encodeHex } from '../bytes/encoding.ts';
 import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { makeAuthority, makeServerCertificate, type Validity } from './certificate.ts';
 import type { TlsMaterial } from './listener.ts';
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 const AUTHORITY_DAYS = 3_650;
 /** Browsers take no more than 398. */
 const SERVER_DAYS = 397;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { DAY_MS, YEAR_MS } from '../durations.ts';
 import { encodeVkey } from './note.ts';
 import { forEachEngine } from '../store/testing/engines.ts';
 import { SYSTEM } from '../store/store.ts';
@@ -10,9 +11,6 @@ import { verifyExport } from './verify-export.ts';
 import { verifyStore } from './verify-store.ts';
 import { verifies } from '../assurance/testing/verifies.ts';
 import { createLedgerWorld, type LedgerWorld } from './testing/ledger-world.ts';
-
-const YEAR_MS = 365.25 * 86_400_000;
-const DAY_MS = 86_400_000;
 
 /** Entries of eight years ago and of today, by the real clock: the database compares with its own. */
 async function agedWorld(...given: Parameters<typeof createLedgerWorld>): Promise<LedgerWorld> {

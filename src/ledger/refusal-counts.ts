@@ -5,11 +5,11 @@
  * A count is kept in memory until its minute is written; a crash loses at most that. The table is bounded: further
  * addresses within a minute are counted together, so that whoever sends from many cannot fill the memory.
  */
+import { MINUTE_MS } from '../durations.ts';
 import type { Clock } from '../environment.ts';
 import { SYSTEM, type Store } from '../store/store.ts';
 import type { Ledger } from './ledger.ts';
 
-const MINUTE_MS = 60_000;
 const ADDRESSES_MAX = 1000;
 /** Stands for all addresses beyond the table. */
 export const OTHERS = 'others';

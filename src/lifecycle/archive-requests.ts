@@ -13,6 +13,7 @@ import type {
   ArchiveRequestPage,
   MemoryPage,
 } from '@strongroom/client';
+import { DAY_MS } from '../durations.ts';
 import type { Access } from '../access/access.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Cursors } from '../access/cursors.ts';
@@ -36,7 +37,6 @@ import type { Vault } from '../vaults/vault.ts';
 import type { Vaults } from '../vaults/vaults.ts';
 import { requireState, type ArchiveCopies } from './archive-copies.ts';
 import type { Policies } from './policies.ts';
-import { DAY_MS } from './retention-policy.ts';
 
 export interface ArchiveRequestsParts {
   readonly store: Store;

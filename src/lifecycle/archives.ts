@@ -6,6 +6,7 @@
  * takes its boxes out of the tables, and only if nobody changed it since they were read; what a crash left half-made is
  * dropped, its slot destroyed; boxes of what was erased stay in no archive beyond the next run.
  */
+import { HOUR_MS } from '../durations.ts';
 import { encodeUtf8 } from '../bytes/encoding.ts';
 import type { CobblestoneKey } from '../crypto/cobblestone.ts';
 import type { FileCipher } from '../crypto/file-cipher.ts';
@@ -52,7 +53,7 @@ export type ArchiveId = Id<'archive'>;
 const ARCHIVE_MEMORIES_MAX = 500;
 /** Of boxes in one archive: it is made and opened whole. */
 const ARCHIVE_BYTES_MAX = 16 * 1024 * 1024;
-const SLACK_MS = 3_600_000;
+const SLACK_MS = HOUR_MS;
 
 /** A memory as it was when its boxes were read. */
 interface Aged {

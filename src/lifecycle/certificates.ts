@@ -6,6 +6,7 @@
  * dead in the pages now, not only be refused.
  */
 import type { Certificate, CertificateKey } from '@strongroom/client';
+import { HOUR_MS, DAY_MS } from '../durations.ts';
 import type { Access } from '../access/access.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Recorder } from '../access/recorder.ts';
@@ -45,9 +46,6 @@ export interface CertificatesParts {
   readonly backupDays: number;
   readonly clock: Clock;
 }
-
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 
 export class Certificates {
   readonly #parts: CertificatesParts;

@@ -3,6 +3,7 @@
  * that were counted, and good for a quarter of an hour. What has changed meanwhile has to be looked at again.
  */
 import type { ErasureTarget } from '@strongroom/client';
+import { MINUTE_MS } from '../durations.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Cursors, ListBinding } from '../access/cursors.ts';
 import type { Json } from '../bytes/canonical-json.ts';
@@ -36,7 +37,7 @@ export class Confirmations {
     target: ErasureTarget,
     { count, digest }: Counted,
   ): { confirm: string; expiresAt: string } {
-    const until = this.#clock.now() + LIMITS.confirmationMinutes * 60_000;
+    const until = this.#clock.now() + LIMITS.confirmationMinutes * MINUTE_MS;
     const confirm = this.#cursors.seal(bindingOf(context, target), JSON.stringify({ count, digest, until }));
     return { confirm, expiresAt: new Date(until).toISOString() };
   }

@@ -1,5 +1,6 @@
 /** Memories whose time is over by the rules, in the order of their ids, page by page: what is left for later is passed by. */
 import { setImmediate as turn } from 'node:timers/promises';
+import { HOUR_MS } from '../durations.ts';
 import type { Organizations } from '../access/organizations.ts';
 import type { OrganizationId } from '../ids.ts';
 import { idBefore } from '../ids.ts';
@@ -31,7 +32,7 @@ export interface Due {
 const PAGE_ROWS = 500;
 const KEPT_STATES = ['live', 'trashed', 'archived', 'review'] as const;
 /** An id is made a little before its row says it was created. */
-const SLACK_MS = 3_600_000;
+const SLACK_MS = HOUR_MS;
 
 type VaultsParts = Pick<DueParts, 'store' | 'sealer' | 'organizations'>;
 

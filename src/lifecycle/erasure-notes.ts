@@ -12,6 +12,7 @@
  * is asked for or taken back, and an erasure that leaves digests, is noted before the answer. The newest are kept, up to
  * `NOTES_BYTES`: older ones stand in every backup that was made since.
  */
+import { HOUR_MS, DAY_MS } from '../durations.ts';
 import type { Json } from '../bytes/canonical-json.ts';
 import { concat, decodeBase64, encodeBase64, type Bytes } from '../bytes/encoding.ts';
 import type { Organizations } from '../access/organizations.ts';
@@ -20,7 +21,6 @@ import type { Keyring } from '../keys/keyring.ts';
 import type { ErasureRow, KeyRequestRow, TombstoneSetRow } from '../store/schema.ts';
 import { insertRows, SYSTEM, type ReadSql, type Store } from '../store/store.ts';
 import type { Buried } from '../vaults/tombstones.ts';
-import { DAY_MS } from './retention-policy.ts';
 
 type Unchanged<R> = Omit<R, 'change'>;
 /** A row whose columns of bytes are base64. */
@@ -43,7 +43,6 @@ export interface ErasureNotesParts {
 export const NOTES_BYTES = 1024 * 1024;
 /** Longer than any backup is kept. */
 const KEPT_DAYS = 60;
-const HOUR_MS = 3_600_000;
 export const DIGEST_BYTES = 32;
 
 export class ErasureNotes {

@@ -11,6 +11,7 @@ import type {
   ErasureRecipients,
   ErasureTarget,
 } from '@strongroom/client';
+import { DAY_MS } from '../durations.ts';
 import type { Access } from '../access/access.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Cursors, ListBinding } from '../access/cursors.ts';
@@ -85,8 +86,6 @@ interface Placed {
   readonly target: string;
   readonly finish: () => Promise<unknown>;
 }
-
-const DAY_MS = 86_400_000;
 
 export class ErasureRequests {
   readonly #parts: ErasureRequestsParts;

@@ -13,6 +13,7 @@
  * Fault points: `export.registered`, `export.piece`, `export.written`, `export.ready`, `export.ended`.
  */
 import type { Export as ExportView, ExportInput, ExportPage, Memory } from '@strongroom/client';
+import { DAY_MS } from '../durations.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Cursors } from '../access/cursors.ts';
 import type { Recorder } from '../access/recorder.ts';
@@ -40,7 +41,6 @@ import type { ExportedVersion } from './export-file.ts';
 import { exportView } from './export-view.ts';
 import { exportedVersion, shownOf } from './exported-memories.ts';
 import type { ExportPieces } from './export-pieces.ts';
-import { DAY_MS } from './retention-policy.ts';
 
 export interface ExportsParts {
   readonly store: Store;

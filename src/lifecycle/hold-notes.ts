@@ -11,6 +11,7 @@
  * The note is kept before the row when a hold is placed, so that what was acknowledged is in both. A release is noted as
  * well, and kept for longer than any backup, so that an older database does not hold again what was let go.
  */
+import { DAY_MS } from '../durations.ts';
 import type { Json } from '../bytes/canonical-json.ts';
 import { decodeBase64, encodeBase64 } from '../bytes/encoding.ts';
 import { isId, type HoldId, type OrganizationId } from '../ids.ts';
@@ -20,7 +21,6 @@ import type { Ledger } from '../ledger/ledger.ts';
 import type { HoldRow } from '../store/schema-retention.ts';
 import { SYSTEM, type Store, type Tx } from '../store/store.ts';
 import type { HoldPlace } from './hold-row.ts';
-import { DAY_MS } from './retention-policy.ts';
 
 export interface HoldNote {
   readonly state: 'active' | 'released';

@@ -3,7 +3,7 @@
  * line has then been kept for the days that were set, its first for one more. Who removes the files and who explains a
  * line of them ask this one rule.
  */
-const DAY_MS = 86_400_000;
+import { DAY_MS } from '../durations.ts';
 
 /** Of the file that a line of this moment stands in. */
 export const logFileOf = (ms: number): string => `strongroom-${dayOf(ms)}.jsonl`;

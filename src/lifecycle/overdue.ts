@@ -2,6 +2,7 @@
  * By how much anything outlives its time: looked for afresh in the tables, by the clock itself and by nothing that the chores
  * remember. What a hold or a statute keeps is not overdue.
  */
+import { DAY_MS } from '../durations.ts';
 import type { Organization } from '../access/organizations.ts';
 import type { Clock } from '../environment.ts';
 import type { OrganizationId } from '../ids.ts';
@@ -10,7 +11,6 @@ import { SYSTEM, type Store } from '../store/store.ts';
 import type { RetentionRules } from '../vaults/retention.ts';
 import { allVaults, dueMemories, vaultsWithTrash, type DueParts } from './due-memories.ts';
 import type { HoldGuard } from './hold-guard.ts';
-import { DAY_MS } from './retention-policy.ts';
 
 export interface OverdueParts extends DueParts {
   readonly store: Store;

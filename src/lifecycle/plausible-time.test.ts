@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import { DAY_MS } from '../durations.ts';
 import { openStore } from '../store/open-store.ts';
 import { temporaryFolder } from '../store/testing/engines.ts';
 import { realEnvironment } from '../environment.ts';
 import { PlausibleTime } from './plausible-time.ts';
 
-const DAY_MS = 86_400_000;
 const START = Date.UTC(2026, 4, 7);
 
 /** A clock that can be set, beside what really passes. */

@@ -2,6 +2,7 @@
  * The policies of organizations and vaults, held in memory as they stand in the database: read once for an organization,
  * changed in the transaction that changes the row, so that the next question already follows the new rule.
  */
+import { HOUR_MS } from '../durations.ts';
 import { organizationScope, type Organization, type Organizations } from '../access/organizations.ts';
 import { decodeUtf8, encodeUtf8 } from '../bytes/encoding.ts';
 import type { Clock } from '../environment.ts';
@@ -21,7 +22,6 @@ import { vaultScope, type Vault } from '../vaults/vault.ts';
 import {
   ARCHIVE_COPY_HOURS,
   ARCHIVE_WAIT_HOURS,
-  HOUR_MS,
   inMs,
   NO_POLICY,
   placeRules,

@@ -1,12 +1,10 @@
 /** A retention policy: what is kept how long in one place, as its owner said it, and as the rules that it makes. */
 import type { RetentionClass, RetentionPolicyInput, RetentionPolicyView } from '@strongroom/client';
+import { DAY_MS } from '../durations.ts';
 import type { Id, OrganizationId, VaultId } from '../ids.ts';
 import type { Slot } from '../keys/slot.ts';
 import { StrongroomError, type Fault } from '../errors.ts';
 import type { PlaceRules } from '../search/expiry.ts';
-
-export const DAY_MS = 86_400_000;
-export const HOUR_MS = 3_600_000;
 
 /** What holds for a class of memories in one place; null: nothing is said. */
 export interface ClassPolicy {

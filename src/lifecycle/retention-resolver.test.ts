@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { DAY_MS } from '../durations.ts';
 import { expiryOf, type ExpiryRules, type PlaceRules } from '../search/expiry.ts';
 import {
   resolve,
@@ -10,7 +11,6 @@ import {
   type ResolverRules,
 } from './retention-resolver.ts';
 
-const DAY_MS = 86_400_000;
 const NOW = 2000 * DAY_MS;
 
 const days = fc.option(

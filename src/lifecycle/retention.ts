@@ -10,6 +10,7 @@ import type {
   RetentionPolicyView,
   RetentionSimulation,
 } from '@strongroom/client';
+import { DAY_MS } from '../durations.ts';
 import type { Access } from '../access/access.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Organization, Organizations } from '../access/organizations.ts';
@@ -27,7 +28,7 @@ import { kindsOf, type DueParts } from './due-memories.ts';
 import type { HoldGuard } from './hold-guard.ts';
 import { logFileEndsAt, logFileOf } from './log-days.ts';
 import type { Policies } from './policies.ts';
-import { DAY_MS, parsePolicy, policyView, SECURITY_LOG_MONTHS } from './retention-policy.ts';
+import { parsePolicy, policyView, SECURITY_LOG_MONTHS } from './retention-policy.ts';
 import { resolve, type Facts } from './retention-resolver.ts';
 import { simulate } from './retention-simulation.ts';
 import type { Store } from '../store/store.ts';

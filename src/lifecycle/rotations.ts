@@ -11,6 +11,7 @@
  * nothing of the old is kept (docs/keyring.md).
  */
 import type { Rotation, RotationKey, RotationKeyAge } from '@strongroom/client';
+import { DAY_MS } from '../durations.ts';
 import type { ServiceSlots } from '../access/service-slots.ts';
 import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
@@ -82,7 +83,6 @@ export const ROTATION_KEYS: readonly RotationKey[] = [
   'certificates',
 ];
 
-const DAY_MS = 86_400_000;
 /** The keyring turns its root and pages by itself (`Keyring.tend`). */
 const ROOT_DAYS = 1;
 /** How long old keys are kept that no backup needs: no list goes on for longer, and a manifest brings its public key along. */

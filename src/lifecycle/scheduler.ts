@@ -5,6 +5,7 @@
  * Invariants: nothing is destroyed that the guard keeps; it is looked at again each time, and a page that is kept whole
  * keeps none behind it from its turn. Nothing is destroyed by a clock that is not plausible (plausible-time.ts).
  */
+import { DAY_MS } from '../durations.ts';
 import type { Clock } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import type { OrganizationId, VaultId } from '../ids.ts';
@@ -21,7 +22,6 @@ import type { RetentionRules } from '../vaults/retention.ts';
 import type { Vault } from '../vaults/vault.ts';
 import { allVaults, dueMemories, vaultsWithTrash, type DueParts } from './due-memories.ts';
 import type { PlausibleTime } from './plausible-time.ts';
-import { DAY_MS } from './retention-policy.ts';
 
 export interface SchedulerParts extends DueParts {
   readonly store: Store;

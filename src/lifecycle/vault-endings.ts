@@ -3,6 +3,7 @@
  * once where the vault asks for that.
  */
 import type { Vault as VaultView } from '@strongroom/client';
+import { DAY_MS } from '../durations.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Organizations } from '../access/organizations.ts';
 import type { Recorder } from '../access/recorder.ts';
@@ -28,8 +29,6 @@ export interface VaultEndingsParts {
   readonly guard: DeletionGuard;
   readonly eraser: Eraser;
 }
-
-const DAY_MS = 86_400_000;
 
 export class VaultEndings {
   readonly #parts: VaultEndingsParts;

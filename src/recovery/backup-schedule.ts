@@ -1,11 +1,9 @@
 /** When backups are due, from where each goes on, and when they end. Everything here is pure. */
+import { HOUR_MS, DAY_MS, WEEK_MS } from '../durations.ts';
 import type { BackupRow } from '../store/schema.ts';
 import type { BackupKind } from './manifest.ts';
 
 export const BACKUP_DAYS = 30;
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
-const WEEK_MS = 7 * DAY_MS;
 /** They end a little before their time, because the chore that ends them comes once an hour. */
 const END_MS = BACKUP_DAYS * DAY_MS - 2 * HOUR_MS;
 

@@ -10,6 +10,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Rewind, RewindInput, RewindPage } from '@strongroom/client';
+import { MINUTE_MS } from '../durations.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Cursors, ListBinding } from '../access/cursors.ts';
 import type { Recorder } from '../access/recorder.ts';
@@ -62,7 +63,6 @@ interface Plan {
 type OnPage = (tx: Tx, outcome: StepOutcome, counts: RewindCounts) => Promise<void>;
 
 const PAGE_ROWS = 200;
-const MINUTE_MS = 60_000;
 
 export class Rewinds {
   readonly #parts: RewindsParts;

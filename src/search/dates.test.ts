@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DAY_MS, parseDates, type DateHint } from './dates.ts';
+import { DAY_MS } from '../durations.ts';
+import { parseDates, type DateHint } from './dates.ts';
 import { LANGUAGE_CODES, type LanguageCode } from './languages.ts';
 
 /** A Wednesday. */

@@ -5,10 +5,9 @@
  * in other languages the names of months with day and year, and what Unicode's data has for "yesterday" and "last week"
  * (date-words.ts).
  */
+import { DAY_MS } from '../durations.ts';
 import { dateWordsOf, foldedText, type RelativeDate } from './date-words.ts';
 import type { LanguageCode } from './languages.ts';
-
-export const DAY_MS = 86_400_000;
 
 /** Days since 1970, or a part of every year. `month` counts from 0. */
 export type DateHint =

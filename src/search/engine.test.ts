@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { HOUR_MS } from '../durations.ts';
 import { StrongroomError } from '../errors.ts';
 import { BLOCK_BYTES_MAX } from './arena.ts';
 import { openEngineRoom } from './engine-room.ts';
@@ -10,7 +11,6 @@ import { NOW, openEngine, recordOf } from './testing/records.ts';
 import { referenceSearch } from './testing/reference.ts';
 import type { Hit, IndexedRecord, Metric, SearchRequest } from './types.ts';
 
-const HOUR_MS = 3_600_000;
 const METRICS: readonly Metric[] = ['cosine', 'dot', 'euclidean'];
 
 const ask = (own: Partial<SearchRequest>): SearchRequest => ({ limit: 10, mode: 'text', now: NOW, ...own });

@@ -18,9 +18,10 @@
  * Invariant: after any sequence of additions and removals, counts and scores equal those of an index built from what is
  * left. The constants were chosen on LoCoMo, leaving out one conversation at a time (bench/locomo.ts).
  */
+import { DAY_MS } from '../durations.ts';
 import { capitalWords, type Analyzer } from './analyzer.ts';
 import { ContextWalk } from './context-walk.ts';
-import { DAY_MS, parseDates, type DateHint } from './dates.ts';
+import { parseDates, type DateHint } from './dates.ts';
 import { LANGUAGE_CODES, type Language, type LanguageCode } from './languages.ts';
 import { grown } from './pair-lists.ts';
 import { Postings, type TermCounts } from './postings.ts';

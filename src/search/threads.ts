@@ -4,11 +4,12 @@
  * Messages are ordered by time and, within one moment, by id. A pause ends the context, so that it does not matter
  * whether a caller makes one conversation of many meetings.
  */
+import { HOUR_MS } from '../durations.ts';
 import { grown } from './pair-lists.ts';
 import type { FilterableRecord } from './types.ts';
 
 /** A longer silence starts a new topic. */
-export const CONTEXT_PAUSE_MS = 6 * 3_600_000;
+export const CONTEXT_PAUSE_MS = 6 * HOUR_MS;
 const NONE = -1;
 
 /** When a message was said, as far as it is known. */

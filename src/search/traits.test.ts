@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { HOUR_MS } from '../durations.ts';
 import { Analyzer } from './analyzer.ts';
 import { RANKING } from './ranking.ts';
 import { NOW, openEngine, recordOf } from './testing/records.ts';
@@ -12,8 +13,6 @@ const traits = (text: string, language: Language = 'auto'): readonly string[] =>
   analyzer.analyze(text, language).traits;
 const asked = (question: string, language: Language = 'auto'): readonly string[] =>
   analyzer.analyzeQuery(question, language, ['en']).asksFor;
-
-const HOUR_MS = 3_600_000;
 
 function engineOf(records: readonly Partial<IndexedRecord>[]): Engine {
   const engine = openEngine();

@@ -1,4 +1,5 @@
 /** The rows of memories: read by place, written version by version. Inside a transaction where it says `tx`. */
+import { DAY_MS } from '../durations.ts';
 import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { isId, type MemoryId, type NewId } from '../ids.ts';
@@ -50,8 +51,6 @@ interface Placed {
   readonly conversation: Conversation | null;
   readonly scope: Scope;
 }
-
-const DAY_MS = 86_400_000;
 
 export class MemoryStore {
   readonly #parts: MemoryStoreParts;

@@ -1,5 +1,6 @@
 /** A vault as the server knows it, how its row is read and written, and how it is shown. */
 import type { Metric, Vault as VaultView } from '@strongroom/client';
+import { DAY_MS } from '../durations.ts';
 import type { KeyEnvironment } from '../access/api-key.ts';
 import { organizationScope, type Organization } from '../access/organizations.ts';
 import { decodeUtf8, encodeUtf8 } from '../bytes/encoding.ts';
@@ -11,8 +12,6 @@ import type { Slot } from '../keys/slot.ts';
 import type { VaultRow } from '../store/schema.ts';
 import type { ReadSql } from '../store/store.ts';
 import { vaultSearchOf, type VaultSearch, type VaultSearchColumns } from './vault-search.ts';
-
-const DAY_MS = 86_400_000;
 
 export interface Vault extends VaultSearch {
   readonly id: VaultId;

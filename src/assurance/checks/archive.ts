@@ -2,6 +2,7 @@
  * The archive on a scratch instance, by a clock that is turned: what comes of age moves, comes back only when somebody else
  * approved, after the wait and for a while; and what lies there is AES-256, opens with its key alone and not with a bit turned.
  */
+import { MINUTE_MS, HOUR_MS, DAY_MS } from '../../durations.ts';
 import { ask } from '../ask.ts';
 import { canaryVector, canaryWord, withVault } from '../canary-vault.ts';
 import { defineCheck, judged } from '../check.ts';
@@ -12,9 +13,6 @@ import { encodeUtf8 } from '../../bytes/encoding.ts';
 import type { Slot } from '../../keys/slot.ts';
 import { SYSTEM } from '../../store/store.ts';
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
-const DAY_MS = 24 * HOUR_MS;
 const DIMENSIONS = 8;
 
 interface Archived {

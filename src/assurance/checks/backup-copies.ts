@@ -3,14 +3,11 @@
  * they restore, and whether a second place holds them all.
  */
 import type { BackupStatus } from '@strongroom/client';
+import { HOUR_MS, DAY_MS, WEEK_MS } from '../../durations.ts';
 import { defineCheck, judged, type Judge, type Judgement } from '../check.ts';
 import { manifestName } from '../../recovery/place.ts';
 import type { BackupId } from '../../ids.ts';
 import { replaced } from '../replaced.ts';
-
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
-const WEEK_MS = 7 * DAY_MS;
 
 interface Copies {
   readonly status: BackupStatus;

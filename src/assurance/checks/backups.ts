@@ -2,6 +2,7 @@
  * Ten days of backups on a scratch instance whose clock is turned: are they made when they are due, are they closed to whoever
  * has no key, does the newest moment come back, is what was erased gone from it and its twin there, and do old ones end.
  */
+import { MINUTE_MS, HOUR_MS, DAY_MS } from '../../durations.ts';
 import { decryptWhole } from '../../crypto/cobblestone.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { BackupId } from '../../ids.ts';
@@ -16,9 +17,6 @@ import { replaced } from '../replaced.ts';
 import { turnedBit } from '../turned-bit.ts';
 import type { Insides, World } from '../world.ts';
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
-const DAY_MS = 24 * HOUR_MS;
 const DAYS = 10;
 const STEP_HOURS = 12;
 /** A backup whose rows take half or twice the room of those of the one before is not like it. */

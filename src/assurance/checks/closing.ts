@@ -2,6 +2,7 @@
  * The end of an account, on a scratch instance whose clock can be turned: its own key closes it, nothing can be done in it
  * from then on, and when its days are over no row of it is left but the record of what was done.
  */
+import { DAY_MS } from '../../durations.ts';
 import { StrongroomError } from '../../errors.ts';
 import { TABLES } from '../../store/migrations.ts';
 import { SYSTEM } from '../../store/store.ts';
@@ -11,8 +12,6 @@ import { canaryWord } from '../canary-vault.ts';
 import { defineCheck, judged } from '../check.ts';
 import { replaced } from '../replaced.ts';
 import type { Insides, World } from '../world.ts';
-
-const DAY_MS = 86_400_000;
 
 interface Closed {
   /** Rows before, in tables that are to be emptied. */

@@ -3,6 +3,7 @@
  * done well before the last day; asked for twice, a bulk request is one; and the ledger says who asked and when it was done.
  */
 import type { Strongroom } from '@strongroom/client';
+import { DAY_MS } from '../../durations.ts';
 import { SYSTEM } from '../../store/store.ts';
 import { ask } from '../ask.ts';
 import { canaryWord } from '../canary-vault.ts';
@@ -10,7 +11,6 @@ import { defineCheck, judged } from '../check.ts';
 import { replaced } from '../replaced.ts';
 import type { Insides, World } from '../world.ts';
 
-const DAY_MS = 86_400_000;
 const MANY = 60;
 
 interface Seen {

@@ -1,9 +1,9 @@
 /** A key with an end, on a scratch instance whose clock can be turned: it works up to its end and not after it. */
+import { HOUR_MS } from '../../durations.ts';
 import { ask, codeOf } from '../ask.ts';
 import { defineCheck, judged } from '../check.ts';
 import { replaced } from '../replaced.ts';
 
-const HOUR_MS = 3_600_000;
 const PATHS = ['/v1/vaults', '/v1/keys', '/v1/ledger'];
 
 interface Expired {

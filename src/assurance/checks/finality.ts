@@ -4,6 +4,7 @@
  * request is left undone.
  */
 import type { Strongroom } from '@strongroom/client';
+import { DAY_MS } from '../../durations.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { Keyring } from '../../keys/keyring.ts';
 import { RecordKeys, type Scope } from '../../keys/record-key.ts';
@@ -17,7 +18,6 @@ import { defineCheck, judged } from '../check.ts';
 import { replaced } from '../replaced.ts';
 import type { Insides, World } from '../world.ts';
 
-const DAY_MS = 86_400_000;
 const WAYS = ['memory', 'subject', 'conversation', 'trash'] as const;
 
 type Way = (typeof WAYS)[number];

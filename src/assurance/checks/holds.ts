@@ -3,6 +3,7 @@
  * turned clock included; then released, and gone.
  */
 import type { ErasureTarget, HoldTarget } from '@strongroom/client';
+import { HOUR_MS, DAY_MS } from '../../durations.ts';
 import { ask, codeOf } from '../ask.ts';
 import { canaryWord } from '../canary-vault.ts';
 import { defineCheck, judged } from '../check.ts';
@@ -10,9 +11,6 @@ import { replaced } from '../replaced.ts';
 import type { Insides, Tenant, World } from '../world.ts';
 import { SYSTEM } from '../../store/store.ts';
 import { NO_GUARD } from '../../vaults/deletion-guard.ts';
-
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 
 interface Watched {
   readonly kind: string;

@@ -1,5 +1,6 @@
 /** The keys of the running server: none is older than it may be, and none that was replaced outlives its day. */
 import type { RotationKeyAge } from '@strongroom/client';
+import { DAY_MS } from '../../durations.ts';
 import { SYSTEM } from '../../store/store.ts';
 import { defineCheck, judged } from '../check.ts';
 import { replaced } from '../replaced.ts';
@@ -9,7 +10,6 @@ interface Aged {
   readonly keys: readonly RotationKeyAge[];
 }
 
-const DAY_MS = 86_400_000;
 /** What is due is done by the next hour's chores, and these take turns. */
 const LATE_DAYS_MAX = 1;
 

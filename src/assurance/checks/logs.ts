@@ -5,14 +5,13 @@
  */
 import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
+import { DAY_MS, YEAR_MS } from '../../durations.ts';
 import { ask } from '../ask.ts';
 import { defineCheck, judged, type Judgement } from '../check.ts';
 import { replaced } from '../replaced.ts';
 import type { Insides, World } from '../world.ts';
 import { SYSTEM } from '../../store/store.ts';
 
-const DAY_MS = 86_400_000;
-const YEAR_MS = 365.25 * DAY_MS;
 const HASH_BYTES = 32;
 /** Back by so much, so that the database's own clock agrees that what is written now is old. */
 const BACK_MS = 8 * YEAR_MS;

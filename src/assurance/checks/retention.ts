@@ -3,6 +3,7 @@
  * lies in the trash comes back for as long as it was promised and no longer, and nothing outlives its time.
  */
 import type { RetentionExplanation } from '@strongroom/client';
+import { DAY_MS } from '../../durations.ts';
 import { canaryVector, canaryWord, withVault } from '../canary-vault.ts';
 import { ask } from '../ask.ts';
 import { defineCheck, judged } from '../check.ts';
@@ -13,7 +14,6 @@ import type { Slot } from '../../keys/slot.ts';
 import { NO_RETENTION } from '../../vaults/retention.ts';
 import { hasSlot, type SlotRanges } from '../../vaults/slot-ranges.ts';
 
-const DAY_MS = 86_400_000;
 const DIMENSIONS = 8;
 
 /** In how many kinds of answers a memory was. */

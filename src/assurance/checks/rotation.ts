@@ -6,6 +6,7 @@
 import { Strongroom as Client, type LedgerCheckpoint } from '@strongroom/client';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DAY_MS } from '../../durations.ts';
 import type { Bytes } from '../../bytes/encoding.ts';
 import type { Keyring } from '../../keys/keyring.ts';
 import { decodeRootFile, ROOT_FILE_BYTES } from '../../keys/root-file.ts';
@@ -39,7 +40,6 @@ interface Rotated {
   readonly readBack: number;
 }
 
-const DAY_MS = 86_400_000;
 const SERVICE_KEYS = [
   'ledger signing',
   'pepper',

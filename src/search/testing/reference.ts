@@ -3,8 +3,9 @@
  *
  * It shares the analyzer and the reading of dates with the index, and nothing of postings, threads, heaps or kernels.
  */
+import { DAY_MS } from '../../durations.ts';
 import { Analyzer, capitalWords, nameWords, surfaceWords } from '../analyzer.ts';
-import { DAY_MS, parseDates, type DateHint } from '../dates.ts';
+import { parseDates, type DateHint } from '../dates.ts';
 import { matchesFilter } from '../filter.ts';
 import type { LanguageCode } from '../languages.ts';
 import { RANKING } from '../ranking.ts';

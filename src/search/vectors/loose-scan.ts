@@ -1,5 +1,4 @@
 /** The scan of rows without a code: a quarter of the numbers of each, and all of them if these let it through. */
-import { LAYOUT } from '../kernel/kernel.ts';
 import type { Finalists } from './finalists.ts';
 import type { LooseRows } from './loose-rows.ts';
 import type { Neighbours } from './neighbours.ts';
