@@ -33,7 +33,8 @@ test('while others ask, each reads at its rate, however many connections it has'
   assert.equal(pace.waitMs('key_1', MEBIBYTE), 250);
 });
 
-test('a large body pauses and goes on, a small one is left alone, and nothing of either is lost', async () => {
+test('a large body pauses and goes on, a small one is left alone, and nothing of either is lost', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
   const { pace } = paceAt();
   pace.seen('key_2');
   pace.seen('key_1');
@@ -44,13 +45,16 @@ test('a large body pauses and goes on, a small one is left alone, and nothing of
   let read = 0;
   large.on('data', (chunk: Buffer) => (read += chunk.length));
   small.resume();
-  large.write(Buffer.alloc(50_000));
+  large.write(Buffer.alloc(MEBIBYTE));
   small.write(Buffer.alloc(50_000));
   await turn();
   assert.ok(large.isPaused() && !small.isPaused());
-  large.resume();
   large.end(Buffer.alloc(10));
+  t.mock.timers.tick(249);
+  await turn();
+  assert.equal(read, MEBIBYTE);
+  t.mock.timers.tick(1);
   await turn();
   await turn();
-  assert.equal(read, 50_010);
+  assert.equal(read, MEBIBYTE + 10);
 });
