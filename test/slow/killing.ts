@@ -89,10 +89,16 @@ export async function walk(
   // Who is done takes the next point.
   const points = spread(all, most).values();
   let kills = 0;
+  const failures: unknown[] = [];
   const takeTurns = async (lane: string): Promise<void> => {
-    for (const point of points) if ((await attemptAt(point, lane)).isKilled) kills++;
+    for (const point of points) {
+      if (failures.length > 0) return;
+      const ran = await attemptAt(point, lane).catch((error: unknown) => void failures.push(error));
+      if (ran?.isKilled === true) kills++;
+    }
   };
   await Promise.all(Array.from({ length: AT_A_TIME }, (_, lane) => takeTurns(String(lane))));
+  if (failures.length > 0) throw failures[0];
   t.diagnostic(`${kills} kills at ${all.length} calls`);
   return kills;
 }
