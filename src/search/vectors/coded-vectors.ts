@@ -261,6 +261,7 @@ export class CodedVectors {
   #settle(look: Look, waiting: number, wanted: Neighbours): void {
     if (waiting === 0) return;
     look.coding.beforeScoring(look, waiting);
+    this.#finalists.putBestFirst(waiting, wanted);
     const { scored, apart, squares } = this.#finalists.take(waiting, wanted);
     this.last.rows += scored;
     look.coding.learn(scored, apart, squares);

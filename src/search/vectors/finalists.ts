@@ -48,9 +48,28 @@ export class Finalists {
     this.#floor = Number.NEGATIVE_INFINITY;
   }
 
+  /** Before there is a floor, rows of which the most may be expected go first: then it is high before the others are looked at. */
+  putBestFirst(waiting: number, { limit }: Neighbours): void {
+    if (this.#floor !== Number.NEGATIVE_INFINITY || waiting <= 2 * limit) return;
+    const { words, floats, scratch } = this.#room;
+    const [rows, bounds] = [scratch.rows / 4, scratch.bounds / 4];
+    const top = new Top(limit, (a, b) => a < b);
+    for (let i = 0; i < waiting; i++) top.push(i, floats[bounds + i] as number);
+    const floor = top.floor;
+    let to = 0;
+    for (let i = 0; i < waiting; i++) {
+      const bound = floats[bounds + i] as number;
+      if (bound < floor) continue;
+      const row = words[rows + i] as number;
+      floats[bounds + i] = floats[bounds + to] as number;
+      words[rows + i] = words[rows + to] as number;
+      floats[bounds + to] = bound;
+      words[rows + to++] = row;
+    }
+  }
+
   /** Takes what waits, and raises the floor. */
-  take(waiting: number, { limit, keeps }: Neighbours): Taken {
-    this.#putBestFirst(waiting, limit);
+  take(waiting: number, { keeps }: Neighbours): Taken {
     const { kernel, scratch, words, floats } = this.#room;
     const { rows, bounds, query, heap } = scratch;
     const { padded, lowBits } = this.#rows;
@@ -95,26 +114,6 @@ export class Finalists {
     }
     settle();
     return top.list();
-  }
-
-  /** Before there is a floor, rows of which the most may be expected go first: then it is high before the others are looked at. */
-  #putBestFirst(waiting: number, limit: number): void {
-    if (this.#floor !== Number.NEGATIVE_INFINITY || waiting <= 2 * limit) return;
-    const { words, floats, scratch } = this.#room;
-    const [rows, bounds] = [scratch.rows / 4, scratch.bounds / 4];
-    const top = new Top(limit, (a, b) => a < b);
-    for (let i = 0; i < waiting; i++) top.push(i, floats[bounds + i] as number);
-    const floor = top.floor;
-    let to = 0;
-    for (let i = 0; i < waiting; i++) {
-      const bound = floats[bounds + i] as number;
-      if (bound < floor) continue;
-      const row = words[rows + i] as number;
-      floats[bounds + i] = floats[bounds + to] as number;
-      words[rows + i] = words[rows + to] as number;
-      floats[bounds + to] = bound;
-      words[rows + to++] = row;
-    }
   }
 
   /** Leaves those that the filter keeps; answers how many. */

@@ -21,13 +21,19 @@ export function scanLoose(
   finalists: Finalists,
   wanted: Neighbours,
 ): number {
-  const { kernel, scratch } = room;
+  const { kernel, scratch, floats } = room;
+  const { query, bounds } = scratch;
   const deviations = deviationsFor((1 - wanted.recall) * GLANCE_SHARE);
   let isTelling = rows.padded >= GLANCE_PADDED_MIN;
   let waiting = 0;
   let scored = 0;
   const take = (): void => {
-    setBounds(room, rows, waiting, isTelling ? deviations : null);
+    if (isTelling) {
+      kernel.glance(query, rows.padded, rows.lowBits, deviations, scratch.rows, waiting, bounds);
+      finalists.putBestFirst(waiting, wanted);
+    } else {
+      floats.fill(Number.POSITIVE_INFINITY, bounds / 4, bounds / 4 + waiting);
+    }
     const taken = finalists.take(waiting, wanted);
     isTelling &&= taken.scored < waiting * GLANCE_PART;
     scored += taken.scored;
@@ -40,12 +46,4 @@ export function scanLoose(
     });
   take();
   return scored;
-}
-
-/** What each of those that wait may reach: by a first look, or anything. */
-function setBounds(room: VectorRoom, rows: Rows, waiting: number, deviations: number | null): void {
-  const { kernel, scratch, floats } = room;
-  const { query, bounds } = scratch;
-  if (deviations === null) floats.fill(Number.POSITIVE_INFINITY, bounds / 4, bounds / 4 + waiting);
-  else kernel.glance(query, rows.padded, rows.lowBits, deviations, scratch.rows, waiting, bounds);
 }
