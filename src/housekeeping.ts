@@ -3,8 +3,8 @@
  * anonymous refusals and a look at whether claims are to be verified; once an hour the keys that are too old, the slots that the next months need, the end of idempotency keys that are over, what
  * erasures left to remove, and the segments of indexes.
  */
-import { MINUTE_MS, HOUR_MS, WEEK_MS } from './durations.ts';
 import { isPeriodOver } from './access/idempotency.ts';
+import { HOUR_MS, MINUTE_MS, WEEK_MS } from './durations.ts';
 import type { Clock } from './environment.ts';
 import { StrongroomError } from './errors.ts';
 import { serviceSlots } from './store/slots.ts';

@@ -9,6 +9,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { DAY_MS } from '../src/durations.ts';
 import { TABLES } from '../src/store/migrations.ts';
 import { openEveryBox } from './boxes.ts';
 import { addTenant, idOf, TestDeployment, type Answer } from './deployment.ts';
@@ -115,7 +116,7 @@ async function keep(deployment: TestDeployment): Promise<void> {
   const body = { text: 'long ago', kind: 'fact', subject: 'zoe' };
   const old = idOf(await deployment.must('POST', MEMORIES, { body }));
   await deployment.must('PUT', '/v1/retention', { body: { memories: { archiveAfterDays: 1 } } });
-  deployment.clock.advance(2 * 86_400_000);
+  deployment.clock.advance(2 * DAY_MS);
   await restart(deployment);
   await deployment.must('PUT', '/v1/retention', { body: { kinds: [{ kind: 'rumour', days: 30 }] } });
   await deployment.must('POST', '/v1/holds', { body: { name: 'a case', target: { subject: 'zoe' } } });

@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DAY_MS } from '../src/durations.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
+import { DAY_MS } from '../src/durations.ts';
 import type { Slot } from '../src/keys/slot.ts';
 import { indexOf, LEAF_SLOTS, leafOf, slotOf } from '../src/keys/slot.ts';
 import { verifyCertificate } from '../src/lifecycle/verify-certificate.ts';

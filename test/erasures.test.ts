@@ -1,7 +1,7 @@
 /** Erasures through the interface: what was asked for is gone everywhere, its twin is not, and a wrong request does nothing. */
 import assert from 'node:assert/strict';
-import { DAY_MS } from '../src/durations.ts';
 import { createApiKey } from '../src/access/api-key.ts';
+import { DAY_MS } from '../src/durations.ts';
 import { realEnvironment } from '../src/environment.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
 import { test } from 'node:test';

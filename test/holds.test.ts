@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Hold } from '@strongroom/client';
-import { HOUR_MS, DAY_MS } from '../src/durations.ts';
+import { DAY_MS, HOUR_MS } from '../src/durations.ts';
 import type { StrongroomError } from '../src/errors.ts';
 import type { OrganizationId } from '../src/ids.ts';
 import { SYSTEM } from '../src/store/store.ts';

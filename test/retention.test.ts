@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { RetentionExplanation, RetentionSimulation } from '@strongroom/client';
-import { HOUR_MS, DAY_MS } from '../src/durations.ts';
+import { DAY_MS, HOUR_MS } from '../src/durations.ts';
 import { realEnvironment } from '../src/environment.ts';
 import { trustClock } from '../src/deployment.ts';
 import { LogFiles } from '../src/http/log-files.ts';

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Memory } from '@strongroom/client';
+import { DAY_MS } from '../src/durations.ts';
 import { VaultIndexes } from '../src/vaults/indexes.ts';
 import { TestDeployment, type Answer } from './deployment.ts';
 
@@ -85,7 +86,7 @@ test('what ends, is deleted or falls under a new rule while the index looks is n
     ends: async () => clock.advance(2000),
     'is deleted': (id) => deployment.must('DELETE', `${BASE}/${id}`),
     'falls under a rule': async () => {
-      clock.advance(2 * 86_400_000);
+      clock.advance(2 * DAY_MS);
       await deployment.must('PUT', '/v1/retention', { body: { kinds: [{ kind: 'note', days: 1 }] } });
     },
   };

@@ -1,8 +1,8 @@
 /** Durable forgetting: what was erased stays gone, whatever is fed and whatever runs; and its twin is found throughout. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DAY_MS } from '../src/durations.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
+import { DAY_MS } from '../src/durations.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import { idOf, TestDeployment, type Json } from './deployment.ts';
 

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RetentionExplanation } from '@strongroom/client';
-import { DAY_MS } from '../src/durations.ts';
 import { verifies } from '../src/assurance/testing/verifies.ts';
+import { DAY_MS } from '../src/durations.ts';
 import { SYSTEM } from '../src/store/store.ts';
 import { idOf, TestDeployment, type Answer, type Json } from './deployment.ts';
 

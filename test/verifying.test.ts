@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import type { Verification, VerificationEvent } from '@strongroom/client';
-import { HOUR_MS } from '../src/durations.ts';
 import type { RequestContext } from '../src/access/context.ts';
 import { organizationScope } from '../src/access/organizations.ts';
 import { Assurance } from '../src/assurance/assurance.ts';
@@ -13,6 +12,7 @@ import { VerificationSchedule } from '../src/assurance/schedule.ts';
 import { CLAIMS } from '../src/assurance/table/claims.ts';
 import type { LiveWorld } from '../src/assurance/world.ts';
 import { parseSettings } from '../src/config.ts';
+import { HOUR_MS } from '../src/durations.ts';
 import type { LogFields } from '../src/http/request-log.ts';
 import type { OrganizationId } from '../src/ids.ts';
 import { DEPLOYMENT_LOG } from '../src/ledger/entry.ts';

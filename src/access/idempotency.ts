@@ -9,12 +9,12 @@
  * another has passed. Whether the repetition has the same body is told from memory only: a digest of content that is
  * kept would let guesses about the erased be tested.
  */
-import { DAY_MS } from '../durations.ts';
 import { canonicalBytes } from '../bytes/canonical-json.ts';
 import { decodeUtf8, encodeHex, encodeUtf8, type Bytes } from '../bytes/encoding.ts';
 import { isEqual } from '../bytes/equal.ts';
 import { hmacSha256 } from '../crypto/hkdf.ts';
 import { openBox, sealBox, type Place } from '../crypto/seal.ts';
+import { DAY_MS } from '../durations.ts';
 import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { isId } from '../ids.ts';

@@ -1,7 +1,7 @@
 /** Vaults for canaries: made for one check, gone after it. What is put in them expires, so that it is erased as well. */
 import type { VaultHandle, VaultInput } from '@strongroom/client';
-import { HOUR_MS } from '../durations.ts';
 import { encodeHex } from '../bytes/encoding.ts';
+import { HOUR_MS } from '../durations.ts';
 import type { Tenant, World } from './world.ts';
 
 /** When canaries end, for `expiresAt`. */

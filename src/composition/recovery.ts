@@ -1,10 +1,10 @@
 /** What is lost comes back: backups, drills, a vault's way back to a moment. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MINUTE_MS } from '../durations.ts';
 import { isReserved } from '../assurance/reserved.ts';
 import { backupFolders } from '../config.ts';
 import { SigningKey } from '../crypto/signature.ts';
+import { MINUTE_MS } from '../durations.ts';
 import { serviceKey } from '../keys/service-key.ts';
 import { SLOT_NAMES } from '../lifecycle/rotated-keys.ts';
 import { BackupDesk } from '../recovery/backup-desk.ts';

@@ -13,8 +13,8 @@ import { createPrivateKey, generateKeyPairSync, X509Certificate, type KeyObject 
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { HOUR_MS, DAY_MS } from '../durations.ts';
 import { encodeHex } from '../bytes/encoding.ts';
+import { DAY_MS, HOUR_MS } from '../durations.ts';
 import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { makeAuthority, makeServerCertificate, type Validity } from './certificate.ts';

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { DAY_MS } from '../durations.ts';
 import { StrongroomError } from '../errors.ts';
 import { RecordKeys } from './record-key.ts';
 import { declareLost } from './replica-set.ts';
@@ -260,7 +261,7 @@ test('once a day an epoch writes every page anew under new keys', async () => {
   const { epoch } = keyring;
   await keyring.tend();
   assert.equal(keyring.epoch, epoch, 'not yet');
-  world.nowMs += 24 * 60 * 60 * 1000;
+  world.nowMs += DAY_MS;
   await keyring.tend();
   assert.equal(keyring.epoch, epoch + 1);
   // Its own file, and the one that waits for the next.

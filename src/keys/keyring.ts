@@ -8,6 +8,7 @@
  */
 import type { Json } from '../bytes/canonical-json.ts';
 import type { Bytes } from '../bytes/encoding.ts';
+import { DAY_MS } from '../durations.ts';
 import { StrongroomError } from '../errors.ts';
 import type { DerivedHolder } from './dying-slots.ts';
 import { Epochs } from './epochs.ts';
@@ -30,7 +31,7 @@ import { leafOf, type Slot, type SlotKey } from './slot.ts';
 export type { DerivedHolder } from './dying-slots.ts';
 export type { KeyringOptions, PunctureOutcome } from './keyring-parts.ts';
 
-const FULL_EPOCH_MS = 24 * 60 * 60 * 1000;
+const FULL_EPOCH_MS = DAY_MS;
 
 interface Waiting {
   readonly request: PunctureRequest;

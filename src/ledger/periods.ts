@@ -6,6 +6,7 @@
  * one. If a month begins without its slot, the newest one serves on: each leaf names the slot that its box was sealed with.
  */
 import { isoTime } from '../bytes/iso-time.ts';
+import { WEEK_MS } from '../durations.ts';
 import { StrongroomError } from '../errors.ts';
 import type { Slot } from '../keys/slot.ts';
 import { serviceSlot, serviceSlots, type SlotAllocator } from '../store/slots.ts';
@@ -13,7 +14,7 @@ import { SYSTEM, type Store } from '../store/store.ts';
 
 const PREFIX = 'ledger/';
 /** How far ahead the next period gets its slot. */
-const AHEAD_MS = 7 * 24 * 60 * 60 * 1000;
+const AHEAD_MS = WEEK_MS;
 
 export class LedgerPeriods {
   readonly #store: Pick<Store, 'read' | 'write'>;

@@ -4,6 +4,7 @@
  * any sooner (migration 0003).
  */
 import { HASH_BYTES } from '../crypto/hash.ts';
+import { DAY_MS } from '../durations.ts';
 import type { Slot } from '../keys/slot.ts';
 import type { Destruction } from '../store/destruction.ts';
 import { LEDGER_KEPT_S } from '../store/migrations/0002-ledger-pruning.ts';
@@ -21,7 +22,7 @@ export interface LedgerPruningParts {
 
 const KEPT_MS = LEDGER_KEPT_S * 1000;
 /** The database's clock must say so as well: a day later it does. */
-const SLACK_MS = 24 * 60 * 60 * 1000;
+const SLACK_MS = DAY_MS;
 /** Entries in one transaction: others wait for it. */
 const PAGE_ENTRIES = 500;
 

@@ -13,13 +13,13 @@ import type {
   ArchiveRequestPage,
   MemoryPage,
 } from '@strongroom/client';
-import { DAY_MS } from '../durations.ts';
 import type { Access } from '../access/access.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Cursors } from '../access/cursors.ts';
 import { organizationScope, type Organizations } from '../access/organizations.ts';
 import type { Recorder } from '../access/recorder.ts';
 import { decodeUtf8, encodeUtf8 } from '../bytes/encoding.ts';
+import { DAY_MS } from '../durations.ts';
 import type { Clock } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { isId, type NewId, type OrganizationId } from '../ids.ts';

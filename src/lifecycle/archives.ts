@@ -6,10 +6,10 @@
  * takes its boxes out of the tables, and only if nobody changed it since they were read; what a crash left half-made is
  * dropped, its slot destroyed; boxes of what was erased stay in no archive beyond the next run.
  */
-import { HOUR_MS } from '../durations.ts';
 import { encodeUtf8 } from '../bytes/encoding.ts';
 import type { CobblestoneKey } from '../crypto/cobblestone.ts';
 import type { FileCipher } from '../crypto/file-cipher.ts';
+import { HOUR_MS } from '../durations.ts';
 import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import type { Id, NewId } from '../ids.ts';

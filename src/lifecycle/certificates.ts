@@ -6,12 +6,12 @@
  * dead in the pages now, not only be refused.
  */
 import type { Certificate, CertificateKey } from '@strongroom/client';
-import { HOUR_MS, DAY_MS } from '../durations.ts';
 import type { Access } from '../access/access.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Recorder } from '../access/recorder.ts';
 import { encodeBase64, encodeHex } from '../bytes/encoding.ts';
 import { sha256 } from '../crypto/hash.ts';
+import { DAY_MS, HOUR_MS } from '../durations.ts';
 import type { Clock } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import type { OrganizationId } from '../ids.ts';

@@ -3,12 +3,12 @@
  * that were counted, and good for a quarter of an hour. What has changed meanwhile has to be looked at again.
  */
 import type { ErasureTarget } from '@strongroom/client';
-import { MINUTE_MS } from '../durations.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Cursors, ListBinding } from '../access/cursors.ts';
 import type { Json } from '../bytes/canonical-json.ts';
 import { encodeHex, encodeUtf8 } from '../bytes/encoding.ts';
 import { sha256 } from '../crypto/hash.ts';
+import { MINUTE_MS } from '../durations.ts';
 import type { Clock } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';

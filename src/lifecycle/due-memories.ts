@@ -1,7 +1,7 @@
 /** Memories whose time is over by the rules, in the order of their ids, page by page: what is left for later is passed by. */
 import { setImmediate as turn } from 'node:timers/promises';
-import { HOUR_MS } from '../durations.ts';
 import type { Organizations } from '../access/organizations.ts';
+import { HOUR_MS } from '../durations.ts';
 import type { OrganizationId } from '../ids.ts';
 import { idBefore } from '../ids.ts';
 import type { RecordSealer } from '../keys/record-sealer.ts';

@@ -12,10 +12,10 @@
  * is asked for or taken back, and an erasure that leaves digests, is noted before the answer. The newest are kept, up to
  * `NOTES_BYTES`: older ones stand in every backup that was made since.
  */
-import { HOUR_MS, DAY_MS } from '../durations.ts';
 import type { Json } from '../bytes/canonical-json.ts';
 import { concat, decodeBase64, encodeBase64, type Bytes } from '../bytes/encoding.ts';
 import type { Organizations } from '../access/organizations.ts';
+import { DAY_MS, HOUR_MS } from '../durations.ts';
 import { isId, type ErasureId, type OrganizationId } from '../ids.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { ErasureRow, KeyRequestRow, TombstoneSetRow } from '../store/schema.ts';

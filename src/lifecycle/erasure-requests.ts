@@ -11,7 +11,6 @@ import type {
   ErasureRecipients,
   ErasureTarget,
 } from '@strongroom/client';
-import { DAY_MS } from '../durations.ts';
 import type { Access } from '../access/access.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Cursors, ListBinding } from '../access/cursors.ts';
@@ -19,6 +18,7 @@ import type { Organizations } from '../access/organizations.ts';
 import type { Deed, Recorder } from '../access/recorder.ts';
 import { concat, decodeBase64Url, encodeHex, encodeUtf8 } from '../bytes/encoding.ts';
 import { sha256 } from '../crypto/hash.ts';
+import { DAY_MS } from '../durations.ts';
 import type { Clock } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { isId, type VaultId } from '../ids.ts';

@@ -13,10 +13,10 @@
  * Fault points: `export.registered`, `export.piece`, `export.written`, `export.ready`, `export.ended`.
  */
 import type { Export as ExportView, ExportInput, ExportPage, Memory } from '@strongroom/client';
-import { DAY_MS } from '../durations.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Cursors } from '../access/cursors.ts';
 import type { Recorder } from '../access/recorder.ts';
+import { DAY_MS } from '../durations.ts';
 import { Crash, type Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import { isId, type ExportId, type NewId, type OrganizationId } from '../ids.ts';

@@ -11,9 +11,9 @@
  * The note is kept before the row when a hold is placed, so that what was acknowledged is in both. A release is noted as
  * well, and kept for longer than any backup, so that an older database does not hold again what was let go.
  */
-import { DAY_MS } from '../durations.ts';
 import type { Json } from '../bytes/canonical-json.ts';
 import { decodeBase64, encodeBase64 } from '../bytes/encoding.ts';
+import { DAY_MS } from '../durations.ts';
 import { isId, type HoldId, type OrganizationId } from '../ids.ts';
 import type { Keyring } from '../keys/keyring.ts';
 import type { Slot } from '../keys/slot.ts';

@@ -2,8 +2,8 @@
  * By how much anything outlives its time: looked for afresh in the tables, by the clock itself and by nothing that the chores
  * remember. What a hold or a statute keeps is not overdue.
  */
-import { DAY_MS } from '../durations.ts';
 import type { Organization } from '../access/organizations.ts';
+import { DAY_MS } from '../durations.ts';
 import type { Clock } from '../environment.ts';
 import type { OrganizationId } from '../ids.ts';
 import { LEDGER_KEPT_S } from '../store/migrations/0002-ledger-pruning.ts';

@@ -8,8 +8,8 @@
  * destroys less. Steps below a week are taken as they come: this is against accidents, not against whoever owns the clock.
  * A clock that cannot say what has passed (one that is turned on purpose) is believed as it is.
  */
-import { DAY_MS } from '../durations.ts';
 import { decodeUtf8, encodeUtf8 } from '../bytes/encoding.ts';
+import { DAY_MS } from '../durations.ts';
 import type { Clock } from '../environment.ts';
 import { SYSTEM, type Store } from '../store/store.ts';
 

@@ -2,9 +2,9 @@
  * The policies of organizations and vaults, held in memory as they stand in the database: read once for an organization,
  * changed in the transaction that changes the row, so that the next question already follows the new rule.
  */
-import { HOUR_MS } from '../durations.ts';
 import { organizationScope, type Organization, type Organizations } from '../access/organizations.ts';
 import { decodeUtf8, encodeUtf8 } from '../bytes/encoding.ts';
+import { HOUR_MS } from '../durations.ts';
 import type { Clock } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import type { NewId, OrganizationId, VaultId } from '../ids.ts';

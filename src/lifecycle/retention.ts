@@ -10,11 +10,11 @@ import type {
   RetentionPolicyView,
   RetentionSimulation,
 } from '@strongroom/client';
-import { DAY_MS } from '../durations.ts';
 import type { Access } from '../access/access.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Organization, Organizations } from '../access/organizations.ts';
 import type { Recorder } from '../access/recorder.ts';
+import { DAY_MS } from '../durations.ts';
 import { StrongroomError } from '../errors.ts';
 import { isId } from '../ids.ts';
 import type { Action } from '../ledger/actions.ts';

@@ -11,8 +11,8 @@
  * nothing of the old is kept (docs/keyring.md).
  */
 import type { Rotation, RotationKey, RotationKeyAge } from '@strongroom/client';
-import { DAY_MS } from '../durations.ts';
 import type { ServiceSlots } from '../access/service-slots.ts';
+import { DAY_MS } from '../durations.ts';
 import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import type { NewId } from '../ids.ts';

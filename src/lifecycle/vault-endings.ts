@@ -3,10 +3,10 @@
  * once where the vault asks for that.
  */
 import type { Vault as VaultView } from '@strongroom/client';
-import { DAY_MS } from '../durations.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Organizations } from '../access/organizations.ts';
 import type { Recorder } from '../access/recorder.ts';
+import { DAY_MS } from '../durations.ts';
 import { StrongroomError } from '../errors.ts';
 import type { OrganizationId, VaultId } from '../ids.ts';
 import type { RecordSealer } from '../keys/record-sealer.ts';

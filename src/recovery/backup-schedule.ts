@@ -1,5 +1,5 @@
 /** When backups are due, from where each goes on, and when they end. Everything here is pure. */
-import { HOUR_MS, DAY_MS, WEEK_MS } from '../durations.ts';
+import { DAY_MS, HOUR_MS, WEEK_MS } from '../durations.ts';
 import type { BackupRow } from '../store/schema.ts';
 import type { BackupKind } from './manifest.ts';
 

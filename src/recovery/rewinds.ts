@@ -10,10 +10,10 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Rewind, RewindInput, RewindPage } from '@strongroom/client';
-import { MINUTE_MS } from '../durations.ts';
 import type { RequestContext } from '../access/context.ts';
 import type { Cursors, ListBinding } from '../access/cursors.ts';
 import type { Recorder } from '../access/recorder.ts';
+import { MINUTE_MS } from '../durations.ts';
 import type { Environment } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import type { NewId, OrganizationId, RewindId } from '../ids.ts';

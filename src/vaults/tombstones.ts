@@ -7,10 +7,10 @@
  * This is the one place where something is kept of what was erased: whoever has today's keystore can test guesses against
  * a digest. So a vault must ask for it, each set has a slot and an end of its own, and with the slot all its digests die.
  */
-import { DAY_MS } from '../durations.ts';
 import { concat, encodeHex, encodeUtf8, type Bytes } from '../bytes/encoding.ts';
 import { encodeFloats } from '../bytes/floats.ts';
 import { hmacSha256 } from '../crypto/hkdf.ts';
+import { DAY_MS } from '../durations.ts';
 import type { Clock } from '../environment.ts';
 import { StrongroomError } from '../errors.ts';
 import type { NewId } from '../ids.ts';

@@ -1,9 +1,9 @@
 /** A vault as the server knows it, how its row is read and written, and how it is shown. */
 import type { Metric, Vault as VaultView } from '@strongroom/client';
-import { DAY_MS } from '../durations.ts';
 import type { KeyEnvironment } from '../access/api-key.ts';
 import { organizationScope, type Organization } from '../access/organizations.ts';
 import { decodeUtf8, encodeUtf8 } from '../bytes/encoding.ts';
+import { DAY_MS } from '../durations.ts';
 import { StrongroomError } from '../errors.ts';
 import type { ProjectId, VaultId } from '../ids.ts';
 import type { Scope } from '../keys/record-key.ts';

@@ -2,7 +2,7 @@
  * The archive on a scratch instance, by a clock that is turned: what comes of age moves, comes back only when somebody else
  * approved, after the wait and for a while; and what lies there is AES-256, opens with its key alone and not with a bit turned.
  */
-import { MINUTE_MS, HOUR_MS, DAY_MS } from '../../durations.ts';
+import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../durations.ts';
 import { ask } from '../ask.ts';
 import { canaryVector, canaryWord, withVault } from '../canary-vault.ts';
 import { defineCheck, judged } from '../check.ts';

@@ -3,7 +3,7 @@
  * they restore, and whether a second place holds them all.
  */
 import type { BackupStatus } from '@strongroom/client';
-import { HOUR_MS, DAY_MS, WEEK_MS } from '../../durations.ts';
+import { DAY_MS, HOUR_MS, WEEK_MS } from '../../durations.ts';
 import { defineCheck, judged, type Judge, type Judgement } from '../check.ts';
 import { manifestName } from '../../recovery/place.ts';
 import type { BackupId } from '../../ids.ts';

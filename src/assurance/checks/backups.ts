@@ -2,8 +2,8 @@
  * Ten days of backups on a scratch instance whose clock is turned: are they made when they are due, are they closed to whoever
  * has no key, does the newest moment come back, is what was erased gone from it and its twin there, and do old ones end.
  */
-import { MINUTE_MS, HOUR_MS, DAY_MS } from '../../durations.ts';
 import { decryptWhole } from '../../crypto/cobblestone.ts';
+import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../durations.ts';
 import { StrongroomError } from '../../errors.ts';
 import type { BackupId } from '../../ids.ts';
 import { backupKey, openManifest, pieceContext } from '../../recovery/manifest.ts';

@@ -3,7 +3,7 @@
  * turned clock included; then released, and gone.
  */
 import type { ErasureTarget, HoldTarget } from '@strongroom/client';
-import { HOUR_MS, DAY_MS } from '../../durations.ts';
+import { DAY_MS, HOUR_MS } from '../../durations.ts';
 import { ask, codeOf } from '../ask.ts';
 import { canaryWord } from '../canary-vault.ts';
 import { defineCheck, judged } from '../check.ts';

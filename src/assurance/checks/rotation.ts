@@ -6,8 +6,8 @@
 import { Strongroom as Client, type LedgerCheckpoint } from '@strongroom/client';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DAY_MS } from '../../durations.ts';
 import type { Bytes } from '../../bytes/encoding.ts';
+import { DAY_MS } from '../../durations.ts';
 import type { Keyring } from '../../keys/keyring.ts';
 import { decodeRootFile, ROOT_FILE_BYTES } from '../../keys/root-file.ts';
 import type { Slot } from '../../keys/slot.ts';
